@@ -1,0 +1,51 @@
+package media
+
+import "time"
+
+// WhenAbsent says what a viewer gets before there is a publisher.
+type WhenAbsent string
+
+// A viewer without a publisher waits (201, media later) or is refused (409).
+const (
+	AbsentWait   WhenAbsent = "wait"
+	AbsentRefuse WhenAbsent = "refuse"
+)
+
+// WhenTaken says what a second publisher gets.
+type WhenTaken string
+
+// A second publisher takes the stream over, or is refused (409).
+const (
+	TakenTakeover WhenTaken = "takeover"
+	TakenReject   WhenTaken = "reject"
+)
+
+// Policy is what the configuration says of one stream.
+type Policy struct {
+	Absent WhenAbsent
+	Second WhenTaken
+	Public bool // may be played and listed without a token
+	Record bool
+	// Hold is how long viewers are kept after the publisher left.
+	Hold time.Duration
+	// Codecs that a publisher may use, most wanted first.
+	Codecs []Codec
+	// MaxBitrate of a publisher over all its tracks; 0 means no limit.
+	MaxBitrate Bitrate
+	// MaxHeight of the picture in pixels; 0 means no limit.
+	MaxHeight int
+}
+
+// DefaultPolicy waits for publishers, lets a newer one take over, asks for a
+// token, and prefers codecs that every output can carry.
+func DefaultPolicy() Policy {
+	return Policy{
+		Absent: AbsentWait,
+		Second: TakenTakeover,
+		Record: true,
+		Hold:   30 * time.Second,
+		Codecs: []Codec{H264, AV1, VP9, H265, VP8},
+		// Twice an HD contribution feed; a plain sentence is sent to whoever goes over.
+		MaxBitrate: 20_000_000,
+	}
+}
