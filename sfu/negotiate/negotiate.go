@@ -1,0 +1,125 @@
+// Package negotiate reads a WHIP or WHEP offer and writes the answer (RFC 9725, draft-ietf-wish-whep, RFC 9429).
+// It promises one pass over the offer, bounded work, an answer with the offer's m-lines in the offer's order, and
+// errors that say what to change. It is pure: whoever calls Publish or Subscribe owns the Remote; not safe for concurrent use.
+package negotiate
+
+import (
+	"github.com/sluice-live/sluice/media"
+)
+
+// Config says what may be negotiated.
+type Config struct {
+	// Codecs are the video codecs allowed, most wanted first. Opus is always allowed.
+	Codecs []media.Codec
+	// TransportCC and REMB allow the two kinds of congestion feedback.
+	TransportCC, REMB bool
+}
+
+// DefaultConfig takes every codec of media.DefaultPolicy and both kinds of feedback.
+func DefaultConfig() Config {
+	return Config{Codecs: media.DefaultPolicy().Codecs, TransportCC: true, REMB: true}
+}
+
+// Pair is the SSRC of a stream and of its retransmissions; zero means none.
+type Pair struct{ Media, RTX uint32 }
+
+// Local is what our transport puts into the answer. The DTLS role is not part
+// of it: Remote.Setup holds it.
+type Local struct {
+	Ufrag, Pwd  string
+	Fingerprint string   // SHA-256, upper-case hex with colons
+	Candidates  []string // values of a=candidate, see Candidate; the most reachable one first, as FFmpeg takes only the first
+	Origin      uint64   // session id of the o= line
+	CNAME       string   // viewers only
+	MSID        string   // viewers only: one MediaStream for both tracks
+	// SSRC gives the streams that viewers get, announced by a=ssrc and an FID group. The RTX SSRC is left out where
+	// no RTX was negotiated.
+	SSRC map[media.Kind]Pair
+	// Stereo tells viewers that the publisher's Opus is stereo (sprop-stereo, RFC 7587 section 6.1).
+	Stereo bool
+}
+
+// Fingerprint is one a=fingerprint (RFC 8122).
+type Fingerprint struct {
+	Algorithm string // lower case: "sha-256", "sha-384", "sha-512"
+	Value     string // upper-case hex with colons
+}
+
+// Codec is one payload type that both sides know.
+type Codec struct {
+	Codec   media.Codec
+	PT      uint8
+	RTX     uint8  // payload type of its retransmissions (RFC 4588); 0 means none
+	Fmtp    string // as offered; empty when there is none
+	Profile string // in words for H264 ("Constrained Baseline"), the number for VP9, AV1, H265; empty for others
+
+	NACK, PLI, FIR, REMB, TransportCC bool // feedback that both sides take
+}
+
+// Extensions are the ids of the header extensions that were accepted; 0 means
+// not negotiated. Ids above 14 (two-byte headers, RFC 8285 section 4.3) occur
+// only where the offer has extmap-allow-mixed.
+type Extensions struct {
+	MID, RID, RRID, AbsCapture, TransportCC, AbsSendTime, PlayoutDelay, AudioLevel, Orientation, Descriptor uint8
+}
+
+// Media is one m-line of the offer.
+type Media struct {
+	Kind     media.Kind // 0 for what is neither audio nor video; such lines are rejected
+	MID      string
+	Index    int    // of the m-line
+	Rejected bool   // answered with port 0 (viewers only)
+	Reason   string // why it was rejected
+
+	// Codecs that both sides know, in the order of Config.Codecs, and in the offer's order within one codec.
+	Codecs []Codec
+	RED    uint8 // payload type of RED for Opus if offered (RFC 2198); noted, never accepted; 0 means none
+	Ext    Extensions
+
+	// RIDs are the accepted simulcast encodings in the offer's order (RFC 8853), at most media.MaxLayers; Paused are
+	// those of them that start paused.
+	RIDs, Paused []string
+	// SSRC and RTXSSRC are what a publisher announces; 0 means unknown.
+	SSRC, RTXSSRC uint32
+
+	Stereo, DTX, FEC bool // what the offer's Opus parameters ask for
+	RcvrRTT          bool // a=rtcp-xr:rcvr-rtt (RFC 3611) is agreed
+}
+
+// Match returns the viewer's payload type that fits a publisher's codec and
+// its fmtp parameters best, or nil when the viewer cannot decode it.
+func (m *Media) Match(c media.Codec, params string) *Codec { return nil }
+
+// Remote is an offer that was read and can be answered.
+type Remote struct {
+	Ufrag, Pwd   string
+	Fingerprints []Fingerprint
+	// Setup is our DTLS role for the answer: "passive" (we are the DTLS server), or "active" when the offer says
+	// passive, as FFmpeg's does.
+	Setup   string
+	Trickle bool // a=ice-options:trickle was offered
+	Media   []Media
+}
+
+// Audio returns the accepted audio m-line, or nil.
+func (r *Remote) Audio() *Media { return nil }
+
+// Video returns the accepted video m-line, or nil.
+func (r *Remote) Video() *Media { return nil }
+
+// ByPT returns what a payload type means over the whole bundle; rtx tells that
+// it is the retransmission of the codec. Nil, nil when it was not negotiated.
+func (r *Remote) ByPT(pt uint8) (m *Media, c *Codec, rtx bool) { return nil, nil, false }
+
+// ByMID returns the accepted m-line of that name, or nil.
+func (r *Remote) ByMID(mid string) *Media { return nil }
+
+// Publish reads a WHIP offer. Errors wrap media.ErrBadOffer or
+// media.ErrUnsupported and say in a sentence what to change.
+func Publish(offer []byte, c Config) (*Remote, error) { return &Remote{}, nil }
+
+// Subscribe reads a WHEP offer; errors are those of Publish.
+func Subscribe(offer []byte, c Config) (*Remote, error) { return &Remote{}, nil }
+
+// Answer writes the answer to the side that the offer was read for.
+func (r *Remote) Answer(l Local) []byte { return nil }
