@@ -1,7 +1,7 @@
 package unwrap
 
 const (
-	// First is added to the first number of a stream, so that packets which
+	// firstSeq is added to the first number of a stream, so that packets which
 	// arrive late stay positive.
 	firstSeq = 1 << 16
 	// maxDropout is the largest gap that loss alone explains, either way. It is
@@ -30,9 +30,9 @@ type Seq struct {
 // packet confirms, or of more than 10000 at once, is a restart of the sender:
 // jumped is true, and numbering goes on above every number given before.
 //
-// The lone packet of a jump in doubt gets a number of the past that nothing
-// else has or that is more than 3000 behind, so it can neither become the
-// newest packet nor shift others.
+// The lone packet of a jump in doubt gets a number more than 3000 behind the
+// newest: a stray packet is then merely late, it moves neither the numbering
+// nor anybody's window.
 //
 // hot: once per received packet.
 func (u *Seq) Unwrap(sn uint16) (seq uint64, jumped bool) {
