@@ -1,0 +1,150 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// Config is everything that can be configured. The YAML keys are the interface:
+// a field may move, a key may not.
+type Config struct {
+	// HTTP is the main address without TLS; empty turns it off.
+	HTTP string `yaml:"http"`
+	// HTTPS is the main address with TLS; empty turns it off.
+	HTTPS string `yaml:"https"`
+	// Admin is the address of metrics and profiles.
+	Admin string `yaml:"admin"`
+	// Media is the one port of all media: UDP, and TCP for ICE-TCP.
+	Media string `yaml:"media"`
+	// Public addresses are announced first, as host candidates.
+	Public []netip.Addr `yaml:"public"`
+	// Data is the directory of keys, the certificate and the node's memory.
+	Data string `yaml:"data"`
+	// Join names nodes of a cluster to find.
+	Join []string `yaml:"join"`
+
+	TLS        TLS         `yaml:"tls"`
+	Log        Log         `yaml:"log"`
+	Tokens     Tokens      `yaml:"tokens"`
+	ICEServers []ICEServer `yaml:"ice_servers"`
+	WHIP       WHIP        `yaml:"whip"`
+	Limits     Limits      `yaml:"limits"`
+	// Streams are policies by stream name; the first whose pattern matches counts.
+	Streams []Stream `yaml:"streams"`
+}
+
+// TLS names a certificate and its key. Both empty: the node makes its own and
+// keeps it in the data directory.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Log says how much is logged and in which form.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // text, json
+}
+
+// Tokens says whose tokens are honoured besides the node's own.
+type Tokens struct {
+	// JWKSURL is where the public keys of another issuer are read (RFC 7517).
+	JWKSURL string `yaml:"jwks_url"`
+	// JWKSPrivate allows a JWKSURL on plain http or in a private network.
+	JWKSPrivate bool `yaml:"jwks_private"`
+}
+
+// ICEServer is a STUN or TURN server that clients are told of (RFC 9725 section 4.6).
+type ICEServer struct {
+	URLs       []string `yaml:"urls"`
+	Username   string   `yaml:"username"`
+	Credential string   `yaml:"credential"`
+}
+
+// WHIP holds what can be chosen where RFC 9725 and its clients disagree.
+type WHIP struct {
+	// Strict answers 428 to a PATCH without If-Match, as RFC 9725 asks, instead
+	// of reading it as "*", as widely used clients need.
+	Strict bool `yaml:"strict"`
+}
+
+// Limits keep one client from taking everybody's share. Zero turns a limit off.
+type Limits struct {
+	// TrustedProxies may name the client in X-Forwarded-For; from all others the
+	// header is ignored.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// RequestsPerSecond and RequestsBurst bound the session requests (POST,
+	// PATCH, DELETE) of one address; of one /64 for IPv6.
+	RequestsPerSecond float64 `yaml:"requests_per_second"`
+	RequestsBurst     int     `yaml:"requests_burst"`
+	// PublishesPerSecond bounds the publishing attempts of one token or key.
+	PublishesPerSecond float64 `yaml:"publishes_per_second"`
+	// FailedAuthPerMinute bounds the wrong tokens of one address.
+	FailedAuthPerMinute float64 `yaml:"failed_auth_per_minute"`
+}
+
+// Stream is the policy of all streams whose name matches.
+type Stream struct {
+	Match      media.Pattern    `yaml:"match"`
+	Absent     media.WhenAbsent `yaml:"absent"`
+	Second     media.WhenTaken  `yaml:"second"`
+	Public     bool             `yaml:"public"`
+	Record     bool             `yaml:"record"`
+	Hold       time.Duration    `yaml:"hold"`
+	Codecs     []media.Codec    `yaml:"codecs"`
+	MaxBitrate media.Bitrate    `yaml:"max_bitrate"`
+	MaxHeight  int              `yaml:"max_height"`
+}
+
+// Default is a node on one machine that asks for tokens and listens for
+// everybody, but shows its insides to the machine itself only.
+func Default() Config {
+	return Config{
+		HTTP:  ":8080",
+		Admin: "127.0.0.1:8081",
+		Media: ":8189",
+		Data:  "./data",
+		Log:   Log{Level: "info", Format: "text"},
+		Limits: Limits{
+			// 500 students behind one school's address come in within a few
+			// seconds; a client that reconnects in a loop does not stay long.
+			RequestsPerSecond: 50,
+			RequestsBurst:     500,
+			// An encoder that loses its network tries again every second or two.
+			PublishesPerSecond: 5,
+			// Enough for a person with a wrong paste, far too few to guess 128 bits.
+			FailedAuthPerMinute: 10,
+		},
+		Streams: []Stream{defaultStream()},
+	}
+}
+
+// defaultStream is media.DefaultPolicy for every stream.
+func defaultStream() Stream {
+	p := media.DefaultPolicy()
+	return Stream{
+		Match: "*", Absent: p.Absent, Second: p.Second, Public: p.Public, Record: p.Record,
+		Hold: p.Hold, Codecs: p.Codecs, MaxBitrate: p.MaxBitrate, MaxHeight: p.MaxHeight,
+	}
+}
+
+// Policy is what the room of streams reads of s.
+func (s Stream) Policy() media.Policy {
+	return media.Policy{
+		Absent: s.Absent, Second: s.Second, Public: s.Public, Record: s.Record,
+		Hold: s.Hold, Codecs: s.Codecs, MaxBitrate: s.MaxBitrate, MaxHeight: s.MaxHeight,
+	}
+}
+
+// Policy returns the policy of the first entry of Streams that matches, or
+// media.DefaultPolicy when none does.
+func (c *Config) Policy(id media.StreamID) media.Policy {
+	for i := range c.Streams {
+		if c.Streams[i].Match.Matches(id) {
+			return c.Streams[i].Policy()
+		}
+	}
+	return media.DefaultPolicy()
+}

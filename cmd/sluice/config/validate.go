@@ -1,0 +1,189 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// maxHold bounds how long viewers wait for a publisher that left: beyond an
+// hour a page that loads again is the better answer.
+const maxHold = time.Hour
+
+// Validate returns the first thing that is wrong, in a sentence that names the key.
+func (c *Config) Validate() error {
+	checks := []func() error{c.checkAddresses, c.checkTLS, c.checkLog, c.checkTokens, c.checkICE, c.checkLimits, c.checkStreams}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkAddresses() error {
+	if c.HTTP == "" && c.HTTPS == "" {
+		return errors.New("http and https are both off: one of them must be set")
+	}
+	for _, a := range []struct{ key, addr string }{{"http", c.HTTP}, {"https", c.HTTPS}, {"admin", c.Admin}} {
+		if a.addr == "" {
+			continue
+		}
+		if err := checkAddress(a.addr); err != nil {
+			return fmt.Errorf("%s: %w", a.key, err)
+		}
+	}
+	if err := checkAddress(c.Media); err != nil {
+		return fmt.Errorf("media: %w", err)
+	}
+	for _, ip := range c.Public {
+		if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() {
+			return fmt.Errorf("public: %q is not an address that clients can send to", ip)
+		}
+	}
+	for _, peer := range c.Join {
+		if err := checkAddress(peer); err != nil || strings.HasPrefix(peer, ":") {
+			return fmt.Errorf("join: %q is not HOST:PORT", peer)
+		}
+	}
+	if c.Data == "" {
+		return errors.New("data: a directory is needed")
+	}
+	return nil
+}
+
+// checkAddress wants HOST:PORT or :PORT with a number as port.
+func checkAddress(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT or :PORT", addr)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q does not end in a port from 0 to 65535", addr)
+	}
+	return nil
+}
+
+func (c *Config) checkTLS() error {
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return errors.New("tls: cert and key belong together; one of them is missing")
+	}
+	if c.TLS.Cert != "" && c.HTTPS == "" {
+		return errors.New("tls: a certificate is given, but https has no address; set https, for example to :8443")
+	}
+	return nil
+}
+
+func (c *Config) checkLog() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return fmt.Errorf("log.level: %q is not debug, info, warn or error", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return fmt.Errorf("log.format: %q is not text or json", c.Log.Format)
+	}
+	return nil
+}
+
+func (c *Config) checkTokens() error {
+	if c.Tokens.JWKSURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.Tokens.JWKSURL)
+	if err != nil || u.Host == "" {
+		return errors.New("tokens.jwks_url: it is not a URL")
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !c.Tokens.JWKSPrivate) {
+		return errors.New("tokens.jwks_url: it must begin with https:// (tokens.jwks_private allows http and private networks)")
+	}
+	return nil
+}
+
+func (c *Config) checkICE() error {
+	for i, s := range c.ICEServers {
+		if len(s.URLs) == 0 {
+			return fmt.Errorf("ice_servers[%d]: urls is empty", i)
+		}
+		for _, u := range s.URLs {
+			scheme, rest, _ := strings.Cut(u, ":")
+			if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) || rest == "" || strings.ContainsAny(u, " \"<>\r\n") {
+				return fmt.Errorf("ice_servers[%d]: %q does not look like stun:host:port or turn:host:port", i, u)
+			}
+			if strings.HasPrefix(scheme, "turn") && (s.Username == "" || s.Credential == "") {
+				return fmt.Errorf("ice_servers[%d]: a TURN server needs username and credential", i)
+			}
+		}
+		if strings.ContainsAny(s.Username+s.Credential, "\"\\\r\n") {
+			return fmt.Errorf("ice_servers[%d]: quotes, backslashes and line breaks cannot be sent in a Link header", i)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkLimits() error {
+	l := c.Limits
+	for key, n := range map[string]float64{
+		"requests_per_second": l.RequestsPerSecond, "requests_burst": float64(l.RequestsBurst),
+		"publishes_per_second": l.PublishesPerSecond, "failed_auth_per_minute": l.FailedAuthPerMinute,
+	} {
+		if !(n >= 0 && n <= 1e9) { // also refuses NaN
+			return fmt.Errorf("limits.%s: %v is not a number from 0 (off) to 1e9", key, n)
+		}
+	}
+	if l.RequestsPerSecond > 0 && l.RequestsBurst == 0 {
+		return errors.New("limits.requests_burst: 0 would refuse every request; set it to 1 or more, or requests_per_second to 0")
+	}
+	for _, p := range l.TrustedProxies {
+		if !p.IsValid() {
+			return errors.New("limits.trusted_proxies: an entry is not a network such as 10.0.0.0/8")
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkStreams() error {
+	for i, s := range c.Streams {
+		if err := s.check(); err != nil {
+			return fmt.Errorf("streams[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (s Stream) check() error {
+	if err := s.Match.Valid(); err != nil {
+		return fmt.Errorf("match: %w", err)
+	}
+	if s.Absent != media.AbsentWait && s.Absent != media.AbsentRefuse {
+		return fmt.Errorf("absent: %q is not wait or refuse", s.Absent)
+	}
+	if s.Second != media.TakenTakeover && s.Second != media.TakenReject {
+		return fmt.Errorf("second: %q is not takeover or reject", s.Second)
+	}
+	if s.Hold < 0 || s.Hold > maxHold {
+		return fmt.Errorf("hold: %v is not between 0s and %v", s.Hold, maxHold)
+	}
+	if len(s.Codecs) == 0 {
+		return errors.New("codecs: name at least one video codec")
+	}
+	for i, codec := range s.Codecs {
+		if codec.Kind() != media.Video {
+			return fmt.Errorf("codecs: %v is not a video codec; Opus is always accepted", codec)
+		}
+		if slices.Contains(s.Codecs[:i], codec) {
+			return fmt.Errorf("codecs: %v is named twice", codec)
+		}
+	}
+	if s.MaxBitrate < 0 || s.MaxHeight < 0 {
+		return errors.New("max_bitrate and max_height cannot be negative; 0 means no limit")
+	}
+	return nil
+}
