@@ -54,6 +54,8 @@ type Codec struct {
 	Profile string // in words for H264 ("Constrained Baseline"), the number for VP9, AV1, H265; empty for others
 
 	NACK, PLI, FIR, REMB, TransportCC bool // feedback that both sides take
+
+	feedback feedback // the same, as answers list it
 }
 
 // Extensions are the ids of the header extensions that were accepted; 0 means
@@ -84,13 +86,20 @@ type Media struct {
 
 	Stereo, DTX, FEC bool // what the offer's Opus parameters ask for
 	RcvrRTT          bool // a=rtcp-xr:rcvr-rtt (RFC 3611) is agreed
+
+	line         line
+	exts         []extmap // accepted, in the offer's order
+	restrictions []string // of each of RIDs
 }
 
-// Match returns the viewer's payload type that fits a publisher's codec and
-// its fmtp parameters best, or nil when the viewer cannot decode it.
-func (m *Media) Match(c media.Codec, params string) *Codec { return nil }
+// line is what the answer repeats of an m-line.
+type line struct {
+	kind, proto, fmts string
+	rsize, mixed      bool
+}
 
-// Remote is an offer that was read and can be answered.
+// Remote is an offer that was read and can be answered. It holds copies of
+// what it needs, 2 KB for a browser's offer, and not the offer.
 type Remote struct {
 	Ufrag, Pwd   string
 	Fingerprints []Fingerprint
@@ -99,27 +108,53 @@ type Remote struct {
 	Setup   string
 	Trickle bool // a=ice-options:trickle was offered
 	Media   []Media
+
+	publish, ice2, mixed, grouped bool
+	bundle                        []int // the accepted m-lines in the group's order
+	types                         [128]typeRef
 }
-
-// Audio returns the accepted audio m-line, or nil.
-func (r *Remote) Audio() *Media { return nil }
-
-// Video returns the accepted video m-line, or nil.
-func (r *Remote) Video() *Media { return nil }
-
-// ByPT returns what a payload type means over the whole bundle; rtx tells that
-// it is the retransmission of the codec. Nil, nil when it was not negotiated.
-func (r *Remote) ByPT(pt uint8) (m *Media, c *Codec, rtx bool) { return nil, nil, false }
-
-// ByMID returns the accepted m-line of that name, or nil.
-func (r *Remote) ByMID(mid string) *Media { return nil }
 
 // Publish reads a WHIP offer. Errors wrap media.ErrBadOffer or
 // media.ErrUnsupported and say in a sentence what to change.
-func Publish(offer []byte, c Config) (*Remote, error) { return &Remote{}, nil }
+func Publish(offer []byte, c Config) (*Remote, error) { return negotiate(offer, c, true) }
 
 // Subscribe reads a WHEP offer; errors are those of Publish.
-func Subscribe(offer []byte, c Config) (*Remote, error) { return &Remote{}, nil }
+func Subscribe(offer []byte, c Config) (*Remote, error) { return negotiate(offer, c, false) }
 
-// Answer writes the answer to the side that the offer was read for.
-func (r *Remote) Answer(l Local) []byte { return nil }
+// Audio returns the accepted audio m-line, or nil.
+func (r *Remote) Audio() *Media { return r.first(media.Audio) }
+
+// Video returns the accepted video m-line, or nil.
+func (r *Remote) Video() *Media { return r.first(media.Video) }
+
+func (r *Remote) first(k media.Kind) *Media {
+	for i := range r.Media {
+		if m := &r.Media[i]; m.Kind == k && !m.Rejected {
+			return m
+		}
+	}
+	return nil
+}
+
+// ByPT returns what a payload type means over the whole bundle; rtx tells that
+// it is the retransmission of the codec. Nil, nil when it was not negotiated.
+//
+// hot: ingest asks for each packet of an SSRC that it does not know yet.
+func (r *Remote) ByPT(pt uint8) (m *Media, c *Codec, rtx bool) {
+	if int(pt) >= len(r.types) || r.types[pt].codec == 0 {
+		return nil, nil, false
+	}
+	t := r.types[pt]
+	m = &r.Media[t.media]
+	return m, &m.Codecs[t.codec-1], t.rtx
+}
+
+// ByMID returns the accepted m-line of that name, or nil.
+func (r *Remote) ByMID(mid string) *Media {
+	for i := range r.Media {
+		if m := &r.Media[i]; m.MID == mid && !m.Rejected {
+			return m
+		}
+	}
+	return nil
+}
