@@ -39,7 +39,10 @@ func (s *Selector) Layers(infos []media.LayerInfo) {
 func (s *Selector) Choose(c media.LayerChoice) { s.choice = c; s.retarget() }
 
 // Reset starts over: the next forwarded packet must be one at which a decoder may start.
-func (s *Selector) Reset() { s.current, s.target = media.AnyLayer, media.AnyLayer; s.infos = s.infos[:0] }
+func (s *Selector) Reset() {
+	s.current, s.target = media.AnyLayer, media.AnyLayer
+	s.infos = s.infos[:0]
+}
 
 // Decide says what to do with p.
 // hot: once per packet and viewer.

@@ -1,8 +1,9 @@
-// Package munge rewrites the numbering of one viewer's track, so that the viewer sees one
-// unbroken RTP stream whatever layers, epochs and codecs follow one another.
+// Package munge rewrites the numbering of one viewer's track, so that the viewer sees one unbroken RTP stream
+// whatever layers, epochs and codecs follow one another.
 //
-// It promises that an output index is never given to two packets and that time never runs back.
-// A Munger belongs to the shard that owns its viewer; it is not safe for concurrent use.
+// It promises that an output index is never given to two different packets, that a late packet finds the place left
+// for it, and that time never runs back. A Munger belongs to the shard that owns its viewer, and to nobody else at
+// the same time.
 package munge
 
 import (
@@ -13,27 +14,33 @@ import (
 
 // Config sets up one Munger.
 type Config struct {
-	ClockRate uint32 // Hz
-	History   int    // packets that Lookup remembers; a power of two, 512 if zero
-	FirstSeq  uint16 // the first output sequence number; random per viewer
-	FirstTS   uint32 // the first output timestamp; random per viewer
+	// ClockRate of the track in Hz; 90000 if zero.
+	ClockRate uint32
+	// History is how many packets Lookup remembers and how far late packets may lag: 512 if zero, rounded up to a
+	// power of two, at most 32768 (half the sequence number space; more could not be told apart). 24 bytes each.
+	History int
+	// FirstSeq is the first output sequence number, random per viewer (RFC 3550 section 5.1). Choose it below
+	// 1<<15: a receiver that loses the first packets can otherwise guess a wrong rollover counter (RFC 3711 section 3.3.1).
+	FirstSeq uint16
+	// FirstTS is the first output timestamp, random per viewer.
+	FirstTS uint32
 }
 
 // Out is the numbering of one packet as the viewer sees it.
 type Out struct {
 	Seq    uint16
-	Index  uint64 // Seq extended to 48 bits, as SRTP counts
+	Index  uint64 // Seq extended to 48 bits, as SRTP counts: rollovers<<16 | Seq
 	TS     uint32
 	Marker bool
 
-	// Patch says that the packet's VP8 payload descriptor takes the values below.
+	// Patch says that the VP8 payload descriptor takes the three values below (codec.VP8.Patch).
 	Patch     bool
 	PictureID uint16
 	TL0       uint8
 	KeyIdx    uint8
 }
 
-// Ref says where a sent packet came from and how it was written.
+// Ref says where a sent packet came from and how it was written, so that it can be written again byte for byte.
 type Ref struct {
 	Epoch media.Epoch
 	Layer media.Layer
@@ -41,45 +48,144 @@ type Ref struct {
 	Out   Out
 }
 
-// Munger rewrites one viewer's track.
+// Munger rewrites one viewer's track. It is not safe for concurrent use.
 type Munger struct {
-	cfg   Config
-	index uint64
-	shift uint32
-	refs  []Ref
+	places places
+	time   timeline
+	vp8    vp8
+
 	begun bool
+	epoch media.Epoch
+	layer media.Layer
+	top   uint8 // highest spatial layer that is forwarded
+	whole bool  // the newest sent packet ended its frame
 }
 
 // New returns a Munger that gives its first packet FirstSeq and FirstTS.
 func New(cfg Config) *Munger {
-	if cfg.History == 0 {
-		cfg.History = 512
+	if cfg.ClockRate == 0 {
+		cfg.ClockRate = 90000
 	}
-	return &Munger{cfg: cfg, index: uint64(cfg.FirstSeq), refs: make([]Ref, cfg.History)}
+	return &Munger{
+		places: newPlaces(cfg.History, cfg.FirstSeq),
+		time:   newTimeline(cfg.ClockRate, cfg.FirstTS),
+		top:    allSpatial,
+	}
 }
 
-// Next gives p its output numbering; false means that p cannot be sent (late without a known place, or a duplicate).
+// Next gives p its output numbering. Switched says that p is the first packet of a new source: another layer, another
+// epoch, or the same layer further on after a pause. False means that p must not be sent: it is a duplicate, it is
+// late and its place is not known, it belongs to a former source, or it carries nothing but padding.
+//
+// Numbers go on by one from source to source; if the last frame before the switch was cut off, one number is left out,
+// which tells the decoder so. Time goes on by capture time, see timeline. Now counts only for packets without Arrival.
+//
 // hot: once per packet and viewer.
 func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool) {
-	if switched || !m.begun {
-		m.begun = true
-		m.shift = m.cfg.FirstTS - uint32(p.TS)
+	if len(p.Payload) == 0 {
+		m.Drop(p)
+		return Out{}, false
 	}
-	o := Out{Seq: uint16(m.index), Index: m.index, TS: m.Map(p.TS), Marker: p.Marker}
-	m.refs[int(m.index)&(len(m.refs)-1)] = Ref{Epoch: p.Epoch, Layer: p.Layer, Seq: p.Seq, Out: o}
-	m.index++
-	return o, true
+	at := p.Arrival
+	if at.IsZero() {
+		at = now
+	}
+	if switched || !m.begun {
+		m.enter(p, at)
+	} else if !m.current(p) {
+		return Out{}, false
+	}
+	inOrder := m.places.ahead(p.Seq)
+	pl := m.places.claim(p.Seq)
+	if pl == nil {
+		return Out{}, false
+	}
+	var ts media.Ticks
+	if inOrder {
+		var jumped bool
+		if ts, jumped = m.time.pass(p, at); jumped {
+			m.restart(p)
+		}
+	} else {
+		ts = m.time.late(p.TS)
+	}
+	if p.Codec == media.VP8 && !m.vp8.rewrite(p.Payload, inOrder, pl) {
+		pl.state = dead
+		return Out{}, false
+	}
+	marker := m.ends(p)
+	if inOrder {
+		m.whole = marker || p.FrameEnd
+	}
+	pl.ts, pl.layer, pl.marker = uint32(ts), int8(p.Layer), marker
+	return m.places.out(pl), true
 }
 
-// Drop says that p of the current source is not forwarded; the numbering closes the gap.
-func (m *Munger) Drop(p *media.Packet) {}
+// Drop says that p of the current source is not forwarded; the numbering closes the gap. Packets of other sources
+// are ignored. A late p keeps the place that was left for it, for good: see Left.
+func (m *Munger) Drop(p *media.Packet) {
+	if !m.begun || !m.current(p) {
+		return
+	}
+	if !m.places.drop(p.Seq) {
+		return
+	}
+	if p.Codec == media.VP8 {
+		m.vp8.drop(p.Payload)
+	}
+}
 
-// Lookup returns what was sent under outSeq, for an answer to a NACK.
+// Left reports whether a place was left for p when it was late. The viewer then sees a hole that only p can fill, so
+// it is better sent than dropped, even if its temporal layer is not wanted any more.
+//
+// hot: once per dropped packet and viewer.
+func (m *Munger) Left(p *media.Packet) bool {
+	if !m.begun || !m.current(p) || m.places.ahead(p.Seq) {
+		return false
+	}
+	pl := m.places.find(p.Seq)
+	return pl != nil && pl.state == left
+}
+
+// Lookup returns what was sent under outSeq, for the answer to a NACK; false when nothing was, or too long ago.
+//
 // hot: once per NACKed packet.
 func (m *Munger) Lookup(outSeq uint16) (Ref, bool) {
-	r := m.refs[int(outSeq)&(len(m.refs)-1)]
-	return r, r.Out.Seq == outSeq && m.begun
+	pl := m.places.sentAs(outSeq)
+	if pl == nil {
+		return Ref{}, false
+	}
+	return Ref{Epoch: m.places.epochOf(pl), Layer: media.Layer(pl.layer), Seq: pl.seq, Out: m.places.out(pl)}, true
 }
 
-// Map returns the current source's media time as the viewer sees it.
-func (m *Munger) Map(ts media.Ticks) uint32 { return uint32(ts) + m.shift }
+// Map returns the current source's media time as the viewer sees it (for sender reports); it means nothing before the
+// first packet.
+func (m *Munger) Map(ts media.Ticks) uint32 { return uint32(m.time.late(ts)) }
+
+// Newest returns the output index given last in order; false before the first packet.
+func (m *Munger) Newest() (index uint64, ok bool) { return m.places.next - 1, m.begun }
+
+// enter makes p's layer and epoch the current source.
+func (m *Munger) enter(p *media.Packet, at time.Time) {
+	same := m.begun && m.current(p)
+	if m.begun && !m.whole {
+		m.places.hole()
+	}
+	if !m.begun || p.Epoch != m.epoch {
+		m.places.newEpoch(p.Epoch)
+		m.time.owed = 0
+	}
+	m.time.enter(p, at, same)
+	m.places.enter()
+	m.vp8.fresh = true
+	m.begun, m.epoch, m.layer = true, p.Epoch, p.Layer
+}
+
+// restart takes a jump of the source's clock for a new source under the same name: what is late from before it has no
+// output time any more.
+func (m *Munger) restart(p *media.Packet) {
+	m.places.first = m.places.next - 1
+	m.vp8.fresh = p.Key
+}
+
+func (m *Munger) current(p *media.Packet) bool { return p.Epoch == m.epoch && p.Layer == m.layer }

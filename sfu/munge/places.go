@@ -1,0 +1,176 @@
+package munge
+
+import "github.com/sluice-live/sluice/media"
+
+// state is what became of an output number.
+type state uint8
+
+const (
+	dead state = iota // never sent, and never will be
+	left              // kept free for a packet that has not come yet
+	sent
+)
+
+// place is one output number and the packet that has it, packed into 24 bytes as every viewer has hundreds of them.
+type place struct {
+	seq     uint64 // of the source
+	index   uint32 // low half of the output index; tells a place from what was there a round earlier
+	ts      uint32
+	picture uint16
+	tl0     uint8
+	keyIdx  uint8 // 5 bits
+	epoch   uint8 // number of the epoch, see places.epochs
+	layer   int8
+	state   state
+	marker  bool
+}
+
+const (
+	defaultHistory = 512
+	maxHistory     = 1 << 15
+	// patched is set in keyIdx, above its 5 bits, when the VP8 values are to be written.
+	patched = 0x80
+	// epochs that are remembered; more than four within one history do not happen with publishers that send media.
+	epochs = 4
+)
+
+// places maps the current source's sequence numbers to output indexes, and remembers the newest of them. From the
+// first packet of a source on, source numbers rise with output numbers, so that a late packet's place is found by
+// binary search.
+type places struct {
+	ring  []place
+	next  uint64 // output index of the next packet in order
+	first uint64 // output index of the current source's first packet
+	high  uint64 // the current source's newest packet, sent or dropped
+	fresh bool   // the current source has not had a packet yet
+
+	epoch  uint8 // number of the current epoch
+	epochs [epochs]media.Epoch
+}
+
+func newPlaces(history int, firstSeq uint16) places {
+	if history <= 0 {
+		history = defaultHistory
+	}
+	n := 1
+	for n < history && n < maxHistory {
+		n <<= 1
+	}
+	return places{ring: make([]place, n), next: uint64(firstSeq), first: uint64(firstSeq), fresh: true}
+}
+
+// ahead reports whether seq is newer than all that the current source has brought.
+func (s *places) ahead(seq uint64) bool { return s.fresh || seq > s.high }
+
+// claim returns the place for seq, marked as sent, or nil if there is none.
+func (s *places) claim(seq uint64) *place {
+	if s.ahead(seq) {
+		s.leave(seq)
+		return s.put(seq, sent)
+	}
+	pl := s.find(seq)
+	if pl == nil || pl.state != left {
+		return nil
+	}
+	pl.state = sent
+	return pl
+}
+
+// drop closes the gap of seq and reports true, if seq is in order; else it gives the place left for it up.
+func (s *places) drop(seq uint64) bool {
+	if s.ahead(seq) {
+		s.leave(seq)
+		return true
+	}
+	if pl := s.find(seq); pl != nil && pl.state == left {
+		pl.state = dead
+	}
+	return false
+}
+
+// leave keeps places free for the packets missing before seq. If more are missing than the history holds, nobody could
+// fill them in any more: then one hole tells the decoder, and the viewer does not ask for thousands.
+func (s *places) leave(seq uint64) {
+	if s.fresh {
+		s.fresh, s.high = false, seq
+		return
+	}
+	missing := seq - s.high - 1
+	if missing >= uint64(len(s.ring)) {
+		s.put(seq-1, dead)
+	} else {
+		for i := s.high + 1; i < seq; i++ {
+			s.put(i, left)
+		}
+	}
+	s.high = seq
+}
+
+func (s *places) put(seq uint64, st state) *place {
+	pl := &s.ring[s.next&uint64(len(s.ring)-1)]
+	*pl = place{seq: seq, index: uint32(s.next), epoch: s.epoch, state: st}
+	s.next++
+	return pl
+}
+
+// hole leaves one output number out.
+func (s *places) hole() { s.put(s.high+1, dead) }
+
+// enter begins a new source.
+func (s *places) enter() { s.first, s.fresh = s.next, true }
+
+// newEpoch gives the epoch a number. When the numbers are used up, what has them is forgotten.
+func (s *places) newEpoch(e media.Epoch) {
+	s.epoch++
+	if s.epoch == 0 {
+		clear(s.ring)
+	}
+	s.epochs[s.epoch%epochs] = e
+}
+
+// find returns the place of the current source's packet seq, nil if it has none or it is forgotten.
+func (s *places) find(seq uint64) *place {
+	lo, hi := s.first, s.next
+	if n := uint64(len(s.ring)); hi-lo > n {
+		lo = hi - n
+	}
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		if s.at(mid).seq < seq {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == s.next || s.at(lo).seq != seq {
+		return nil
+	}
+	return s.at(lo)
+}
+
+// sentAs returns the newest place that was sent as out, nil if there is none.
+func (s *places) sentAs(out uint16) *place {
+	back := uint64(uint16(s.next) - out) // 1 is the newest
+	if back == 0 || back > uint64(len(s.ring)) || back > s.next {
+		return nil
+	}
+	pl := s.at(s.next - back)
+	if pl.state != sent || pl.index != uint32(s.next-back) || s.epoch-pl.epoch >= epochs {
+		return nil
+	}
+	return pl
+}
+
+func (s *places) at(index uint64) *place { return &s.ring[index&uint64(len(s.ring)-1)] }
+
+func (s *places) epochOf(pl *place) media.Epoch { return s.epochs[pl.epoch%epochs] }
+
+// out returns the numbering that is kept in pl.
+func (s *places) out(pl *place) Out {
+	o := Out{Seq: uint16(pl.index), TS: pl.ts, Marker: pl.marker}
+	o.Index = s.next - uint64(uint32(s.next)-pl.index)
+	if pl.keyIdx&patched != 0 {
+		o.Patch, o.PictureID, o.TL0, o.KeyIdx = true, pl.picture, pl.tl0, pl.keyIdx&^patched
+	}
+	return o
+}

@@ -1,0 +1,117 @@
+package munge
+
+import (
+	"github.com/sluice-live/sluice/media/codec"
+)
+
+// lateDrops is how many dropped pictures are remembered for packets that come late: at 30 pictures/s with every other
+// one dropped, two seconds.
+const lateDrops = 32
+
+// vp8 keeps a viewer's picture ids, TL0PICIDX and KEYIDX (RFC 7741 section 4.2) going without jumps over switches and
+// dropped pictures. A receiver takes a missing picture id for a picture that is still to come, and waits for it.
+type vp8 struct {
+	fresh bool // the next packet begins a source
+	sent  bool // the values below are known
+
+	newest  int64 // newest picture of the source, its id unwrapped
+	shift   int64 // output id of the newest picture less its source id
+	tl0     uint8 // to be added to the source's TL0PICIDX
+	keyIdx  uint8 // to be added to the source's KEYIDX
+	dropped [lateDrops]int64
+	drops   int // pictures dropped in this source
+
+	lastPicture uint16 // of the newest sent picture, as the viewer sees it
+	lastTL0     uint8
+	lastKeyIdx  uint8
+}
+
+// rewrite puts the viewer's values for this payload into pl; false means that the picture was dropped and its numbers
+// are given to others. A descriptor that cannot be read, or that has no numbers, is left alone.
+func (v *vp8) rewrite(payload []byte, inOrder bool, pl *place) bool {
+	d, err := codec.ParseVP8(payload)
+	if err != nil || !d.HasPictureID && !d.HasTL0 && !d.HasKeyIdx {
+		return true
+	}
+	if v.fresh {
+		v.enter(d)
+	}
+	id := v.unwrap(d)
+	back, gone := v.skipped(id)
+	if gone && d.HasPictureID {
+		return false
+	}
+	pl.picture = uint16(id+v.shift+back) & 0x7fff
+	pl.tl0 = d.TL0 + v.tl0
+	pl.keyIdx = patched | (d.KeyIdx+v.keyIdx)&0x1f
+	if inOrder && id >= v.newest {
+		v.newest, v.sent = id, true
+		v.note(d, pl)
+	}
+	return true
+}
+
+// drop takes the picture of a packet that is not forwarded out of the numbering.
+func (v *vp8) drop(payload []byte) {
+	d, err := codec.ParseVP8(payload)
+	if err != nil || !d.HasPictureID || v.fresh {
+		return
+	}
+	id := v.unwrap(d)
+	if id <= v.newest {
+		return
+	}
+	v.newest = id
+	v.dropped[v.drops%lateDrops] = id
+	v.drops++
+	v.shift--
+}
+
+// enter lets the source that begins with d follow the newest sent picture.
+func (v *vp8) enter(d codec.VP8) {
+	v.fresh, v.drops = false, 0
+	v.newest = int64(d.PictureID)
+	v.shift, v.tl0, v.keyIdx = 0, 0, 0
+	if v.sent {
+		v.shift = int64(v.lastPicture) + 1 - v.newest
+		v.tl0 = v.lastTL0 + 1 - d.TL0
+		v.keyIdx = v.lastKeyIdx + 1 - d.KeyIdx
+	}
+}
+
+// note remembers what the newest picture's packet was given. What its descriptor lacks keeps its last value.
+func (v *vp8) note(d codec.VP8, pl *place) {
+	if d.HasPictureID {
+		v.lastPicture = pl.picture
+	}
+	if d.HasTL0 {
+		v.lastTL0 = pl.tl0
+	}
+	if d.HasKeyIdx {
+		v.lastKeyIdx = pl.keyIdx &^ patched
+	}
+}
+
+// unwrap extends the 7 or 15 bits of a picture id next to the newest one.
+func (v *vp8) unwrap(d codec.VP8) int64 {
+	if !d.HasPictureID {
+		return v.newest
+	}
+	bits := 7
+	if d.LongID {
+		bits = 15
+	}
+	diff := (int64(d.PictureID) - v.newest) << (64 - bits) >> (64 - bits)
+	return v.newest + diff
+}
+
+// skipped counts the dropped pictures that are newer than id, and says whether id is one of them.
+func (v *vp8) skipped(id int64) (newer int64, gone bool) {
+	for _, d := range v.dropped[:min(v.drops, lateDrops)] {
+		if d > id {
+			newer++
+		}
+		gone = gone || d == id
+	}
+	return newer, gone
+}
