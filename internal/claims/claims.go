@@ -57,6 +57,9 @@ func Open(dir string) (*Claims, error) {
 // It fails when ctx is done, or when the next block cannot be put on disk; then
 // no number is lost.
 func (c *Claims) Claim(ctx context.Context, id media.StreamID) (media.Epoch, error) {
+	if err := ctx.Err(); err != nil { // select would take either of two ready cases
+		return 0, fmt.Errorf("claim stream %s: %w", id, err)
+	}
 	select {
 	case <-ctx.Done():
 		return 0, fmt.Errorf("claim stream %s: %w", id, ctx.Err())

@@ -138,15 +138,9 @@ func TestClaimEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	c := open(t, t.TempDir())
-	for range 100 { // select takes either ready case
-		if _, err := c.Claim(ctx, "live"); err != nil {
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("got %v", err)
-			}
-			return
-		}
+	if _, err := c.Claim(ctx, "live"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
-	t.Error("a hundred claims ignored a context that is done")
 }
 
 // child is set for the process that TestEpochsRiseAfterKill9 kills.
