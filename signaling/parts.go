@@ -1,0 +1,57 @@
+package signaling
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/signaling/token"
+)
+
+// Sessions makes, changes and ends WebRTC sessions. Its errors are those of
+// media, or wrap them. The context of each call carries the trace identifier
+// (see Trace), so that whoever logs with a LogHandler names the same one.
+type Sessions interface {
+	// Publish answers a WHIP offer.
+	Publish(ctx context.Context, o media.Offer) (media.Answer, error)
+	// Subscribe answers a WHEP offer.
+	Subscribe(ctx context.Context, o media.Offer) (media.Answer, error)
+	// Trickle adds the client's candidates.
+	Trickle(ctx context.Context, id media.SessionID, f media.Fragment) error
+	// Restart gives the session new ICE credentials. The answer carries the
+	// server's new ones and one candidate; its Ufrag names the new ICE session.
+	Restart(ctx context.Context, id media.SessionID, f media.Fragment) (media.Fragment, error)
+	// Hangup ends a session; media.ErrNoSession when there is none.
+	Hangup(ctx context.Context, id media.SessionID, why error) error
+}
+
+// Views shows what goes on, and takes layer choices.
+type Views interface {
+	// View is a snapshot of one session; the channel is closed at the next change.
+	View(id media.SessionID) (media.SessionView, <-chan struct{}, error)
+	// Choose asks for a layer; media.ErrBadChoice when it cannot be had.
+	Choose(id media.SessionID, c media.LayerChoice) error
+	// Streams are all streams with all details; the caller may change the copy.
+	Streams() []media.StreamStatus
+	// Stream is one of them, or media.ErrNoStream.
+	Stream(id media.StreamID) (media.StreamStatus, error)
+}
+
+// Authorizer tells what the bearer of a token may do: media.ErrUnauthorized
+// when the token is none of ours or has expired, media.ErrForbidden when it
+// does not cover the request.
+type Authorizer interface {
+	Authorize(ctx context.Context, r token.Request) (token.Grant, error)
+}
+
+// Parts are the others that the door works with.
+type Parts struct {
+	Sessions   Sessions
+	Views      Views
+	Authorizer Authorizer
+	Policy     func(media.StreamID) media.Policy
+	Logger     *slog.Logger          // nil is silent
+	Registerer prometheus.Registerer // nil registers nowhere
+}
