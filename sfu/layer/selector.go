@@ -1,7 +1,3 @@
-// Package layer decides which packets of a video track one viewer gets.
-//
-// It promises that a viewer's decoder never starts on anything but a key frame.
-// A Selector belongs to the shard that owns its viewer; it is not safe for concurrent use.
 package layer
 
 import "github.com/sluice-live/sluice/media"
@@ -9,76 +5,174 @@ import "github.com/sluice-live/sluice/media"
 // Verdict is what to do with one packet.
 type Verdict uint8
 
-// A packet is dropped, forwarded, or forwarded as the first of a new source.
+// A packet is dropped, forwarded, or forwarded as the first of a new source. After Switch, packets behind p that had come
+// before it were dropped: take them from the history ring.
 const (
 	Drop Verdict = iota
 	Forward
 	Switch
 )
 
-// Selector picks the packets of one viewer's video track.
+// all means that no spatial or temporal layer is left out.
+const all = 255
+
+// Selector picks the packets of one viewer's video track. It is not safe for concurrent use.
 type Selector struct {
-	current, target media.Layer
-	epoch           media.Epoch
-	choice          media.LayerChoice
-	infos           []media.LayerInfo
+	choice media.LayerChoice
+	infos  [media.MaxLayers]media.LayerInfo // in ascending order of rank
+	n      int
+
+	target  media.Layer // AnyLayer: whatever comes first
+	current media.Layer // AnyLayer: a key frame must come first
+	silent  bool        // the current layer has stopped
+	below   uint8       // bit set of active layers that may stand in for the target; none: nothing is known to flow
+
+	epoch media.Epoch
+	start uint64      // sequence number of the first packet since the last switch
+	frame media.Ticks // media time of the newest packet
+
+	spatial, temporal caps
 }
 
-// New returns a Selector that waits for its first key frame.
+// New returns a Selector that takes the highest active layer, and waits for its first key frame.
 func New() *Selector {
-	return &Selector{current: media.AnyLayer, target: media.AnyLayer, choice: media.AutomaticChoice()}
+	s := &Selector{target: media.AnyLayer, current: media.AnyLayer, choice: media.AutomaticChoice()}
+	s.spatial, s.temporal = newCaps(), newCaps()
+	return s
 }
 
-// Layers tells what flows now.
+// Layers tells what flows now. Call it about once a second, and when a key frame has told its size.
 func (s *Selector) Layers(infos []media.LayerInfo) {
-	s.infos = append(s.infos[:0], infos...)
+	s.n = 0
+	for _, l := range infos {
+		if s.n == len(s.infos) || l.ID < 0 || int(l.ID) >= media.MaxLayers {
+			continue
+		}
+		i := s.n
+		for ; i > 0 && l.Less(s.infos[i-1]); i-- {
+			s.infos[i] = s.infos[i-1]
+		}
+		s.infos[i] = l
+		s.n++
+	}
 	s.retarget()
 }
 
-// Choose takes a viewer's explicit choice; the automatic one means the highest active layer.
-func (s *Selector) Choose(c media.LayerChoice) { s.choice = c; s.retarget() }
-
-// Reset starts over: the next forwarded packet must be one at which a decoder may start.
-func (s *Selector) Reset() {
-	s.current, s.target = media.AnyLayer, media.AnyLayer
-	s.infos = s.infos[:0]
+// Choose takes a viewer's choice. The zero value and media.AutomaticChoice mean the highest active layer. A chosen
+// encoding that does not flow is stood in for by the best active one below it.
+func (s *Selector) Choose(c media.LayerChoice) {
+	plain := c
+	plain.MID = ""
+	if plain == (media.LayerChoice{}) {
+		c = media.AutomaticChoice()
+	}
+	s.choice = c
+	s.spatial.want = lowest(c.Spatial, c.MaxSpatial)
+	s.temporal.want = lowest(c.Temporal, c.MaxTemporal)
+	s.retarget()
 }
 
-// Decide says what to do with p.
+// Reset begins a new epoch: what flowed is forgotten, and the next forwarded packet is one at which a decoder may start.
+func (s *Selector) Reset() {
+	s.n, s.target = 0, media.AnyLayer
+	s.Resync()
+	s.retarget()
+}
+
+// Resync makes the next forwarded packet one at which a decoder may start, in the layers known now (for viewers that
+// fell behind).
+func (s *Selector) Resync() {
+	s.current = media.AnyLayer
+	s.spatial.now, s.spatial.seen = all, 0
+}
+
+// Decide says what to do with p. A newer epoch begins at a key frame, even without Reset; packets of older ones are
+// dropped.
+//
 // hot: once per packet and viewer.
 func (s *Selector) Decide(p *media.Packet) Verdict {
-	if p.Key && (s.target == media.AnyLayer || p.Layer == s.target) && (s.current != p.Layer || s.epoch != p.Epoch) {
-		s.current, s.epoch = p.Layer, p.Epoch
+	if p.Epoch != s.epoch {
+		if p.Epoch < s.epoch {
+			return Drop
+		}
+		s.Resync()
+		s.epoch = p.Epoch
+	}
+	if p.Layer != s.current {
+		if !p.Key || !s.enters(p.Layer) {
+			return Drop
+		}
+		s.begin(p)
 		return Switch
 	}
-	if p.Layer == s.current && p.Epoch == s.epoch {
-		return Forward
+	if p.Seq < s.start {
+		return Drop
 	}
-	return Drop
+	if p.TS > s.frame {
+		s.turn(p)
+	}
+	s.spatial.seen = max(s.spatial.seen, p.Spatial)
+	if s.spatial.drops(p.Spatial, p.TS) || s.temporal.drops(p.Temporal, p.TS) {
+		return Drop
+	}
+	return Forward
 }
 
-// Wants returns the layer whose key frame is needed now; key is false when none is.
+// Wants returns the layer whose key frame is needed now; key is false when none is. AnyLayer with key set means that
+// any layer's will do.
 func (s *Selector) Wants() (l media.Layer, key bool) {
-	if s.current == media.AnyLayer || s.current != s.target && s.target != media.AnyLayer {
+	switch {
+	case s.current == media.AnyLayer:
 		return s.target, true
+	case s.target != media.AnyLayer && s.target != s.current:
+		return s.target, true
+	case s.spatial.raised():
+		return s.current, true
 	}
 	return media.AnyLayer, false
 }
 
-// Current returns the layer that is being forwarded, AnyLayer if none.
+// Current returns the layer that is forwarded, AnyLayer if none is.
 func (s *Selector) Current() media.Layer { return s.current }
 
-// Target returns the layer that is wanted, AnyLayer if none in particular.
+// Target returns the layer that is wanted, AnyLayer if none in particular is.
 func (s *Selector) Target() media.Layer { return s.target }
 
-func (s *Selector) retarget() {
-	best := -1
-	for i := range s.infos {
-		if s.infos[i].Active && (best < 0 || s.infos[best].Less(s.infos[i])) {
-			best = i
-		}
+// Spatial returns the highest spatial layer that is forwarded now, 255 if none is left out (for munge.Munger.Top).
+func (s *Selector) Spatial() uint8 { return s.spatial.now }
+
+// enters reports whether a key frame of l is a place to switch to: the target's always, another one's only to a viewer
+// who has no picture.
+func (s *Selector) enters(l media.Layer) bool {
+	if l == s.target {
+		return true
 	}
-	if best >= 0 {
-		s.target = s.infos[best].ID
+	if s.current != media.AnyLayer && !s.silent {
+		return false
+	}
+	return s.below == 0 || l >= 0 && l < media.MaxLayers && s.below&(1<<l) != 0
+}
+
+// begin makes the packet's layer the current one.
+func (s *Selector) begin(p *media.Packet) {
+	s.current, s.silent = p.Layer, false
+	s.start, s.frame = p.Seq, p.TS
+	s.spatial.seen = 0
+	s.spatial.restart()
+	s.temporal.restart()
+}
+
+// turn is called at the first packet of a new frame in order: caps change between frames only.
+func (s *Selector) turn(p *media.Packet) {
+	s.frame = p.TS
+	if p.Key {
+		s.spatial.restart()
+		s.temporal.restart()
+	} else {
+		s.spatial.lower()
+		s.temporal.lower()
+	}
+	if p.FrameStart && p.SwitchUp {
+		s.temporal.raise(p.Temporal, p.TS)
 	}
 }
