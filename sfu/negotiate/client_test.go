@@ -1,6 +1,7 @@
 package negotiate_test
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -235,4 +236,43 @@ func TestPayloadTypesAreLookedUpOverTheBundle(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { r.ByPT(111) }); n != 0 {
 		t.Errorf("a look-up allocates %v times", n)
 	}
+}
+
+// Chromium plays mono unless the answer says that stereo comes.
+func TestViewersAreToldOfStereo(t *testing.T) {
+	r, err := negotiate.Subscribe(load(t, "chromium-156-whep.offer.sdp"), negotiate.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := local()
+	l.Stereo = true
+	wants(t, strings.ReplaceAll(string(r.Answer(l)), "\r\n", "\n"), "a=fmtp:111 minptime=10;useinbandfec=1;sprop-stereo=1")
+}
+
+// A Remote is kept for as long as its session: it must not hold the offer.
+func TestRemoteDoesNotKeepTheOffer(t *testing.T) {
+	o := load(t, "chromium-156-whep.offer.sdp")
+	kept := make([]*negotiate.Remote, 200)
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range kept {
+		r, err := negotiate.Subscribe(o, negotiate.DefaultConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[i] = r
+	}
+	// Half of what the offer alone takes is plenty for 16 codecs.
+	if each := (heap() - before) / uint64(len(kept)); each > uint64(len(o))*3/4 {
+		t.Errorf("%d bytes are kept for each viewer", each)
+	} else {
+		t.Logf("%d bytes are kept for each viewer", each)
+	}
+	runtime.KeepAlive(kept)
 }

@@ -99,7 +99,7 @@ type line struct {
 }
 
 // Remote is an offer that was read and can be answered. It holds copies of
-// what it needs, 2 KB for a browser's offer, and not the offer.
+// what it needs, 3 KB for a browser's offer, and not the offer.
 type Remote struct {
 	Ufrag, Pwd   string
 	Fingerprints []Fingerprint

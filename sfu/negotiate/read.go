@@ -144,7 +144,7 @@ func (n *reader) accept(m *Media, s *section) {
 	if s.fid.Media != 0 {
 		m.SSRC, m.RTXSSRC = s.fid.Media, s.fid.RTX
 	}
-	if m.Kind == media.Video {
+	if m.Kind == media.Video && m.Ext.RID != 0 { // without the extension nothing tells the encodings apart
 		s.encodings(m)
 	}
 }

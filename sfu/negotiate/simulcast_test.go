@@ -8,6 +8,18 @@ import (
 	"github.com/sluice-live/sluice/sfu/negotiate"
 )
 
+const rid = "\r\na=extmap:2 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+
+// Encodings that nothing tells apart on the wire cannot be taken; the
+// publisher then sends one.
+func TestSimulcastNeedsTheRIDExtension(t *testing.T) {
+	r, err := negotiate.Publish(offer(video+"\r\na=rid:a send\r\na=rid:b send\r\na=simulcast:send a;b"), negotiate.DefaultConfig())
+	if err != nil || len(r.Video().RIDs) != 0 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	lacks(t, string(r.Answer(local())), "a=simulcast", "a=rid")
+}
+
 // The answer lists what was offered and can be had (RFC 8853 section 5.3.2).
 func TestSimulcastAnswers(t *testing.T) {
 	for _, c := range []struct{ name, offered, rids, answer string }{
@@ -26,7 +38,7 @@ func TestSimulcastAnswers(t *testing.T) {
 			"1 2 3 4 5 6 7 8", "a=simulcast:recv 1;2;3;4;5;6;7;8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := negotiate.Publish(offer(video+"\r\na="+strings.ReplaceAll(c.offered, "|", "\r\na=")), negotiate.DefaultConfig())
+			r, err := negotiate.Publish(offer(video+rid+"\r\na="+strings.ReplaceAll(c.offered, "|", "\r\na=")), negotiate.DefaultConfig())
 			if err != nil {
 				t.Fatal(err)
 			}

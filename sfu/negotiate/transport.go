@@ -22,14 +22,15 @@ func (d *description) bundled() (order []int, in [maxMedia]bool, err error) {
 		in[0] = true
 		return []int{0}, in, nil
 	}
+	listed := 0
 	for mid := range strings.FieldsSeq(d.bundle) {
+		if listed++; listed > maxMedia {
+			break
+		}
 		i := slices.IndexFunc(d.media, func(s section) bool { return s.mid == mid })
 		if i >= 0 && !in[i] {
 			in[i] = true
 			order = append(order, i)
-		}
-		if len(order) == len(d.media) {
-			break
 		}
 	}
 	return order, in, nil
@@ -60,7 +61,7 @@ func (r *Remote) transport(d *description, order []int) error {
 			prints = s.fingerprints
 		}
 		r.Setup = or(r.Setup, s.setup)
-		r.options(or(s.options, d.session.options))
+		r.options(s.options)
 	}
 	if err := r.fingerprints(prints); err != nil {
 		return err
