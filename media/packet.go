@@ -40,7 +40,8 @@ type Packet struct {
 	// Descriptor is the raw AV1 dependency descriptor extension, or nil.
 	Descriptor []byte
 
-	// Payload is the RTP payload without padding; empty for padding-only packets,
-	// which ingest does not hand on.
+	// Payload is the RTP payload without padding. It is empty for padding-only
+	// packets (bandwidth probes): they hold their place in the numbering, are not
+	// sent on, and sinks do not see them.
 	Payload []byte
 }

@@ -33,6 +33,8 @@ type Fragment struct {
 	Candidates []string // values of a=candidate, without the "a=candidate:" prefix
 	End        bool     // a=end-of-candidates
 	Lite       bool     // a=ice-lite; in answers to a restart
+	// Arrived and Remote are as in Offer; the door sets them.
+	Arrived, Remote netip.Addr
 }
 
 // LayerChoice is what a viewer asks for by the WHEP layer extension. The zero

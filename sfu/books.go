@@ -1,0 +1,110 @@
+package sfu
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+const (
+	// overTime is how long a publisher may send more than it may: an encoder's
+	// rate control needs some seconds after a scene change.
+	overTime = 5
+	// overShare is how much more than the limit counts as more.
+	overShare = 1.25
+)
+
+// books count what a publisher does. They belong to its goroutine.
+type books struct {
+	began, due time.Time
+	bytes      int // since the last second
+	packets    uint64
+	bitrate    media.Bitrate
+	overFor    int // seconds
+
+	forged, unreadable, unmatched, jumps uint64
+	repaired, nacks, plis, reports       uint64
+	logged                               []string // codes of the findings that were logged
+}
+
+// overLimit is called once a second and says whether the publisher has sent
+// more than the limit for too long.
+func (b *books) overLimit(limit media.Bitrate) bool {
+	b.bitrate = media.Bitrate(b.bytes * 8)
+	b.bytes = 0
+	if limit == 0 || float64(b.bitrate) <= overShare*float64(limit) {
+		b.overFor = 0
+		return false
+	}
+	b.overFor++
+	return b.overFor >= overTime
+}
+
+// publishTracks tells shards and sinks what flows now.
+func (p *publisher) publishTracks(now time.Time) {
+	var infos []media.TrackInfo
+	for _, id := range []media.TrackID{media.AudioTrack, media.VideoTrack} {
+		info := media.TrackInfo{ID: id}
+		for _, u := range p.upstreams {
+			if u.rtxOf != nil || u.track != id {
+				continue
+			}
+			info.Kind, info.Codec = u.codec.Kind(), u.codec
+			for i := range u.line.Codecs {
+				if u.line.Codecs[i].Codec == u.codec {
+					info.Params = u.line.Codecs[i].Fmtp
+					break
+				}
+			}
+			info.Layers = append(info.Layers, u.layerInfo(now))
+		}
+		if info.Kind != 0 {
+			slices.SortFunc(info.Layers, func(a, b media.LayerInfo) int { return int(a.ID) - int(b.ID) })
+			infos = append(infos, info)
+		}
+	}
+	p.source.tracks.Store(&infos)
+}
+
+// describe makes the state that people see; once a second.
+func (p *publisher) describe(now time.Time) media.PublisherStatus {
+	s := media.PublisherStatus{Session: p.offer.Session, Subject: p.offer.Subject, Transport: p.conn.Network(),
+		RTT: media.MS(p.conn.RTT()), Bitrate: media.Bitrate(p.books.bytes * 8), Packets: p.books.packets,
+		Repaired: p.books.repaired, NACKs: p.books.nacks, PLIs: p.books.plis}
+	infos := p.source.tracks.Load()
+	for _, u := range p.upstreams {
+		if u.rtxOf == nil {
+			u.look(now)
+			s.Lost += u.nack.Lost()
+			s.Repaired = max(s.Repaired, u.nack.Repaired())
+			s.LossRatio = max(s.LossRatio, u.books.LossRatio(now))
+		}
+	}
+	p.publishTracks(now)
+	infos = p.source.tracks.Load()
+	for _, info := range *infos {
+		t := media.TrackStatus{Kind: info.Kind, Codec: info.Codec, Layers: info.Layers}
+		for _, u := range p.upstreams {
+			if u.rtxOf == nil && u.track == info.ID && u.seen.profile != "" {
+				t.Profile, t.KeyInterval = u.seen.profile, u.seen.keyInterval.Seconds()
+			}
+		}
+		s.Tracks = append(s.Tracks, t)
+	}
+	s.Health = p.findings(now, s.LossRatio)
+	return s
+}
+
+// logFindings logs each finding once, when it appears.
+func (p *publisher) logFindings(found []media.Finding) {
+	var codes []string
+	for _, f := range found {
+		codes = append(codes, f.Code)
+		if !slices.Contains(p.books.logged, f.Code) {
+			p.st.sfu.log.Warn("publisher has a problem", "stream", p.st.id, "session", short(p.offer.Session),
+				"code", f.Code, "text", f.Text, "advice", f.Advice)
+		}
+	}
+	p.books.logged = codes
+}

@@ -1,0 +1,224 @@
+package sfu
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/codec"
+	"github.com/sluice-live/sluice/media/nack"
+	"github.com/sluice-live/sluice/sfu/layer"
+	"github.com/sluice-live/sluice/sfu/munge"
+	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/report"
+)
+
+const (
+	// replaySpeed is how much faster than real time a joining viewer is served.
+	replaySpeed = 3
+	// hurryTime is how long after catching up the viewer is told to play at once.
+	hurryTime = 2 * time.Second
+	// reportInterval is the time between sender reports (RFC 3550 section 6.2 with
+	// the reduced minimum that browsers use for video).
+	reportInterval = time.Second
+)
+
+// downTrack is one track of one viewer. It belongs to the viewer's shard.
+type downTrack struct {
+	id       media.TrackID
+	kind     media.Kind
+	line     *negotiate.Media
+	ext      negotiate.Extensions
+	wide     bool // two-byte header extensions
+	ssrc     uint32
+	rtxSSRC  uint32
+	rtxSeq   uint16
+	pt, rtx  uint8 // of the codec that flows; 0: the viewer cannot have it
+	codec    media.Codec
+	refused  media.Codec
+	munger   *munge.Munger
+	selector *layer.Selector
+	answerer *nack.Answerer
+	books    report.Sender
+
+	flowing    bool
+	known      *[]media.TrackInfo
+	asked      time.Time
+	nextReport time.Time
+	lastTS     uint32    // of the newest frame, as the viewer sees it
+	lastAt     time.Time // when it was captured
+
+	replaying bool
+	replayOf  media.Layer
+	cursor    uint64
+	startTS   media.Ticks
+	startAt   time.Time
+	caughtUp  time.Time
+	hurry     bool
+}
+
+func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
+	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32(), rtxSSRC: random32(), rtxSeq: uint16(random32()),
+		selector: layer.New(), answerer: nack.NewAnswerer(nack.DefaultAnswererConfig())}
+	for _, id := range []uint8{t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel} {
+		t.wide = t.wide || id > 14
+	}
+	rate := media.VP8.ClockRate()
+	if m.Kind == media.Audio {
+		rate = media.Opus.ClockRate()
+	}
+	// A first number in the lower half of its range keeps the first wrap away from
+	// the first packets (RFC 3711 section 3.3.1 advises so).
+	t.munger = munge.New(munge.Config{ClockRate: rate, FirstSeq: uint16(random32()) & 0x7fff, FirstTS: random32()})
+	return t
+}
+
+// adopt forgets what belonged to the source before.
+func (t *downTrack) adopt() {
+	t.flowing, t.refused, t.codec, t.pt, t.known = false, 0, 0, 0, nil
+	t.selector.Reset()
+}
+
+// turn takes the payload type of the source's codec; false when the viewer has none.
+func (t *downTrack) turn(info *media.TrackInfo) bool {
+	c := t.line.Match(info.Codec, info.Params)
+	if c == nil {
+		t.pt = 0
+		return false
+	}
+	t.codec, t.pt, t.rtx = info.Codec, c.PT, c.RTX
+	return true
+}
+
+// build writes one packet into the arena; nil when it has no room.
+//
+// hot:
+func (v *viewer) build(t *downTrack, p *media.Packet, out munge.Out) []byte {
+	b := v.shard.arena.packet(maxHeader + len(p.Payload))
+	if b == nil {
+		return nil
+	}
+	b = t.writeHeader(b, p, out.Seq, out.TS, out.Marker)
+	return appendPayload(b, p, out)
+}
+
+// appendPayload copies the payload, with the viewer's numbers where VP8 has some.
+//
+// hot:
+func appendPayload(b []byte, p *media.Packet, out munge.Out) []byte {
+	at := len(b)
+	b = append(b, p.Payload...)
+	if out.Patch {
+		if d, err := codec.ParseVP8(p.Payload); err == nil {
+			d.Patch(b[at:], out.PictureID, out.TL0, out.KeyIdx)
+		}
+	}
+	return b
+}
+
+// sent notes a packet for reports.
+//
+// hot:
+func (t *downTrack) sent(p *media.Packet, out munge.Out, now time.Time) {
+	t.books.Packet(out.TS, len(p.Payload), now)
+	if p.FrameStart {
+		t.lastTS, t.lastAt = out.TS, startOf(p)
+	}
+}
+
+// report sends a sender report and the name that ties audio to video.
+func (v *viewer) report(t *downTrack, now time.Time) {
+	if t.lastAt.IsZero() {
+		return
+	}
+	t.nextReport = now.Add(reportInterval)
+	sr := t.books.Report(t.ssrc, t.lastTS, t.lastAt)
+	v.out.Control([]rtcp.Packet{&sr, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
+		Source: t.ssrc, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: v.cname}}}}}})
+}
+
+// startReplay begins at the last key frame of the wanted layer, if the ring has one.
+func (v *viewer) startReplay(t *downTrack, now time.Time) {
+	l := t.selector.Target()
+	ring := v.src.ring(t.id, l)
+	if ring == nil {
+		return
+	}
+	seq, ok := ring.LastKey()
+	if !ok {
+		return
+	}
+	first := ring.Get(seq)
+	if first == nil {
+		return
+	}
+	// A parameter set that came late stands before the slice that was marked first.
+	for at := seq - 1; ; at-- {
+		p := ring.Get(at)
+		if p == nil || p.TS != first.TS {
+			break
+		}
+		if p.Key {
+			seq, first = at, p
+		}
+	}
+	t.replaying, t.replayOf, t.cursor, t.startTS, t.startAt = true, l, seq, first.TS, now
+	t.hurry = true
+	v.shard.replaying++
+}
+
+// replay sends what is due of a fast start: the key frame at once, the rest at
+// replaySpeed, until the ring's edge is reached.
+func (v *viewer) replay(now time.Time) {
+	t := v.tracks[media.VideoTrack]
+	if t == nil || !t.replaying {
+		return
+	}
+	ring := v.src.ring(t.id, t.replayOf)
+	due := t.startTS + media.Ticks(now.Sub(t.startAt).Seconds()*replaySpeed*float64(t.codec.ClockRate()))
+	for ; t.cursor <= ring.Newest(); t.cursor++ {
+		p := ring.Get(t.cursor)
+		if p == nil {
+			continue
+		}
+		if p.TS > due && p.TS != t.startTS {
+			v.shard.arena.flush(v.out)
+			return
+		}
+		if len(p.Payload) == 0 {
+			t.munger.Drop(p)
+			continue
+		}
+		if p.Codec != t.codec && !v.recode(t, p) {
+			continue
+		}
+		switch t.selector.Decide(p) {
+		case layer.Forward:
+			v.write(t, p, false, now)
+		case layer.Switch:
+			v.write(t, p, true, now)
+		case layer.Drop:
+			if p.Layer == t.selector.Current() {
+				t.munger.Drop(p)
+			}
+		}
+	}
+	v.shard.arena.flush(v.out)
+	t.caughtUp = now
+	v.stopReplay()
+}
+
+func (v *viewer) stopReplay() {
+	if t := v.tracks[media.VideoTrack]; t != nil && t.replaying {
+		t.replaying = false
+		v.shard.replaying--
+	}
+}
+
+func (t *downTrack) clockRate() uint32 {
+	if t.kind == media.Audio {
+		return media.Opus.ClockRate()
+	}
+	return media.VP8.ClockRate()
+}

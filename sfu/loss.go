@@ -1,0 +1,144 @@
+package sfu
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/report"
+)
+
+// rtcpQuota bounds what a viewer's RTCP may cost: 40 packets in a house tick
+// are 400 a second; a browser under heavy loss sends 50.
+type rtcpQuota struct{ left int }
+
+const quotaPerTick = 40
+
+func (q *rtcpQuota) refill() { q.left = quotaPerTick }
+
+func (q *rtcpQuota) take() bool {
+	q.left--
+	return q.left >= 0
+}
+
+// control takes one SRTCP packet of this viewer; SRTP is none of a viewer's business.
+func (v *viewer) control(b []byte, at time.Time) {
+	if v.opener == nil || len(b) < 8 || b[1] < 192 || b[1] > 223 || !v.quota.take() {
+		return
+	}
+	plain, err := v.opener.DecryptRTCP(nil, b, nil)
+	if err != nil {
+		return
+	}
+	v.conn.Heard(at)
+	packets, err := rtcp.Unmarshal(plain)
+	if err != nil {
+		return
+	}
+	for _, packet := range packets {
+		switch m := packet.(type) {
+		case *rtcp.ReceiverReport:
+			v.reception(m.Reports, at)
+		case *rtcp.SenderReport:
+			v.reception(m.Reports, at)
+		case *rtcp.TransportLayerNack:
+			v.resend(m, at)
+		case *rtcp.PictureLossIndication:
+			v.pictureLost(m.MediaSSRC, at)
+		case *rtcp.FullIntraRequest:
+			for _, f := range m.FIR {
+				v.pictureLost(f.SSRC, at)
+			}
+		}
+	}
+}
+
+func (v *viewer) bySSRC(ssrc uint32) *downTrack {
+	for _, t := range v.tracks {
+		if t != nil && t.ssrc == ssrc {
+			return t
+		}
+	}
+	return nil
+}
+
+func (v *viewer) reception(blocks []rtcp.ReceptionReport, at time.Time) {
+	for _, r := range blocks {
+		t := v.bySSRC(r.SSRC)
+		if t == nil {
+			continue
+		}
+		if rtt, ok := report.RTT(r, at); ok {
+			v.rtt = rtt
+			v.stats.rtt.Store(int64(rtt))
+		}
+		if t.kind == media.Video || v.tracks[media.VideoTrack] == nil {
+			v.stats.lossPPM.Store(int64(r.FractionLost) * 1_000_000 / 256)
+			rate := int64(t.clockRate())
+			v.stats.jitter.Store(int64(r.Jitter) * int64(time.Second) / rate)
+		}
+	}
+}
+
+// pictureLost asks upstream for a key frame of the layer in use.
+func (v *viewer) pictureLost(ssrc uint32, at time.Time) {
+	t := v.bySSRC(ssrc)
+	if t == nil || t.kind != media.Video || v.src == nil || t.replaying || at.Sub(t.asked) < 300*time.Millisecond {
+		return
+	}
+	t.asked = at
+	l := t.selector.Current()
+	if l == media.AnyLayer {
+		l = t.selector.Target()
+	}
+	v.src.ask(t.id, l)
+}
+
+// resend answers a NACK from the ring: over RTX (RFC 4588), or, where the viewer
+// has none, by the very same bytes, as a number is sealed only once otherwise.
+func (v *viewer) resend(m *rtcp.TransportLayerNack, at time.Time) {
+	t := v.bySSRC(m.MediaSSRC)
+	if t == nil || v.src == nil || t.pt == 0 {
+		return
+	}
+	for _, pair := range m.Nacks {
+		for _, seq := range pair.PacketList() {
+			v.resendOne(t, seq, at)
+		}
+	}
+	v.shard.arena.flush(v.out)
+}
+
+func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
+	ref, ok := t.munger.Lookup(seq)
+	if !ok || ref.Epoch != v.src.epoch {
+		return
+	}
+	ring := v.src.ring(t.id, ref.Layer)
+	if ring == nil {
+		return
+	}
+	p := ring.Get(ref.Seq)
+	if p == nil || len(p.Payload) == 0 || p.Codec != t.codec || !t.answerer.Allow(seq, len(p.Payload)+20, v.rtt, at) {
+		return
+	}
+	b := v.shard.arena.packet(maxHeader + 2 + len(p.Payload))
+	if b == nil {
+		v.shard.arena.flush(v.out)
+		if b = v.shard.arena.packet(maxHeader + 2 + len(p.Payload)); b == nil {
+			return
+		}
+	}
+	b = t.writeHeader(b, p, seq, ref.Out.TS, ref.Out.Marker)
+	if t.rtx != 0 {
+		t.rtxSeq++
+		b[1] = b[1]&0x80 | t.rtx
+		binary.BigEndian.PutUint16(b[2:], t.rtxSeq)
+		binary.BigEndian.PutUint32(b[8:], t.rtxSSRC)
+		b = append(b, byte(seq>>8), byte(seq))
+	}
+	v.shard.arena.keep(appendPayload(b, p, ref.Out))
+	v.stats.resent.Add(1)
+}

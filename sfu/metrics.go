@@ -1,0 +1,83 @@
+package sfu
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// metrics are bounded in number: nothing is labelled by stream or session.
+type metrics struct {
+	sessionsEnded    *prometheus.CounterVec
+	keyFramesAsked   prometheus.Counter
+	keyFramesGivenUp prometheus.Counter
+	firstMedia       prometheus.Histogram
+}
+
+func newMetrics(s *SFU, r prometheus.Registerer) *metrics {
+	m := &metrics{
+		sessionsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_sfu_sessions_ended_total",
+			Help: "Sessions that ended, by kind and reason."}, []string{"kind", "reason"}),
+		keyFramesAsked: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_sfu_key_frame_requests_total",
+			Help: "Key frames asked of publishers."}),
+		keyFramesGivenUp: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_sfu_key_frame_giveups_total",
+			Help: "Wishes for a key frame that no publisher fulfilled."}),
+		firstMedia: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_sfu_join_seconds",
+			Help:    "From the POST of a viewer to its first media packet.",
+			Buckets: []float64{.02, .05, .1, .2, .3, .5, 1, 2, 5, 10}}),
+	}
+	if r == nil {
+		return m
+	}
+	r.MustRegister(m.sessionsEnded, m.keyFramesAsked, m.keyFramesGivenUp, m.firstMedia)
+	gauge := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+	}
+	counter := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
+	}
+	gauge("sluice_sfu_streams", "Streams with a publisher, viewers or sinks.", func() float64 { return float64(len(s.allStreams())) })
+	gauge("sluice_sfu_sessions", "Sessions, publishers and viewers.", func() float64 { return float64(len(s.all())) })
+	gauge("sluice_sfu_viewers", "Viewers.", func() float64 {
+		n := int64(0)
+		for _, sh := range s.shards {
+			n += sh.viewers.Load()
+		}
+		return float64(n)
+	})
+	counter("sluice_sfu_shard_bursts_dropped_total", "Bursts that a lagging shard missed.", func() float64 {
+		n := uint64(0)
+		for _, sh := range s.shards {
+			n += sh.dropped.Load()
+		}
+		return float64(n)
+	})
+	counter("sluice_sfu_datagrams_unknown_total", "Datagrams from addresses without a session.", func() float64 {
+		n, _ := s.endpoint.Rejected()
+		return float64(n)
+	})
+	counter("sluice_sfu_checks_forged_total", "Connectivity checks with wrong credentials.", func() float64 {
+		_, n := s.endpoint.Rejected()
+		return float64(n)
+	})
+	return m
+}
+
+// reasonLabel keeps the number of label values bounded.
+func reasonLabel(why error) string {
+	for _, r := range []struct {
+		err  error
+		name string
+	}{
+		{media.ErrHangup, "hangup"}, {media.ErrKicked, "kicked"}, {media.ErrTakenOver, "taken_over"}, {media.ErrGone, "gone"},
+		{media.ErrPublisherLeft, "publisher_left"}, {media.ErrNoCodec, "no_codec"}, {media.ErrTooFast, "too_fast"},
+		{media.ErrShuttingDown, "shutdown"},
+	} {
+		if errors.Is(why, r.err) {
+			return r.name
+		}
+	}
+	return "other"
+}

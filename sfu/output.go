@@ -1,0 +1,185 @@
+package sfu
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/report"
+	"github.com/sluice-live/sluice/sfu/transport"
+)
+
+// Output sends one viewer's packets. Its owner is the viewer's shard.
+type Output interface {
+	// Send seals and sends the packets, in order, in one go; their memory is the
+	// caller's again when it returns. A packet that cannot be sent is lost.
+	Send(burst [][]byte)
+	// Control seals and sends one compound RTCP packet.
+	Control(packets []rtcp.Packet)
+}
+
+// direct is the Output over a session's transport. It is the only user of the
+// sealing context: two would use a nonce twice.
+type direct struct {
+	conn    *transport.Conn
+	sealer  *srtp.Context
+	header  rtp.Header
+	scratch []byte
+	failed  uint64
+}
+
+func newDirect(conn *transport.Conn, k transport.Keys) (*direct, error) {
+	sealer, err := k.Outbound()
+	if err != nil {
+		return nil, err
+	}
+	return &direct{conn: conn, sealer: sealer, scratch: make([]byte, 0, 2048)}, nil
+}
+
+// Send implements Output.
+//
+// hot:
+func (d *direct) Send(burst [][]byte) {
+	for _, b := range burst {
+		sealed, err := d.sealer.EncryptRTP(d.scratch[:0], b, &d.header)
+		if err != nil {
+			d.failed++
+			continue
+		}
+		if d.conn.Send(sealed) != nil {
+			d.failed++
+		}
+	}
+}
+
+// Control implements Output.
+func (d *direct) Control(packets []rtcp.Packet) {
+	raw, err := rtcp.Marshal(packets)
+	if err != nil {
+		return
+	}
+	if sealed, err := d.sealer.EncryptRTCP(d.scratch[:0], raw, nil); err == nil {
+		_ = d.conn.Send(sealed)
+	}
+}
+
+// arena is the memory in which a shard builds the packets of one viewer's
+// burst, used again for the next viewer.
+type arena struct {
+	b     []byte
+	burst [][]byte
+}
+
+const (
+	// arenaSize holds a burst of full packets with their headers.
+	arenaSize = burstSize * 2 * 1600
+	// maxHeader is 12 bytes and the extensions that we write.
+	maxHeader = 12 + 4 + 64
+)
+
+// packet returns room for one packet of at most n bytes; nil when the arena is full.
+//
+// hot:
+func (a *arena) packet(n int) []byte {
+	if a.b == nil {
+		a.b = make([]byte, 0, arenaSize)
+	}
+	if len(a.b)+n > cap(a.b) {
+		return nil
+	}
+	at := len(a.b)
+	return a.b[at : at : at+n]
+}
+
+// hot:
+func (a *arena) keep(p []byte) {
+	a.b = a.b[:len(a.b)+len(p)]
+	a.burst = append(a.burst, p)
+}
+
+// hot:
+func (a *arena) flush(o Output) {
+	if len(a.burst) > 0 {
+		o.Send(a.burst)
+		a.burst = a.burst[:0]
+		a.b = a.b[:0]
+	}
+}
+
+// extension writes RFC 8285 header extensions: one-byte headers, or two-byte
+// ones where an id needs it.
+type extension struct {
+	b    []byte
+	wide bool
+}
+
+// hot:
+func (x *extension) add(id uint8, data ...byte) {
+	if x.wide {
+		x.b = append(x.b, id, byte(len(data)))
+	} else {
+		x.b = append(x.b, id<<4|byte(len(data)-1))
+	}
+	x.b = append(x.b, data...)
+}
+
+// writeHeader appends the RTP header of one packet to dst, which has room for
+// maxHeader bytes. Extensions that change from send to send (playout delay) are
+// only written where resends go over RTX: a resend without it must be identical.
+//
+// hot:
+func (t *downTrack) writeHeader(dst []byte, p *media.Packet, seq uint16, ts uint32, marker bool) []byte {
+	dst = append(dst, 0x80, t.pt, byte(seq>>8), byte(seq))
+	if marker {
+		dst[1] |= 0x80
+	}
+	dst = binary.BigEndian.AppendUint32(dst, ts)
+	dst = binary.BigEndian.AppendUint32(dst, t.ssrc)
+	head := len(dst)
+	x := extension{b: append(dst, 0, 0, 0, 0), wide: t.wide}
+	if t.ext.AbsCapture != 0 && p.FrameStart && !p.Capture.IsZero() && (t.kind == media.Video || p.Seq&15 == 0) {
+		stamp := report.AbsCapture(p.Capture)
+		x.add(t.ext.AbsCapture, stamp[:]...)
+	}
+	if t.ext.PlayoutDelay != 0 && t.rtx != 0 && p.FrameStart && t.hurry {
+		x.add(t.ext.PlayoutDelay, 0, 0, 0)
+	}
+	if t.ext.Orientation != 0 && p.HasOrientation {
+		x.add(t.ext.Orientation, p.Orientation)
+	}
+	if t.ext.AudioLevel != 0 && p.HasAudioLevel {
+		level := p.AudioLevel
+		if p.Voice {
+			level |= 0x80
+		}
+		x.add(t.ext.AudioLevel, level)
+	}
+	size := len(x.b) - head - 4
+	if size == 0 {
+		return dst
+	}
+	for size%4 != 0 {
+		x.b = append(x.b, 0)
+		size++
+	}
+	profile := uint16(0xBEDE)
+	if t.wide {
+		profile = 0x1000
+	}
+	binary.BigEndian.PutUint16(x.b[head:], profile)
+	binary.BigEndian.PutUint16(x.b[head+2:], uint16(size/4))
+	x.b[0] |= 0x10
+	return x.b
+}
+
+// startOf returns when the packet's frame was captured as far as known.
+func startOf(p *media.Packet) time.Time {
+	if !p.Capture.IsZero() {
+		return p.Capture
+	}
+	return p.Arrival
+}

@@ -1,0 +1,282 @@
+package sfu
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/srtp/v3"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/feedback"
+	"github.com/sluice-live/sluice/sfu/icelite"
+	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/report"
+	"github.com/sluice-live/sluice/sfu/transport"
+)
+
+const (
+	// ingestQueue holds what comes while the publisher's goroutine is not running:
+	// 2,000 packets are 0.8 s of 25 Mbit/s. More is dropped and repaired by NACK.
+	ingestQueue = 2048
+	// burstSize bounds what is handed on at once, so that the first viewer does not
+	// wait for a whole key frame.
+	burstSize = 64
+	// maxUpstreams bounds the SSRCs of one publisher: layers, their RTX, audio, and
+	// some that are replaced.
+	maxUpstreams = 32
+	// flowTime is how long a publisher may be silent before it no longer counts as live.
+	flowTime = 2 * time.Second
+)
+
+// datagram is one SRTP or SRTCP packet as it came.
+type datagram struct {
+	b  []byte
+	at time.Time
+}
+
+// publisher is one WHIP session. Its fields below the line belong to the
+// goroutine of run.
+type publisher struct {
+	st     *stream
+	offer  media.Offer
+	remote *negotiate.Remote
+	epoch  media.Epoch
+	source *source
+	conn   *transport.Conn
+
+	in     chan datagram
+	ready  chan transport.Keys
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	once   sync.Once
+
+	state      atomic.Pointer[media.PublisherStatus] // made once a second
+	lastMedia  atomic.Int64                          // unix nanoseconds
+	firstMedia atomic.Int64
+	overflow   atomic.Uint64
+	wasFlowing atomic.Bool
+
+	// ───
+	opener    *srtp.Context
+	sealer    *srtp.Context
+	upstreams []*upstream
+	clock     report.Clock
+	twcc      feedback.TWCC
+	remb      feedback.REMB
+	twccDue   time.Time
+	twccSeen  bool
+	books     books
+	scratch   []byte
+	burst     []*media.Packet
+	arena     packetArena
+	reader    reader
+	renewed   bool // tracks or layers changed since the last burst
+}
+
+func newPublisher(st *stream, o media.Offer, r *negotiate.Remote, e media.Epoch) *publisher {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	p := &publisher{st: st, offer: o, remote: r, epoch: e, in: make(chan datagram, ingestQueue),
+		ready: make(chan transport.Keys, 1), ctx: ctx, cancel: cancel, scratch: make([]byte, 0, 2048)}
+	p.source = newSource(e, r)
+	p.books.began = time.Now()
+	return p
+}
+
+// params connects the transport to this publisher.
+func (p *publisher) params() transport.Params {
+	return transport.Params{
+		Receive: func(b []byte, at time.Time) {
+			select {
+			case p.in <- datagram{b, at}:
+			default:
+				p.overflow.Add(1)
+			}
+		},
+		Ready:  func(k transport.Keys) { p.ready <- k },
+		Closed: func(why error) { p.finish(why) },
+	}
+}
+
+func (p *publisher) close(why error) { p.conn.Close(why) }
+
+// finish runs once, from the transport's Closed.
+func (p *publisher) finish(why error) {
+	p.once.Do(func() {
+		p.cancel(why)
+		p.st.abandoned(p, why)
+		p.st.sfu.config.Claims.Release(p.st.id, p.epoch)
+		p.st.sfu.ended("publisher", p.offer, why)
+		p.st.sfu.metrics.sessionsEnded.WithLabelValues("publisher", reasonLabel(why)).Inc()
+	})
+}
+
+func (p *publisher) restart(c icelite.Credentials) error { return p.conn.Restart(c) }
+func (p *publisher) transport() *transport.Conn          { return p.conn }
+func (p *publisher) belongs() *stream                    { return p.st }
+
+// flowing reports whether media came lately.
+func (p *publisher) flowing() bool {
+	at := p.lastMedia.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) < flowTime
+}
+
+// flowChanged reports whether flowing changed since the last call.
+func (p *publisher) flowChanged() bool {
+	now := p.flowing()
+	return p.wasFlowing.Swap(now) != now
+}
+
+// run owns the publisher until its transport is closed.
+func (p *publisher) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-ctx.Done():
+			p.close(media.ErrShuttingDown)
+			return
+		case k := <-p.ready:
+			p.established(k)
+		case d := <-p.in:
+			p.drain(d)
+		case a := <-p.source.asks:
+			p.keyFrame(a, time.Now())
+		case <-timer.C:
+			p.wake(time.Now())
+		}
+		timer.Reset(p.next(time.Now()))
+	}
+}
+
+func (p *publisher) established(k transport.Keys) {
+	var err error
+	if p.opener, err = k.Inbound(); err == nil {
+		p.sealer, err = k.Outbound()
+	}
+	if err != nil {
+		p.close(err)
+		return
+	}
+	if !p.st.takeover(p) {
+		p.close(media.ErrTakenOver)
+		return
+	}
+	p.st.sfu.log.Info("publisher joined", "stream", p.st.id, "session", short(p.offer.Session), "subject", p.offer.Subject,
+		"epoch", p.epoch, "after", time.Since(p.offer.At).Round(time.Millisecond), "transport", p.conn.Network())
+}
+
+// drain reads all that waits, but never waits for more, and hands it on.
+func (p *publisher) drain(d datagram) {
+	for {
+		p.packet(d)
+		if len(p.burst) >= burstSize {
+			p.flush()
+		}
+		select {
+		case d = <-p.in:
+			continue
+		default:
+		}
+		p.flush()
+		return
+	}
+}
+
+// packet opens one datagram. Before the keys are there, it is not ours to keep.
+func (p *publisher) packet(d datagram) {
+	if p.opener == nil || len(d.b) < 12 {
+		return
+	}
+	// RTCP has packet types 192–223 where RTP has the marker and payload types 64–95 (RFC 5761 section 4).
+	if t := d.b[1]; t >= 192 && t <= 223 {
+		p.control(d)
+		return
+	}
+	header, payload, err := p.reader.open(p.opener, d.b)
+	if err != nil {
+		p.books.forged++
+		return
+	}
+	p.conn.Heard(d.at)
+	p.lastMedia.Store(d.at.UnixNano())
+	p.rtp(header, payload, d.at)
+}
+
+// flush hands the burst to shards and sinks. The slice is theirs from then on.
+func (p *publisher) flush() {
+	if len(p.burst) == 0 {
+		return
+	}
+	if p.renewed {
+		p.renewed = false
+		p.firstMedia.CompareAndSwap(0, time.Now().UnixNano())
+		p.publishTracks(time.Now())
+		p.st.changed.notify()
+	}
+	p.st.spread(p.source, p.burst)
+	p.burst = make([]*media.Packet, 0, max(8, len(p.burst)))
+}
+
+// next returns how long the goroutine may sleep.
+func (p *publisher) next(now time.Time) time.Duration {
+	due := p.books.due
+	earlier := func(t time.Time) {
+		if !t.IsZero() && t.Before(due) {
+			due = t
+		}
+	}
+	if p.twccSeen {
+		earlier(p.twccDue)
+	}
+	for _, u := range p.upstreams {
+		if u.rtxOf == nil {
+			earlier(u.nack.Next())
+			earlier(u.keys.Next())
+		}
+	}
+	return max(time.Millisecond, due.Sub(now))
+}
+
+// wake does what is due.
+func (p *publisher) wake(now time.Time) {
+	if p.sealer == nil {
+		p.books.due = now.Add(time.Second)
+		return
+	}
+	if p.twccSeen && !now.Before(p.twccDue) {
+		p.sendTransportCC(now)
+	}
+	p.sendNACKs(now)
+	for _, u := range p.upstreams {
+		if u.rtxOf != nil {
+			continue
+		}
+		if next := u.keys.Next(); !next.IsZero() && !now.Before(next) {
+			if send, gaveUp := u.keys.Wake(now); send {
+				p.sendPLI(u)
+			} else if gaveUp {
+				p.st.sfu.metrics.keyFramesGivenUp.Inc()
+			}
+		}
+	}
+	if !now.Before(p.books.due) {
+		p.second(now)
+	}
+}
+
+// second does what is done once a second.
+func (p *publisher) second(now time.Time) {
+	p.books.due = now.Add(time.Second)
+	p.sendReports(now)
+	p.publishTracks(now)
+	status := p.describe(now)
+	p.state.Store(&status)
+	p.logFindings(status.Health)
+	if p.books.overLimit(p.st.policy.MaxBitrate) {
+		p.close(media.ErrTooFast)
+	}
+}

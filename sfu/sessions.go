@@ -1,0 +1,218 @@
+package sfu
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/transport"
+)
+
+// Publish answers a WHIP offer. The publisher takes the stream when it has
+// connected, so that an offer that never connects disturbs nobody.
+func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) {
+	policy := s.config.Policy(o.Stream)
+	nc := negotiate.DefaultConfig()
+	if len(policy.Codecs) > 0 {
+		nc.Codecs = policy.Codecs
+	}
+	remote, err := negotiate.Publish(o.SDP, nc)
+	if err != nil {
+		return media.Answer{}, err
+	}
+	st, err := s.admit(o.Stream)
+	if err != nil {
+		return media.Answer{}, err
+	}
+	defer st.pending.Add(-1)
+	if policy.Second == media.TakenReject && st.taken() {
+		return media.Answer{}, media.ErrStreamTaken
+	}
+	epoch, err := s.config.Claims.Claim(ctx, o.Stream)
+	if err != nil {
+		return media.Answer{}, fmt.Errorf("claim the stream: %w", err)
+	}
+	p := newPublisher(st, o, remote, epoch)
+	answer, conn, err := s.open(o, remote, p.params(), negotiate.Local{})
+	if err != nil {
+		s.config.Claims.Release(o.Stream, epoch)
+		return media.Answer{}, err
+	}
+	p.conn = conn
+	s.enter(o.Session, p)
+	st.joining(p)
+	s.running.Go(func() { p.run(s.base) }) // ended by close, at the latest by s.stop
+	return answer, nil
+}
+
+// Subscribe answers a WHEP offer; media comes when the viewer has connected and
+// the stream is live.
+func (s *SFU) Subscribe(_ context.Context, o media.Offer) (media.Answer, error) {
+	policy := s.config.Policy(o.Stream)
+	nc := negotiate.DefaultConfig()
+	nc.TransportCC, nc.REMB = false, false // no estimator reads them yet
+	st, err := s.admit(o.Stream)
+	if err != nil {
+		return media.Answer{}, err
+	}
+	defer st.pending.Add(-1)
+	if policy.Absent == media.AbsentRefuse && !st.live() {
+		return media.Answer{}, media.ErrNotLive
+	}
+	nc.Codecs = st.preferred(nc.Codecs)
+	remote, err := negotiate.Subscribe(o.SDP, nc)
+	if err != nil {
+		return media.Answer{}, err
+	}
+	v := newViewer(st, o, remote)
+	local := negotiate.Local{CNAME: token(12), MSID: string(o.Stream), Stereo: true, SSRC: map[media.Kind]negotiate.Pair{}}
+	for _, t := range v.tracks {
+		if t != nil {
+			local.SSRC[t.kind] = negotiate.Pair{Media: t.ssrc, RTX: t.rtxSSRC}
+			v.cname = local.CNAME
+		}
+	}
+	answer, conn, err := s.open(o, remote, v.params(), local)
+	if err != nil {
+		return media.Answer{}, err
+	}
+	v.conn = conn
+	s.enter(o.Session, v)
+	st.watch(v)
+	return answer, nil
+}
+
+// open makes the transport of a session and the answer that describes it.
+func (s *SFU) open(o media.Offer, r *negotiate.Remote, p transport.Params, l negotiate.Local) (media.Answer, *transport.Conn, error) {
+	p.Credentials = credentials(r.Ufrag, r.Pwd)
+	p.Active = r.Setup == "active"
+	for _, f := range r.Fingerprints {
+		p.Fingerprints = append(p.Fingerprints, transport.Fingerprint{Hash: f.Algorithm, Value: f.Value})
+	}
+	conn, err := s.endpoint.Open(p)
+	if err != nil {
+		return media.Answer{}, nil, err
+	}
+	l.Ufrag, l.Pwd = p.Credentials.Ufrag, p.Credentials.Pwd
+	l.Fingerprint = s.endpoint.Fingerprint()
+	l.Candidates = s.candidates(o.Arrived, o.Remote)
+	l.Origin = random64() >> 1 // RFC 9429 section 5.2.1: below 2^63
+	return media.Answer{SDP: r.Answer(l), ICE: l.Ufrag}, conn, nil
+}
+
+// Trickle takes a client's candidates. They are not needed: a client shows its
+// address by checking ours, and the server sends nothing to addresses that an
+// offer merely names.
+func (s *SFU) Trickle(_ context.Context, id media.SessionID, _ media.Fragment) error {
+	_, err := s.lookup(id)
+	return err
+}
+
+// Restart begins a new ICE generation of a session (RFC 9725 section 4.3.3).
+func (s *SFU) Restart(_ context.Context, id media.SessionID, f media.Fragment) (media.Fragment, error) {
+	sess, err := s.lookup(id)
+	if err != nil {
+		return media.Fragment{}, err
+	}
+	if f.Ufrag == "" || f.Pwd == "" {
+		return media.Fragment{}, fmt.Errorf("%w: a restart needs ice-ufrag and ice-pwd", media.ErrBadFragment)
+	}
+	c := credentials(f.Ufrag, f.Pwd)
+	if err := sess.restart(c); err != nil {
+		return media.Fragment{}, err
+	}
+	answer := media.Fragment{Ufrag: c.Ufrag, Pwd: c.Pwd, MID: f.MID, Lite: true, End: true}
+	if own := s.candidates(f.Arrived, f.Remote); len(own) > 0 {
+		answer.Candidates = own[:1] // several break a widely used client library
+	}
+	return answer, nil
+}
+
+// Hangup ends a session.
+func (s *SFU) Hangup(_ context.Context, id media.SessionID, why error) error {
+	sess, err := s.lookup(id)
+	if err != nil {
+		return err
+	}
+	if why == nil {
+		why = media.ErrHangup
+	}
+	sess.close(why)
+	return nil
+}
+
+// View returns what a session's owner may know now, and a channel that is
+// closed at the next change.
+func (s *SFU) View(id media.SessionID) (media.SessionView, <-chan struct{}, error) {
+	sess, err := s.lookup(id)
+	if err != nil {
+		return media.SessionView{Ended: true}, nil, err
+	}
+	changed := sess.belongs().changed.wait() // before the view, so that no change falls between
+	v := sess.view()
+	v.Reconnect = s.isDraining()
+	return v, changed, nil
+}
+
+// Choose sets which layers a viewer gets.
+func (s *SFU) Choose(id media.SessionID, c media.LayerChoice) error {
+	sess, err := s.lookup(id)
+	if err != nil {
+		return err
+	}
+	v, ok := sess.(*viewer)
+	if !ok {
+		return fmt.Errorf("%w: a publisher has no layers to choose", media.ErrBadChoice)
+	}
+	return v.choose(c)
+}
+
+// Streams returns the state of every stream that has a publisher or viewers.
+func (s *SFU) Streams() []media.StreamStatus {
+	streams := s.allStreams()
+	all := make([]media.StreamStatus, 0, len(streams))
+	for _, st := range streams {
+		all = append(all, st.status())
+	}
+	return all
+}
+
+// Stream returns the state of one stream.
+func (s *SFU) Stream(id media.StreamID) (media.StreamStatus, error) {
+	s.mu.Lock()
+	st := s.streams[id]
+	s.mu.Unlock()
+	if st == nil {
+		return media.StreamStatus{}, media.ErrNoStream
+	}
+	return st.status(), nil
+}
+
+// ended logs one session's end and takes it out of the registry.
+func (s *SFU) ended(kind string, o media.Offer, why error, attrs ...slog.Attr) {
+	s.leave(o.Session)
+	level := slog.LevelInfo
+	if errors.Is(why, media.ErrTooFast) || errors.Is(why, media.ErrNoCodec) {
+		level = slog.LevelWarn
+	}
+	attrs = append(attrs, slog.String("stream", string(o.Stream)), slog.String("session", short(o.Session)),
+		slog.String("subject", o.Subject), slog.String("reason", why.Error()))
+	s.log.LogAttrs(context.Background(), level, kind+" left", attrs...)
+}
+
+// short is a session's name for logs: enough to tell sessions apart, too little to act on one.
+func short(id media.SessionID) string { return string(id[:min(len(id), 12)]) }
+
+func random64() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// random32 is never zero: an SSRC of 0 means "none" here.
+func random32() uint32 { return uint32(random64()) | 1 }

@@ -1,0 +1,250 @@
+package sfu_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu"
+)
+
+var localhost = netip.MustParseAddr("127.0.0.1")
+
+type claims struct{ last atomic.Uint64 }
+
+func (c *claims) Claim(context.Context, media.StreamID) (media.Epoch, error) {
+	return media.Epoch(c.last.Add(1)), nil
+}
+func (c *claims) Release(media.StreamID, media.Epoch) {}
+
+// start runs an SFU on loopback until the test ends.
+func start(t testing.TB, change func(*sfu.Config)) *sfu.SFU {
+	t.Helper()
+	c := sfu.Config{Media: "127.0.0.1:0", Claims: &claims{}}
+	if change != nil {
+		change(&c)
+	}
+	s, err := sfu.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { _ = s.Run(ctx); close(done) }() // ended by the cleanup below
+	t.Cleanup(func() { cancel(); <-done })
+	return s
+}
+
+// api is a full WebRTC client on loopback, with none of the default interceptors.
+func api(t testing.TB) *webrtc.API {
+	t.Helper()
+	var se webrtc.SettingEngine
+	se.SetIncludeLoopbackCandidate(true)
+	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	var me webrtc.MediaEngine
+	if err := me.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	for _, uri := range []string{"urn:ietf:params:rtp-hdrext:sdes:mid", "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+		"http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"} {
+		if err := me.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&me), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+}
+
+func exchange(t testing.TB, pc *webrtc.PeerConnection, post func(media.Offer) (media.Answer, error), o media.Offer) {
+	t.Helper()
+	offer, err := pc.CreateOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pc.SetLocalDescription(offer); err != nil {
+		t.Fatal(err)
+	}
+	o.SDP, o.Arrived, o.Remote, o.At = []byte(offer.SDP), localhost, localhost, time.Now()
+	answer, err := post(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(answer.SDP)}); err != nil {
+		t.Fatalf("%v\n%s", err, answer.SDP)
+	}
+}
+
+func withContext(f func(context.Context, media.Offer) (media.Answer, error)) func(media.Offer) (media.Answer, error) {
+	return func(o media.Offer) (media.Answer, error) { return f(context.Background(), o) }
+}
+
+// encoder is a publisher whose packets the test writes.
+type encoder struct {
+	t     testing.TB
+	pc    *webrtc.PeerConnection
+	video *webrtc.TrackLocalStaticRTP
+	seq   uint16
+	ts    uint32
+	plis  atomic.Int64
+	nacks atomic.Int64
+}
+
+var sps = []byte{0x67, 0x42, 0xc0, 0x1f, 0xd9, 0x00, 0x50, 0x05, 0xbb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83, 0x24, 0x80}
+
+func publish(t testing.TB, s *sfu.SFU, id media.StreamID, session string) *encoder {
+	t.Helper()
+	pc, err := api(t).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &encoder{t: t, pc: pc, seq: 65500, ts: 4294967295 - 45000} // both wrap within the first second
+	e.video, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: 90000,
+		SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"}, "video", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender, err := pc.AddTrack(e.video)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { // ends when the PeerConnection is closed
+		for {
+			packets, _, err := sender.ReadRTCP()
+			if err != nil {
+				return
+			}
+			for _, p := range packets {
+				switch p.(type) {
+				case *rtcp.PictureLossIndication:
+					e.plis.Add(1)
+				case *rtcp.TransportLayerNack:
+					e.nacks.Add(1)
+				}
+			}
+		}
+	}()
+	connected := make(chan struct{})
+	pc.OnConnectionStateChange(func(st webrtc.PeerConnectionState) {
+		if st == webrtc.PeerConnectionStateConnected {
+			close(connected)
+		}
+	})
+	exchange(t, pc, withContext(s.Publish), media.Offer{Stream: id, Session: media.SessionID(session)})
+	t.Cleanup(func() { _ = pc.Close() })
+	select {
+	case <-connected:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the publisher did not connect")
+	}
+	return e
+}
+
+// frame writes one frame; a key frame has parameter sets in packets of their own, as OBS sends them.
+func (e *encoder) frame(key bool) {
+	e.ts += 3000
+	var nals [][]byte
+	if key {
+		nals = append(nals, sps, []byte{0x68, 0xce, 0x3c, 0x80}, append([]byte{0x65, 0x88, 0x84}, make([]byte, 600)...))
+	} else {
+		nals = append(nals, append([]byte{0x41, 0x9a, 0x24}, make([]byte, 300)...))
+	}
+	for i, nal := range nals {
+		e.seq++
+		p := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 102, SequenceNumber: e.seq, Timestamp: e.ts, Marker: i == len(nals)-1}, Payload: nal}
+		if err := e.video.WriteRTP(p); err != nil {
+			e.t.Error(err)
+		}
+	}
+}
+
+// screen is a viewer that keeps what comes.
+type screen struct {
+	pc      *webrtc.PeerConnection
+	packets chan *rtp.Packet
+	ssrc    atomic.Uint32
+}
+
+func watch(t testing.TB, s *sfu.SFU, id media.StreamID, session string) *screen {
+	t.Helper()
+	pc, err := api(t).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &screen{pc: pc, packets: make(chan *rtp.Packet, 10000)}
+	if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		t.Fatal(err)
+	}
+	pc.OnTrack(func(tr *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		v.ssrc.Store(uint32(tr.SSRC()))
+		for {
+			p, _, err := tr.ReadRTP()
+			if err != nil {
+				return
+			}
+			v.packets <- p
+		}
+	})
+	exchange(t, pc, withContext(s.Subscribe), media.Offer{Stream: id, Session: media.SessionID(session)})
+	t.Cleanup(func() { _ = pc.Close() })
+	return v
+}
+
+func (v *screen) next(t testing.TB) *rtp.Packet {
+	t.Helper()
+	select {
+	case p := <-v.packets:
+		return p
+	case <-time.After(10 * time.Second):
+		t.Fatal("no packet came for 10 s")
+		return nil
+	}
+}
+
+func TestAViewerGetsWhatThePublisherSends(t *testing.T) {
+	s := start(t, nil)
+	e := publish(t, s, "demo", "pub")
+	stop := e.play(30)
+	defer stop()
+	v := watch(t, s, "demo", "view")
+	first := v.next(t)
+	if first.Payload[0] != sps[0] {
+		t.Fatalf("the first packet is no key frame: % x", first.Payload[:4])
+	}
+	seq := first.SequenceNumber
+	for range 200 {
+		p := v.next(t)
+		seq++
+		if p.SequenceNumber != seq {
+			t.Fatalf("packet %d came for %d", p.SequenceNumber, seq)
+		}
+	}
+}
+
+// play sends frames in the background, a key frame each 60, until the returned function is called.
+func (e *encoder) play(fps int) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(time.Second / time.Duration(fps))
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				e.frame(i%60 == 0)
+			}
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+var _ = fmt.Sprint

@@ -1,0 +1,214 @@
+package sfu
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/transport"
+)
+
+const (
+	// shardQueue is how many bursts a shard may lag: at a burst per millisecond,
+	// half a second. Then bursts are dropped, and viewers go on at a key frame.
+	shardQueue = 512
+	// orderQueue holds joins, ends and choices; who orders waits when it is full.
+	orderQueue = 1024
+	// rtcpQueue holds viewers' RTCP; more is dropped.
+	rtcpQueue = 4096
+	// replayTick paces fast start: 5 ms are a sixth of a frame at 30 fps.
+	replayTick = 5 * time.Millisecond
+	// houseTick is how often a shard looks at its viewers' reports and wishes.
+	houseTick = 100 * time.Millisecond
+)
+
+// delivery is one burst of one stream. Nobody writes to it.
+type delivery struct {
+	st    *stream
+	src   *source
+	burst []*media.Packet
+}
+
+// order is something else for a shard to do.
+type order struct {
+	kind   orderKind
+	viewer *viewer
+	keys   transport.Keys
+	choice media.LayerChoice
+}
+
+type orderKind uint8
+
+const (
+	orderJoin orderKind = iota
+	orderLeave
+	orderChoose
+)
+
+type control struct {
+	viewer *viewer
+	b      []byte
+	at     time.Time
+}
+
+// group is the viewers of one stream in one shard.
+type group struct {
+	viewers []*viewer
+	first   int // who is served first rotates, so that nobody is always last
+}
+
+// shard owns some of the viewers: all that is theirs is touched by its goroutine only.
+type shard struct {
+	sfu     *SFU
+	index   int
+	media   chan delivery
+	orders  chan order
+	rtcp    chan control
+	viewers atomic.Int64
+	dropped atomic.Uint64
+
+	groups    map[*stream]*group
+	replaying int
+	arena     arena
+}
+
+func newShard(s *SFU, index int) *shard {
+	return &shard{sfu: s, index: index, media: make(chan delivery, shardQueue), orders: make(chan order, orderQueue),
+		rtcp: make(chan control, rtcpQueue), groups: map[*stream]*group{}}
+}
+
+// offer hands a burst over; a shard that lags misses it.
+//
+// hot:
+func (sh *shard) offer(d delivery) {
+	select {
+	case sh.media <- d:
+	default:
+		sh.dropped.Add(1)
+	}
+}
+
+// order hands an order over, unless the house is closing.
+func (sh *shard) order(o order) {
+	select {
+	case sh.orders <- o:
+	case <-sh.sfu.base.Done():
+	}
+}
+
+func (sh *shard) run(ctx context.Context) {
+	house := time.NewTicker(houseTick)
+	defer house.Stop()
+	replay := time.NewTicker(replayTick)
+	replay.Stop()
+	pacing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-sh.media:
+			sh.forward(d, time.Now())
+		case o := <-sh.orders:
+			sh.obey(o, time.Now())
+		case c := <-sh.rtcp:
+			c.viewer.control(c.b, c.at)
+		case now := <-replay.C:
+			sh.each(func(v *viewer) { v.replay(now) })
+		case now := <-house.C:
+			sh.each(func(v *viewer) { v.house(now) })
+		}
+		if wants := sh.replaying > 0; wants != pacing {
+			pacing = wants
+			if pacing {
+				replay.Reset(replayTick)
+			} else {
+				replay.Stop()
+			}
+		}
+	}
+}
+
+// forward serves one burst to the stream's viewers.
+//
+// hot:
+func (sh *shard) forward(d delivery, now time.Time) {
+	g := sh.groups[d.st]
+	if g == nil || len(g.viewers) == 0 {
+		return
+	}
+	g.first++
+	n := len(g.viewers)
+	for i := range n {
+		g.viewers[(g.first+i)%n].forward(d.src, d.burst, now)
+	}
+}
+
+func (sh *shard) each(f func(*viewer)) {
+	for _, g := range sh.groups {
+		for _, v := range g.viewers {
+			f(v)
+		}
+	}
+}
+
+func (sh *shard) obey(o order, now time.Time) {
+	v := o.viewer
+	switch o.kind {
+	case orderJoin:
+		if v.joined || v.gone.Load() {
+			return
+		}
+		if err := v.establish(o.keys); err != nil {
+			sh.sfu.running.Go(func() { v.close(err) }) // not from here: closing orders a leave
+			return
+		}
+		g := sh.groups[v.st]
+		if g == nil {
+			g = &group{}
+			sh.groups[v.st] = g
+		}
+		g.viewers = append(g.viewers, v)
+		v.joined = true
+		v.st.present[sh.index].Add(1)
+		v.begin(now)
+	case orderLeave:
+		sh.remove(v)
+	case orderChoose:
+		v.applyChoice(o.choice, now)
+	}
+}
+
+func (sh *shard) remove(v *viewer) {
+	sh.viewers.Add(-1)
+	if !v.joined {
+		return
+	}
+	v.joined = false
+	v.stopReplay()
+	g := sh.groups[v.st]
+	for i, o := range g.viewers {
+		if o == v {
+			last := len(g.viewers) - 1
+			g.viewers[i] = g.viewers[last]
+			g.viewers[last] = nil
+			g.viewers = g.viewers[:last]
+			break
+		}
+	}
+	v.st.present[sh.index].Add(-1)
+	if len(g.viewers) == 0 {
+		delete(sh.groups, v.st)
+	}
+}
+
+// quietest returns the shard with the fewest viewers.
+func (s *SFU) quietest() *shard {
+	best := s.shards[0]
+	for _, sh := range s.shards[1:] {
+		if sh.viewers.Load() < best.viewers.Load() {
+			best = sh
+		}
+	}
+	return best
+}

@@ -1,0 +1,234 @@
+package sfu
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/history"
+)
+
+// source is one continuous run of a publisher's packets: what its numbers mean
+// and where its latest packets are. It is shared by all shards; the rings and
+// the pointer are safe to read from anywhere.
+type source struct {
+	epoch  media.Epoch
+	rings  [media.MaxTracks][media.MaxLayers]*history.Ring
+	tracks atomic.Pointer[[]media.TrackInfo]
+	// asks carries wishes for key frames to the publisher; full: the publisher is
+	// being asked already.
+	asks chan ask
+}
+
+type ask struct {
+	track media.TrackID
+	layer media.Layer
+}
+
+func (s *source) info(t media.TrackID) *media.TrackInfo {
+	infos := s.tracks.Load()
+	if infos == nil {
+		return nil
+	}
+	for i := range *infos {
+		if (*infos)[i].ID == t {
+			return &(*infos)[i]
+		}
+	}
+	return nil
+}
+
+func (s *source) ring(t media.TrackID, l media.Layer) *history.Ring {
+	if int(t) >= media.MaxTracks || l < 0 || int(l) >= media.MaxLayers {
+		return nil
+	}
+	return s.rings[t][l]
+}
+
+func (s *source) ask(t media.TrackID, l media.Layer) {
+	select {
+	case s.asks <- ask{t, l}:
+	default:
+	}
+}
+
+// stream is what is published under one name: at most one publisher, and the
+// sessions and sinks that want it.
+type stream struct {
+	sfu     *SFU
+	id      media.StreamID
+	policy  media.Policy
+	changed notifier
+	pending atomic.Int64 // sessions being set up, so that the stream is kept
+	current atomic.Pointer[source]
+	dirty   atomic.Bool    // the number of viewers changed; told once a second
+	present []atomic.Int64 // viewers per shard
+
+	mu        sync.Mutex // guards what follows; never held per packet
+	publisher *publisher // whose packets are forwarded
+	waiting   map[*publisher]struct{}
+	viewers   map[media.SessionID]*viewer
+	sinks     []*sink
+	left      time.Time // when the last publisher left; zero while there is one
+	reason    string
+	fan       atomic.Pointer[[]*sink] // copy of sinks for the publisher's goroutine
+}
+
+func newStream(s *SFU, id media.StreamID, policy media.Policy) *stream {
+	return &stream{sfu: s, id: id, policy: policy, present: make([]atomic.Int64, len(s.shards)),
+		viewers: map[media.SessionID]*viewer{}, waiting: map[*publisher]struct{}{}, reason: "nobody publishes yet"}
+}
+
+// live reports whether media flows.
+func (st *stream) live() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.publisher != nil && st.publisher.flowing()
+}
+
+// taken reports whether there is a publisher that a second one must respect: a
+// silent one (killed, unplugged) does not block its own return.
+func (st *stream) taken() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.publisher != nil && st.publisher.flowing() || st.publisher == nil && len(st.waiting) > 0
+}
+
+func (st *stream) idle() bool {
+	if st.pending.Load() > 0 {
+		return false
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.publisher == nil && len(st.waiting)+len(st.viewers)+len(st.sinks) == 0
+}
+
+// preferred puts the codec of the running publisher first.
+func (st *stream) preferred(codecs []media.Codec) []media.Codec {
+	src := st.current.Load()
+	if src == nil {
+		return codecs
+	}
+	info := src.info(media.VideoTrack)
+	if info == nil {
+		return codecs
+	}
+	rest := slices.DeleteFunc(slices.Clone(codecs), func(c media.Codec) bool { return c == info.Codec })
+	return append([]media.Codec{info.Codec}, rest...)
+}
+
+// joining keeps a publisher that has not connected yet.
+func (st *stream) joining(p *publisher) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.waiting[p] = struct{}{}
+}
+
+// takeover makes p the publisher, if it is the newest. The one before is ended.
+func (st *stream) takeover(p *publisher) bool {
+	st.mu.Lock()
+	old := st.publisher
+	if old != nil && old != p && old.epoch > p.epoch {
+		st.mu.Unlock()
+		return false
+	}
+	delete(st.waiting, p)
+	st.publisher, st.left, st.reason = p, time.Time{}, ""
+	st.current.Store(p.source)
+	st.mu.Unlock()
+	if old != nil && old != p {
+		old.close(media.ErrTakenOver)
+	}
+	st.changed.notify()
+	return true
+}
+
+// abandoned notes that a publisher is gone; viewers are kept for the policy's Hold.
+func (st *stream) abandoned(p *publisher, why error) {
+	st.mu.Lock()
+	delete(st.waiting, p)
+	if st.publisher == p {
+		st.publisher, st.left, st.reason = nil, time.Now(), why.Error()
+	}
+	st.mu.Unlock()
+	st.changed.notify()
+}
+
+// watch adds a viewer.
+func (st *stream) watch(v *viewer) {
+	st.mu.Lock()
+	st.viewers[v.offer.Session] = v
+	st.mu.Unlock()
+	st.dirty.Store(true)
+}
+
+func (st *stream) unwatch(v *viewer) {
+	st.mu.Lock()
+	delete(st.viewers, v.offer.Session)
+	st.mu.Unlock()
+	st.dirty.Store(true)
+}
+
+// spread hands a burst to every shard with viewers and to every sink. Whoever
+// is full misses it: a shard's viewers go on at the next key frame, a sink
+// notes the gap.
+func (st *stream) spread(src *source, burst []*media.Packet) {
+	for i, sh := range st.sfu.shards {
+		if st.present[i].Load() > 0 {
+			sh.offer(delivery{st, src, burst})
+		}
+	}
+	if sinks := st.fan.Load(); sinks != nil {
+		for _, k := range *sinks {
+			k.offer(src, burst)
+		}
+	}
+}
+
+// tick closes viewers whose publisher did not come back in time.
+func (st *stream) tick(now time.Time) {
+	st.mu.Lock()
+	var over []*viewer
+	if !st.left.IsZero() && now.Sub(st.left) > st.policy.Hold {
+		for _, v := range st.viewers {
+			over = append(over, v)
+		}
+		st.left = time.Time{}
+		st.current.Store(nil)
+		st.reason = media.ErrPublisherLeft.Error()
+	}
+	p := st.publisher
+	st.mu.Unlock()
+	for _, v := range over {
+		v.close(media.ErrPublisherLeft)
+	}
+	if p != nil && p.flowChanged() || st.dirty.Swap(false) {
+		st.changed.notify()
+	}
+}
+
+// notifier lets many wait for the next change without a queue.
+type notifier struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (n *notifier) wait() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ch == nil {
+		n.ch = make(chan struct{})
+	}
+	return n.ch
+}
+
+func (n *notifier) notify() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ch != nil {
+		close(n.ch)
+		n.ch = nil
+	}
+}

@@ -1,0 +1,257 @@
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/stun/v4"
+	"github.com/pion/transport/v4/packetio"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/icelite"
+)
+
+// maxEarly bounds the DTLS records that are kept for an address which has not
+// answered our check yet: a ClientHello and its company.
+const maxEarly = 4
+
+// ErrNoPath means that the client has not shown yet where it is.
+var ErrNoPath = errors.New("send to the client: it has no address yet")
+
+// Params open a Conn.
+type Params struct {
+	Credentials  icelite.Credentials
+	Fingerprints []Fingerprint
+	Active       bool // we start the DTLS handshake (the offer said a=setup:passive)
+
+	// Receive gets each SRTP or SRTCP datagram as it came, and owns it. It is
+	// called by the socket's goroutine and must not block.
+	Receive func(b []byte, at time.Time)
+	// Ready is called once, with the keys, when DTLS is done.
+	Ready func(Keys)
+	// Closed is called once, with the reason. No callback comes after it returns,
+	// but a Receive that is under way may still end.
+	Closed func(error)
+}
+
+// Conn is the transport of one session.
+type Conn struct {
+	e      *Endpoint
+	p      Params
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	opened time.Time
+
+	selected atomic.Pointer[link]
+	ufrag    atomic.Pointer[string]
+	heard    atomic.Int64 // unix nanoseconds of the last authentic packet, told by the owner
+	ready    atomic.Bool
+
+	mu     sync.Mutex // guards what checks touch; never taken for media
+	agent  *icelite.Agent
+	early  [][]byte
+	began  bool
+	in     *packetio.Buffer
+	ufrags []string // guarded by Endpoint.mu
+	rtt    atomic.Int64
+	done   sync.Once
+}
+
+type verdict uint8
+
+const (
+	forged verdict = iota
+	authentic
+	validated
+)
+
+// Open registers a session; it connects when the client's checks come.
+func (e *Endpoint) Open(p Params) (*Conn, error) {
+	var tie [8]byte
+	_, _ = rand.Read(tie[:]) // never fails
+	now := time.Now()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c := &Conn{e: e, p: p, ctx: ctx, cancel: cancel, opened: now, in: packetio.NewBuffer(),
+		agent: icelite.New(p.Credentials, binary.BigEndian.Uint64(tie[:]), now), ufrags: []string{p.Credentials.Ufrag}}
+	c.in.SetLimitSize(64 << 10) // a handshake's worth of records
+	c.ufrag.Store(&p.Credentials.Ufrag)
+	if err := e.register(p.Credentials.Ufrag, c); err != nil {
+		cancel(err)
+		return nil, err
+	}
+	return c, nil
+}
+
+// Restart begins a new ICE generation; media stays on the path in use until
+// the client has nominated a new one (RFC 8445 section 9).
+func (c *Conn) Restart(n icelite.Credentials) error {
+	if c.closed() {
+		return media.ErrNoSession
+	}
+	if err := c.e.register(n.Ufrag, c); err != nil {
+		return err
+	}
+	c.e.mu.Lock()
+	c.ufrags = append(c.ufrags, n.Ufrag)
+	if len(c.ufrags) > 2 { // the previous generation is still answered, older ones are not
+		delete(c.e.conns, c.ufrags[0])
+		c.ufrags = c.ufrags[1:]
+	}
+	c.e.mu.Unlock()
+	c.ufrag.Store(&n.Ufrag)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.agent.Restart(n)
+	return nil
+}
+
+// Credentials returns the ICE generation in force.
+func (c *Conn) Credentials() icelite.Credentials {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agent.Credentials()
+}
+
+// Send writes one datagram to the selected path.
+//
+// hot:
+func (c *Conn) Send(b []byte) error {
+	l := c.selected.Load()
+	if l == nil {
+		return ErrNoPath
+	}
+	return l.write(b)
+}
+
+// Heard tells that an authentic packet came: it keeps the session alive.
+//
+// hot:
+func (c *Conn) Heard(at time.Time) { c.heard.Store(at.UnixNano()) }
+
+// RTT returns the round-trip time of the last answered check; 0 is unknown.
+func (c *Conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
+
+// Network returns "udp", "tcp", or "" before the client connected.
+func (c *Conn) Network() string {
+	if l := c.selected.Load(); l != nil {
+		return l.network()
+	}
+	return ""
+}
+
+// Close ends the session, tells the client by a DTLS alert, and calls Closed.
+func (c *Conn) Close(why error) {
+	c.done.Do(func() {
+		c.cancel(why)
+		c.e.forget(c)
+		c.mu.Lock()
+		began := c.began
+		c.mu.Unlock()
+		if !began {
+			_ = c.in.Close()
+		}
+		c.p.Closed(why)
+	})
+}
+
+func (c *Conn) closed() bool { return c.ctx.Err() != nil }
+
+// hot:
+func (c *Conn) deliver(b []byte, at time.Time) { c.p.Receive(b, at) }
+
+// check handles a Binding request.
+func (c *Conn) check(b []byte, l *link, now time.Time) verdict {
+	m := &stun.Message{Raw: append([]byte(nil), b...)}
+	if m.Decode() != nil {
+		return forged
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.agent.Request(m, len(b), l.path(), now)
+	for _, b := range out.Send {
+		if b != nil {
+			_ = l.write(b)
+		}
+	}
+	return c.settle(out, l)
+}
+
+// answer handles an answer to a check of ours.
+func (c *Conn) answer(b []byte, l *link, now time.Time) verdict {
+	m := &stun.Message{Raw: append([]byte(nil), b...)}
+	if m.Decode() != nil || m.Type != stun.BindingSuccess {
+		return forged
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.agent.Response(m, l.path(), now)
+	if out.Authentic {
+		c.rtt.Store(int64(c.agent.RTT()))
+	}
+	return c.settle(out, l)
+}
+
+// settle acts on what the agent decided. The caller holds c.mu.
+func (c *Conn) settle(out icelite.Outcome, l *link) verdict {
+	if !out.Authentic {
+		return forged
+	}
+	if out.Selected {
+		c.selected.Store(l)
+	}
+	valid := c.agent.Validated(l.path())
+	if valid && out.Validated {
+		for _, b := range c.early {
+			_, _ = c.in.Write(b)
+		}
+		c.early = nil
+	}
+	if c.selected.Load() != nil && !c.began && !c.closed() {
+		c.began = true
+		c.e.running.Go(c.run) // ended by Close
+	}
+	if valid {
+		return validated
+	}
+	return authentic
+}
+
+// handshake takes a DTLS record. Records from an address that has not answered
+// yet wait for its answer.
+func (c *Conn) handshake(b []byte, l *link, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.agent.Validated(l.path()) {
+		_, _ = c.in.Write(b) // full: the handshake retransmits
+		return
+	}
+	if len(c.early) < maxEarly {
+		c.early = append(c.early, append([]byte(nil), b...))
+	}
+	if check := c.agent.Retry(l.path(), len(b), now); check != nil {
+		_ = l.write(check)
+	}
+}
+
+// tick sends consent checks and notices who is gone.
+func (c *Conn) tick(now time.Time) {
+	c.mu.Lock()
+	b := c.agent.Consent(now)
+	heard := c.agent.Heard()
+	c.mu.Unlock()
+	if b != nil {
+		_ = c.Send(b)
+	}
+	if at := time.Unix(0, c.heard.Load()); at.After(heard) {
+		heard = at
+	}
+	lost := c.ready.Load() && now.Sub(heard) > silence
+	if never := !c.ready.Load() && now.Sub(c.opened) > connectTime; lost || never {
+		c.Close(media.ErrGone)
+	}
+}

@@ -1,0 +1,177 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/stun/v4"
+
+	"github.com/sluice-live/sluice/sfu/icelite"
+)
+
+const (
+	// maxDatagram is the largest datagram that is read: an Ethernet frame's worth
+	// and some, as DTLS certificates may come in larger pieces.
+	maxDatagram = 2048
+	// maxPending bounds the addresses that wait for their first answer.
+	maxPending = 4096
+	// slabSize holds ten packets or more; a slab is never reused, the collector frees it.
+	slabSize = 16 << 10
+)
+
+// socket is one UDP socket. Its maps and slab belong to the goroutine of run.
+type socket struct {
+	e     *Endpoint
+	id    int
+	pc    *net.UDPConn
+	local netip.AddrPort
+
+	active  map[netip.AddrPort]*Conn // addresses that answered us
+	pending map[netip.AddrPort]*Conn // addresses that have not yet
+	swept   int                      // inserts since closed sessions were last swept out
+	slab    slab
+}
+
+func newSocket(e *Endpoint, id int, pc *net.UDPConn) *socket {
+	return &socket{e: e, id: id, pc: pc, local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
+		active: map[netip.AddrPort]*Conn{}, pending: map[netip.AddrPort]*Conn{}}
+}
+
+func (s *socket) run() {
+	buf := make([]byte, maxDatagram)
+	for {
+		n, from, err := s.pc.ReadFromUDPAddrPort(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || n == 0 {
+			continue
+		}
+		s.handle(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), time.Now())
+	}
+}
+
+// handle tells the protocols apart by their first byte (RFC 7983 section 7).
+//
+// hot:
+func (s *socket) handle(b []byte, from netip.AddrPort, now time.Time) {
+	switch first := b[0]; {
+	case first >= 128 && first < 192:
+		if c := s.owner(from); c != nil {
+			c.deliver(s.slab.copy(b), now)
+			return
+		}
+		s.e.unknown.Add(1)
+	case first < 4:
+		s.check(b, from, now)
+	case first >= 20 && first < 64:
+		c := s.owner(from)
+		if c == nil {
+			c = s.pending[from]
+		}
+		if c == nil || c.closed() {
+			s.e.unknown.Add(1)
+			return
+		}
+		c.handshake(b, &link{socket: s, addr: from}, now)
+	default:
+		s.e.unknown.Add(1)
+	}
+}
+
+// owner returns the session that the address belongs to, forgetting closed ones.
+//
+// hot:
+func (s *socket) owner(from netip.AddrPort) *Conn {
+	c := s.active[from]
+	if c != nil && c.closed() {
+		delete(s.active, from)
+		return nil
+	}
+	return c
+}
+
+func (s *socket) check(b []byte, from netip.AddrPort, now time.Time) {
+	if !stun.IsMessage(b) {
+		s.e.unknown.Add(1)
+		return
+	}
+	l := &link{socket: s, addr: from}
+	if ufrag, ok := icelite.LocalUfrag(b); ok {
+		c := s.e.lookup(ufrag)
+		if c == nil || c.closed() {
+			s.e.unknown.Add(1)
+			return
+		}
+		s.place(c, from, c.check(b, l, now))
+		return
+	}
+	// An answer to a check of ours: from a known address, or from one that waits.
+	for _, c := range [...]*Conn{s.owner(from), s.pending[from]} {
+		if c == nil || c.closed() {
+			continue
+		}
+		if v := c.answer(b, l, now); v != forged {
+			s.place(c, from, v)
+			return
+		}
+	}
+	s.e.unknown.Add(1)
+}
+
+// place notes which session an address belongs to. Only an answer to our own
+// check can take an address over from another living session.
+func (s *socket) place(c *Conn, from netip.AddrPort, v verdict) {
+	switch v {
+	case forged:
+		s.e.rejected.Add(1)
+	case validated:
+		delete(s.pending, from)
+		s.active[from] = c
+		s.sweep()
+	case authentic:
+		if s.active[from] == c {
+			return
+		}
+		if len(s.pending) >= maxPending {
+			for addr := range s.pending { // any one: a flood must not starve newcomers for long
+				delete(s.pending, addr)
+				break
+			}
+		}
+		s.pending[from] = c
+	}
+}
+
+// sweep drops closed sessions once as many addresses came as there are.
+func (s *socket) sweep() {
+	if s.swept++; s.swept <= len(s.active)/2+64 {
+		return
+	}
+	s.swept = 0
+	for _, m := range [...]map[netip.AddrPort]*Conn{s.active, s.pending} {
+		for addr, c := range m {
+			if c.closed() {
+				delete(m, addr)
+			}
+		}
+	}
+}
+
+// slab hands out copies that live as long as anyone keeps them.
+type slab struct{ free []byte }
+
+// copy returns a copy of b that nobody else writes to.
+//
+// hot:
+func (s *slab) copy(b []byte) []byte {
+	if len(b) > len(s.free) {
+		s.free = make([]byte, max(slabSize, len(b)))
+	}
+	c := s.free[:len(b):len(b)]
+	s.free = s.free[len(b):]
+	copy(c, b)
+	return c
+}

@@ -1,0 +1,125 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/stun/v4"
+
+	"github.com/sluice-live/sluice/sfu/icelite"
+)
+
+const (
+	// maxStreams bounds open ICE-TCP connections, authenticated or not.
+	maxStreams = 4096
+	// firstCheck is how soon a TCP connection must show a valid check.
+	firstCheck = 5 * time.Second
+	// streamIdle ends a TCP connection on which nothing comes any more.
+	streamIdle = 30 * time.Second
+)
+
+func (e *Endpoint) accept(ctx context.Context) {
+	for {
+		c, err := e.tcp.Accept()
+		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		if e.tcpOpen.Add(1) > maxStreams {
+			e.tcpOpen.Add(-1)
+			_ = c.Close()
+			continue
+		}
+		e.running.Go(func() { // ended by the connection's close: its peer, its idle time, or ctx
+			defer e.tcpOpen.Add(-1)
+			stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+			defer stop()
+			e.serve(c)
+		})
+	}
+}
+
+// serve reads frames of one TCP connection until it ends.
+func (e *Endpoint) serve(c net.Conn) {
+	defer c.Close()
+	remote, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return
+	}
+	s := &stream{id: int(e.ids.Add(1)), conn: c, queue: make(chan []byte, streamQueue), done: make(chan struct{})}
+	l := &link{stream: s, addr: netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())}
+	e.running.Go(s.writer) // ended by done
+	defer close(s.done)
+
+	var owner *Conn
+	var memory slab
+	in := bufio.NewReaderSize(c, 16<<10)
+	buf := make([]byte, maxDatagram)
+	_ = c.SetReadDeadline(time.Now().Add(firstCheck))
+	for {
+		b, err := frame(in, buf)
+		if err != nil {
+			return
+		}
+		now := time.Now()
+		switch first := b[0]; {
+		case first < 4:
+			if owner = e.streamCheck(b, l, owner, now); owner == nil {
+				return
+			}
+			_ = c.SetReadDeadline(now.Add(streamIdle))
+		case owner == nil:
+			return
+		case owner.closed():
+			return
+		case first >= 128 && first < 192:
+			owner.deliver(memory.copy(b), now)
+			_ = c.SetReadDeadline(now.Add(streamIdle))
+		case first >= 20 && first < 64:
+			owner.handshake(b, l, now)
+		}
+	}
+}
+
+// streamCheck handles a STUN message of a TCP connection and returns its
+// session, or nil when the connection has no business here.
+func (e *Endpoint) streamCheck(b []byte, l *link, owner *Conn, now time.Time) *Conn {
+	if !stun.IsMessage(b) {
+		return nil
+	}
+	ufrag, ok := icelite.LocalUfrag(b)
+	if !ok {
+		if owner != nil {
+			owner.answer(b, l, now)
+		}
+		return owner
+	}
+	c := e.lookup(ufrag)
+	if c == nil || c.closed() || c.check(b, l, now) == forged {
+		e.rejected.Add(1)
+		return owner
+	}
+	return c
+}
+
+// frame reads one frame into buf (RFC 4571 section 2).
+func frame(in *bufio.Reader, buf []byte) ([]byte, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return nil, err
+	}
+	n := int(binary.BigEndian.Uint16(head[:]))
+	if n == 0 || n > len(buf) {
+		return nil, errors.New("read a frame: its length is out of range")
+	}
+	_, err := io.ReadFull(in, buf[:n])
+	return buf[:n], err
+}

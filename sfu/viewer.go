@@ -1,0 +1,316 @@
+package sfu
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/srtp/v3"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/icelite"
+	"github.com/sluice-live/sluice/sfu/layer"
+	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/transport"
+)
+
+// viewer is one WHEP session. Its fields below the line belong to its shard.
+type viewer struct {
+	st     *stream
+	offer  media.Offer
+	remote *negotiate.Remote
+	conn   *transport.Conn
+	shard  *shard
+	cname  string
+	since  time.Time
+	once   sync.Once
+	gone   atomic.Bool
+	stats  viewerStats
+	choice atomic.Pointer[media.LayerChoice]
+
+	// ───
+	joined bool
+	src    *source
+	out    Output
+	opener *srtp.Context
+	tracks [media.MaxTracks]*downTrack
+	quota  rtcpQuota
+	rtt    time.Duration
+}
+
+// viewerStats are read by the API while the shard writes them.
+type viewerStats struct {
+	packets, bytes, resent, dropped atomic.Uint64
+	lossPPM, jitter, rtt, latency   atomic.Int64 // parts per million; nanoseconds
+	current                         atomic.Int64 // layer + 1; 0 is none
+	noCodec                         atomic.Bool
+	started                         atomic.Bool // the first media packet was sent
+}
+
+func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {
+	v := &viewer{st: st, offer: o, remote: r, shard: st.sfu.quietest(), since: time.Now()}
+	automatic := media.AutomaticChoice()
+	v.choice.Store(&automatic)
+	v.shard.viewers.Add(1)
+	if a := r.Audio(); a != nil {
+		v.tracks[media.AudioTrack] = newDownTrack(media.AudioTrack, a)
+	}
+	if m := r.Video(); m != nil {
+		v.tracks[media.VideoTrack] = newDownTrack(media.VideoTrack, m)
+	}
+	return v
+}
+
+func (v *viewer) params() transport.Params {
+	return transport.Params{
+		Receive: func(b []byte, at time.Time) {
+			select {
+			case v.shard.rtcp <- control{v, b, at}:
+			default:
+			}
+		},
+		Ready:  func(k transport.Keys) { v.shard.order(order{kind: orderJoin, viewer: v, keys: k}) },
+		Closed: v.finish,
+	}
+}
+
+func (v *viewer) close(why error) { v.conn.Close(why) }
+
+// finish runs once, from the transport's Closed.
+func (v *viewer) finish(why error) {
+	v.once.Do(func() {
+		v.gone.Store(true)
+		v.shard.order(order{kind: orderLeave, viewer: v})
+		v.st.unwatch(v)
+		v.st.sfu.ended("viewer", v.offer, why)
+		v.st.sfu.metrics.sessionsEnded.WithLabelValues("viewer", reasonLabel(why)).Inc()
+		v.st.changed.notify()
+	})
+}
+
+func (v *viewer) restart(c icelite.Credentials) error { return v.conn.Restart(c) }
+func (v *viewer) transport() *transport.Conn          { return v.conn }
+func (v *viewer) belongs() *stream                    { return v.st }
+
+// establish takes the keys.
+func (v *viewer) establish(k transport.Keys) error {
+	var err error
+	if v.opener, err = k.Inbound(); err != nil {
+		return err
+	}
+	v.out, err = newDirect(v.conn, k)
+	return err
+}
+
+// begin starts media from what the ring has.
+func (v *viewer) begin(now time.Time) {
+	v.st.sfu.log.Info("viewer joined", "stream", v.st.id, "session", short(v.offer.Session), "subject", v.offer.Subject,
+		"after", now.Sub(v.offer.At).Round(time.Millisecond), "transport", v.conn.Network())
+	v.st.dirty.Store(true)
+	if src := v.st.current.Load(); src != nil {
+		v.adopt(src, now)
+		v.replay(now)
+	}
+}
+
+// adopt turns to a source: a new epoch, or the first one.
+func (v *viewer) adopt(src *source, now time.Time) {
+	v.src = src
+	v.stopReplay()
+	noCodec := false
+	for _, t := range v.tracks {
+		if t == nil {
+			continue
+		}
+		t.adopt()
+		info := src.info(t.id)
+		if info == nil {
+			continue
+		}
+		noCodec = !t.turn(info) || noCodec
+		if t.kind == media.Video && t.pt != 0 {
+			t.selector.Layers(info.Layers)
+			t.selector.Choose(*v.choice.Load())
+			v.startReplay(t, now)
+		}
+	}
+	if v.stats.noCodec.Swap(noCodec) != noCodec {
+		v.st.changed.notify()
+	}
+}
+
+// forward sends what this viewer gets of a burst.
+//
+// hot:
+func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
+	if v.src != src {
+		if src != v.st.current.Load() { // late bursts of a publisher that was taken over
+			return
+		}
+		v.adopt(src, now)
+	}
+	for _, p := range burst {
+		t := v.tracks[p.Track]
+		if t == nil {
+			continue
+		}
+		if p.Codec != t.codec && !v.recode(t, p) {
+			continue
+		}
+		switch {
+		case t.kind == media.Audio:
+			v.write(t, p, !t.flowing, now)
+		case t.replaying:
+			// The ring serves this track until it has caught up.
+		case len(p.Payload) == 0:
+			if p.Layer == t.selector.Current() {
+				t.munger.Drop(p)
+			}
+		default:
+			switch t.selector.Decide(p) {
+			case layer.Forward:
+				v.write(t, p, false, now)
+			case layer.Switch:
+				v.write(t, p, true, now)
+			case layer.Drop:
+				if p.Layer == t.selector.Current() {
+					t.munger.Drop(p)
+				}
+			}
+		}
+	}
+	v.shard.arena.flush(v.out)
+}
+
+// recode turns to another codec of the running source (trap 4).
+func (v *viewer) recode(t *downTrack, p *media.Packet) bool {
+	if t.refused == p.Codec {
+		return false
+	}
+	info := media.TrackInfo{Codec: p.Codec}
+	if known := v.src.info(t.id); known != nil && known.Codec == p.Codec {
+		info = *known
+	}
+	if !t.turn(&info) {
+		t.refused = p.Codec
+		v.stats.noCodec.Store(true)
+		v.st.changed.notify()
+		return false
+	}
+	if t.kind == media.Video {
+		t.selector.Reset()
+	}
+	return true
+}
+
+// write builds one packet in the shard's arena.
+//
+// hot:
+func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Time) {
+	if len(p.Payload) == 0 {
+		return
+	}
+	out, ok := t.munger.Next(p, switched, now)
+	if !ok {
+		return
+	}
+	b := v.build(t, p, out)
+	if b == nil {
+		v.shard.arena.flush(v.out)
+		if b = v.build(t, p, out); b == nil {
+			v.stats.dropped.Add(1)
+			return
+		}
+	}
+	v.shard.arena.keep(b)
+	t.sent(p, out, now)
+	t.answerer.Sent(len(b), now)
+	v.stats.packets.Add(1)
+	v.stats.bytes.Add(uint64(len(b)))
+	if switched {
+		v.switched(t, p, now)
+	}
+	if p.FrameEnd && t.kind == media.Video && !p.Capture.IsZero() {
+		v.stats.latency.Store(int64(now.Sub(p.Capture)))
+	}
+}
+
+func (v *viewer) switched(t *downTrack, p *media.Packet, now time.Time) {
+	t.flowing = true
+	t.nextReport = now // tell the new mapping at once
+	if !v.stats.started.Swap(true) {
+		v.st.sfu.metrics.firstMedia.Observe(now.Sub(v.offer.At).Seconds())
+	}
+	if t.kind == media.Video && v.stats.current.Swap(int64(p.Layer)+1) != int64(p.Layer)+1 {
+		v.st.changed.notify()
+	}
+}
+
+// house does what is due: reports, wishes for key frames, news of layers.
+func (v *viewer) house(now time.Time) {
+	if v.src == nil {
+		return
+	}
+	v.quota.refill()
+	for _, t := range v.tracks {
+		if t == nil || t.pt == 0 {
+			continue
+		}
+		if t.kind == media.Video {
+			if infos := v.src.tracks.Load(); infos != t.known {
+				t.known = infos
+				if info := v.src.info(t.id); info != nil {
+					t.selector.Layers(info.Layers)
+				}
+			}
+			v.wish(t, now)
+			t.hurry = t.replaying || now.Sub(t.caughtUp) < hurryTime
+		}
+		if t.flowing && !now.Before(t.nextReport) {
+			v.report(t, now)
+		}
+	}
+}
+
+// wish asks for the key frame that a track waits for, again each half second:
+// the publisher's requester decides what is really sent.
+func (v *viewer) wish(t *downTrack, now time.Time) {
+	if t.replaying {
+		return
+	}
+	l, key := t.selector.Wants()
+	if key && now.Sub(t.asked) >= 500*time.Millisecond {
+		t.asked = now
+		v.src.ask(t.id, l)
+	}
+}
+
+// choose takes the viewer's wish for layers.
+func (v *viewer) choose(c media.LayerChoice) error {
+	if c.MID != "" {
+		if m := v.remote.ByMID(c.MID); m == nil || m.Kind != media.Video {
+			return media.ErrBadChoice
+		}
+	}
+	if src := v.st.current.Load(); c.RID != "" && src != nil {
+		info := src.info(media.VideoTrack)
+		if info == nil || !slices.ContainsFunc(info.Layers, func(l media.LayerInfo) bool { return l.RID == c.RID }) {
+			return media.ErrBadChoice
+		}
+	}
+	v.choice.Store(&c)
+	v.shard.order(order{kind: orderChoose, viewer: v, choice: c})
+	v.st.changed.notify()
+	return nil
+}
+
+func (v *viewer) applyChoice(c media.LayerChoice, now time.Time) {
+	if t := v.tracks[media.VideoTrack]; t != nil {
+		t.selector.Choose(c)
+		t.asked = time.Time{}
+		if v.src != nil {
+			v.wish(t, now)
+		}
+	}
+}
