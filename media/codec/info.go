@@ -38,7 +38,10 @@ type Info struct {
 	// Baseline", "Main 10", "Profile 0" …
 	Profile string
 	// BFrame: pictures are sent in another order than they are shown, which
-	// browsers do not expect of WebRTC.
+	// browsers do not expect of WebRTC. H264: a B slice begins in this packet.
+	// H265: an SPS with sps_max_num_reorder_pics, a leading picture (RADL, RASL),
+	// or a B slice in an unreferenced picture of the lowest temporal layer; other
+	// B slices may be there for low delay.
 	BFrame bool
 }
 
@@ -56,11 +59,20 @@ func Parse(c media.Codec, payload []byte, marker bool) (Info, error) {
 		info = Info{Start: true, Begins: true, Ends: true}
 	case media.VP8:
 		err = info.vp8(payload)
-	case media.H264, media.H265, media.VP9, media.AV1:
-		// follows
+	case media.H264:
+		err = info.h264(payload)
+	case media.H265:
+		err = info.h265(payload)
+	case media.VP9:
+		err = info.vp9(payload)
+	case media.AV1:
+		err = info.av1(payload)
 	default:
 		return Info{}, ErrCodec
 	}
+	if err != nil {
+		return Info{}, err
+	}
 	info.SwitchUp = info.SwitchUp || info.Temporal == 0 || info.Start
-	return info, err
+	return info, nil
 }

@@ -67,7 +67,12 @@ func (d *VP8) extension(payload []byte) error {
 			return ErrShort
 		}
 		b := payload[d.Size]
-		d.Temporal, d.Sync, d.KeyIdx = b>>6, b&0x20 != 0, b&0x1f
+		if d.HasTemporal {
+			d.Temporal, d.Sync = b>>6, b&0x20 != 0
+		}
+		if d.HasKeyIdx {
+			d.KeyIdx = b & 0x1f
+		}
 		d.Size++
 	}
 	return nil
@@ -105,9 +110,7 @@ func (i *Info) vp8(payload []byte) error {
 		return err
 	}
 	i.Begins = d.PartStart && d.Partition == 0
-	if d.HasTemporal {
-		i.Temporal, i.SwitchUp = d.Temporal, d.Sync
-	}
+	i.Temporal, i.SwitchUp = d.Temporal, d.Sync
 	frame := payload[d.Size:]
 	if !i.Begins {
 		return nil
