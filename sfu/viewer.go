@@ -149,6 +149,7 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 			return
 		}
 		v.adopt(src, now)
+		v.replay(now)
 	}
 	for _, p := range burst {
 		t := v.tracks[p.Track]
