@@ -45,6 +45,9 @@ func (s *Server) authorize(r *http.Request, q token.Request) (token.Grant, error
 	if errors.Is(err, media.ErrUnauthorized) && q.Token != "" {
 		return g, s.guessed(r, err)
 	}
+	if q.Token == "" && r.URL.Query().Has("token") {
+		return g, fmt.Errorf("%w: send it as Authorization: Bearer; in the URL it counts for media files only", media.ErrUnauthorized)
+	}
 	return g, err
 }
 

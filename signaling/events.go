@@ -213,6 +213,7 @@ type feeding struct {
 const pause = time.Second
 
 func (s *Server) feed(ctx context.Context, f feeding) {
+	defer f.line.done()
 	if f.line.comment() != nil {
 		return // the client is gone
 	}

@@ -25,6 +25,9 @@ func (l *line) event(e event) error { return l.write("event: %s\ndata: %s\n\n", 
 // the headers.
 func (l *line) comment() error { return l.write(":\n\n") }
 
+// done takes the deadline back, as the connection may carry other requests.
+func (l *line) done() { _ = l.control.SetWriteDeadline(time.Time{}) }
+
 func (l *line) write(format string, args ...any) error {
 	// Not every ResponseWriter has deadlines; those of net/http do.
 	_ = l.control.SetWriteDeadline(time.Now().Add(patience))

@@ -38,7 +38,7 @@ func Parse(b []byte) (media.Fragment, error) {
 			return media.Fragment{}, fmt.Errorf("%w: line %d: %w", media.ErrBadFragment, p.lines, err)
 		}
 	}
-	if (f.Ufrag == "") != (f.Pwd == "") && f.Ufrag == "" {
+	if f.Pwd != "" && f.Ufrag == "" {
 		return media.Fragment{}, fmt.Errorf("%w: it has ice-pwd without ice-ufrag", media.ErrBadFragment)
 	}
 	return f, nil
