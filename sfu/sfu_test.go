@@ -2,7 +2,6 @@ package sfu_test
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"testing"
@@ -211,7 +210,7 @@ func (v *screen) next(t testing.TB) *rtp.Packet {
 func TestAViewerGetsWhatThePublisherSends(t *testing.T) {
 	s := start(t, nil)
 	e := publish(t, s, "demo", "pub")
-	stop := e.play(30)
+	stop := e.play(100)
 	defer stop()
 	v := watch(t, s, "demo", "view")
 	first := v.next(t)
@@ -247,4 +246,3 @@ func (e *encoder) play(fps int) (stop func()) {
 	return func() { close(done); <-ended }
 }
 
-var _ = fmt.Sprint
