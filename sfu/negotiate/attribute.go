@@ -94,11 +94,11 @@ func (s *section) stream(key, value string) error {
 	case "rtcp-xr":
 		s.rcvrRTT = s.rcvrRTT || strings.Contains(value, "rcvr-rtt=")
 	case "extmap":
-		return s.extmap(value)
+		return s.addExtension(value)
 	case "rid":
-		return s.rid(value)
+		return s.addEncoding(value)
 	case "simulcast":
-		s.simulcast(value)
+		s.addSimulcast(value)
 	case "ssrc":
 		if id, _, _ := strings.Cut(value, " "); s.ssrc == 0 {
 			s.ssrc = ssrc(id)

@@ -41,22 +41,11 @@ func (c *Config) ranks() (rank [16]uint8) {
 	return rank
 }
 
-// accept fills in the codecs of an m-line that both sides know. Redundancy
-// (ulpfec, flexfec, RED for video) is never accepted: it would have to be made
-// anew for each viewer, and retransmission repairs better.
-func (s *section) accept(m *Media, c *Config, session *section) {
-	rank := c.ranks()
-	var rtx [128]uint8 // of a payload type
-	for i := range s.formats {
-		switch f := &s.formats[i]; {
-		case strings.EqualFold(f.name, "rtx"):
-			if apt, err := strconv.ParseUint(param(f.fmtp, "apt"), 10, 7); err == nil && rtx[apt] == 0 && !rtcpRange(f.pt) {
-				rtx[apt] = f.pt
-			}
-		case strings.EqualFold(f.name, "red") && m.Kind == media.Audio && m.RED == 0:
-			m.RED = f.pt
-		}
-	}
+// codecs fills in those of an m-line that both sides know. Redundancy (ulpfec,
+// flexfec, RED for video) is never accepted: it would have to be made anew for
+// each viewer, and retransmission repairs better.
+func (s *section) codecs(m *Media, c *Config, session *section) {
+	rank, rtx := c.ranks(), s.retransmissions()
 	allowed := feedbackNACK | feedbackPLI | feedbackFIR
 	if c.TransportCC && m.Ext.TransportCC != 0 { // without the extension there is nothing to report
 		allowed |= feedbackTransportCC
@@ -66,6 +55,9 @@ func (s *section) accept(m *Media, c *Config, session *section) {
 	}
 	for i := range s.formats {
 		f := &s.formats[i]
+		if m.Kind == media.Audio && m.RED == 0 && strings.EqualFold(f.name, "red") {
+			m.RED = f.pt
+		}
 		codec := named(f)
 		if codec.Kind() != m.Kind || rank[codec] == 0 || rtcpRange(f.pt) || !readable(codec, f.fmtp) {
 			continue
@@ -83,6 +75,20 @@ func (s *section) accept(m *Media, c *Config, session *section) {
 		m.Stereo = param(fmtp, "stereo") == "1" || param(fmtp, "sprop-stereo") == "1"
 		m.DTX, m.FEC = param(fmtp, "usedtx") == "1", param(fmtp, "useinbandfec") == "1"
 	}
+}
+
+// retransmissions returns the RTX payload type of each payload type.
+func (s *section) retransmissions() (rtx [128]uint8) {
+	for i := range s.formats {
+		f := &s.formats[i]
+		if !strings.EqualFold(f.name, "rtx") || rtcpRange(f.pt) {
+			continue
+		}
+		if apt, err := strconv.ParseUint(param(f.fmtp, "apt"), 10, 7); err == nil && rtx[apt] == 0 {
+			rtx[apt] = f.pt
+		}
+	}
+	return rtx
 }
 
 func newCodec(c media.Codec, f *format, rtx uint8, fb feedback) Codec {

@@ -61,9 +61,9 @@ func (e *Extensions) field(k extKind) *uint8 {
 	}[k]
 }
 
-// extmap reads <id>[/<direction>] <uri> [<attributes>]. Ids out of range are
+// addExtension reads <id>[/<direction>] <uri> [<attributes>]. Ids out of range are
 // passed over: 4096 and more is how an offer lists more than it has ids for.
-func (s *section) extmap(value string) error {
+func (s *section) addExtension(value string) error {
 	if len(s.exts) == maxExtensions {
 		return unsupported("it has more than %d header extensions for one m-line", maxExtensions)
 	}

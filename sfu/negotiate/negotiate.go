@@ -81,7 +81,7 @@ type Media struct {
 	// RIDs are the accepted simulcast encodings in the offer's order (RFC 8853), at most media.MaxLayers; Paused are
 	// those of them that start paused.
 	RIDs, Paused []string
-	// SSRC and RTXSSRC are what a publisher announces; 0 means unknown.
+	// SSRC and RTXSSRC are what a publisher announces; 0 means unknown, as always with simulcast.
 	SSRC, RTXSSRC uint32
 
 	Stereo, DTX, FEC bool // what the offer's Opus parameters ask for

@@ -131,7 +131,7 @@ func (n *reader) accept(m *Media, s *section) {
 		want = n.config.fromPublisher
 	}
 	s.extensions(m, &n.session, &n.taken, want)
-	s.accept(m, &n.config, &n.session)
+	s.codecs(m, &n.config, &n.session)
 	if len(m.Codecs) == 0 {
 		m.Reason = n.missing(s, m.Kind)
 		return
@@ -140,12 +140,15 @@ func (n *reader) accept(m *Media, s *section) {
 	if !n.publish {
 		return
 	}
-	m.SSRC, m.RTXSSRC = s.ssrc, 0
-	if s.fid.Media != 0 {
-		m.SSRC, m.RTXSSRC = s.fid.Media, s.fid.RTX
-	}
 	if m.Kind == media.Video && m.Ext.RID != 0 { // without the extension nothing tells the encodings apart
 		s.encodings(m)
+	}
+	switch {
+	case len(m.RIDs) > 0: // which SSRC is which encoding only the packets tell
+	case s.fid.Media != 0:
+		m.SSRC, m.RTXSSRC = s.fid.Media, s.fid.RTX
+	default:
+		m.SSRC = s.ssrc
 	}
 }
 

@@ -19,7 +19,8 @@ const (
 	maxRestrictions = 256 // bytes: every restriction of RFC 8851 once takes 150
 )
 
-func (s *section) rid(value string) error {
+// addEncoding reads <id> send [<restrictions>].
+func (s *section) addEncoding(value string) error {
 	id, rest, _ := strings.Cut(value, " ")
 	direction, restrictions, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	if direction != "send" {
@@ -48,8 +49,8 @@ func ridName(id string) bool {
 	return id != "" && len(id) <= maxRID
 }
 
-// simulcast keeps the send side of a=simulcast:send q;h;f recv ….
-func (s *section) simulcast(value string) {
+// addSimulcast keeps the send side of a=simulcast:send q;h;f recv ….
+func (s *section) addSimulcast(value string) {
 	direction := ""
 	for word := range strings.FieldsSeq(value) {
 		if direction == "send" && s.send == "" {
