@@ -55,7 +55,7 @@ func FuzzParseAbsCapture(f *testing.F) {
 		if err == nil && len(b) != 8 && len(b) != 16 {
 			t.Fatalf("%x was taken", b)
 		}
-		if again := report.AbsCapture(at); err == nil && at.Year() < 2100 {
+		if again := report.AbsCapture(at); err == nil && report.NTP(at) != 0 && at.Year() < 2104 { // at an era's ends half a nanosecond rounds over them
 			// The fraction has more bits than a nanosecond: the value is kept to the nanosecond.
 			if back, err := report.ParseAbsCapture(again[:]); err != nil || !back.Equal(at) {
 				t.Fatalf("%x: %v became %v, %v", b, at, back, err)
