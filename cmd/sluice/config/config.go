@@ -52,6 +52,8 @@ type Log struct {
 type Tokens struct {
 	// JWKSURL is where the public keys of another issuer are read (RFC 7517).
 	JWKSURL string `yaml:"jwks_url"`
+	// JWKSIssuer, when set, is the iss claim that their tokens must carry.
+	JWKSIssuer string `yaml:"jwks_issuer"`
 	// JWKSPrivate allows a JWKSURL on plain http or in a private network.
 	JWKSPrivate bool `yaml:"jwks_private"`
 }
@@ -70,11 +72,13 @@ type WHIP struct {
 	Strict bool `yaml:"strict"`
 }
 
-// Limits keep one client from taking everybody's share. Zero turns a limit off.
+// Limits keep one client from taking everybody's share. Zero turns a rate off.
 type Limits struct {
 	// TrustedProxies may name the client in X-Forwarded-For; from all others the
 	// header is ignored.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// Sessions bounds the publishers and viewers of this node; one more gets 503.
+	Sessions int `yaml:"sessions"`
 	// RequestsPerSecond and RequestsBurst bound the session requests (POST,
 	// PATCH, DELETE) of one address; of one /64 for IPv6.
 	RequestsPerSecond float64 `yaml:"requests_per_second"`
@@ -108,6 +112,8 @@ func Default() Config {
 		Data:  "./data",
 		Log:   Log{Level: "info", Format: "text"},
 		Limits: Limits{
+			// At 12 to 50 KB each, a machine of 1 GB holds as many as it can feed.
+			Sessions: 10_000,
 			// 500 students behind one school's address come in within a few
 			// seconds; a client that reconnects in a loop does not stay long.
 			RequestsPerSecond: 50,

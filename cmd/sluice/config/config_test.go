@@ -179,6 +179,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"ice", "ice_servers: [{urls: ['http://a']}]", "stun:host:port"},
 		{"turn without password", "ice_servers: [{urls: ['turn:a:1']}]", "username and credential"},
 		{"header injection", "ice_servers: [{urls: ['turn:a:1'], username: \"a\\r\\nb\", credential: c}]", "Link header"},
+		{"no sessions", "limits: {sessions: 0}", "limits.sessions"},
 		{"burst", "limits: {requests_burst: 0}", "requests_burst"},
 		{"not a number", "limits: {requests_per_second: .nan}", "requests_per_second"},
 		{"proxy", "limits: {trusted_proxies: [10.0.0.1]}", "trusted_proxies"},

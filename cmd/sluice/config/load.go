@@ -30,7 +30,7 @@ const (
 )
 
 // ownEnv are variables of commands, not of the configuration.
-var ownEnv = []string{"SLUICE_CONFIG", "SLUICE_TOKEN"}
+var ownEnv = []string{"SLUICE_CONFIG", "SLUICE_TOKEN", "SLUICE_PUBLISH_TOKEN", "SLUICE_VIEW_TOKEN"}
 
 // Load lays the sources over the defaults, the later over the earlier, and
 // validates the result.

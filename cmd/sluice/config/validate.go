@@ -138,6 +138,9 @@ func (c *Config) checkLimits() error {
 			return fmt.Errorf("limits.%s: %v is not a number from 0 (off) to 1e9", key, n)
 		}
 	}
+	if l.Sessions < 1 {
+		return errors.New("limits.sessions: a node without sessions serves nobody; set it to 1 or more")
+	}
 	if l.RequestsPerSecond > 0 && l.RequestsBurst == 0 {
 		return errors.New("limits.requests_burst: 0 would refuse every request; set it to 1 or more, or requests_per_second to 0")
 	}

@@ -1,8 +1,10 @@
 package front
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -33,6 +35,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(start.Add(bodyTime))
 	}
 	d.headers(w.Header(), r)
+	defer d.recover(rec, r)
 	switch {
 	case d.Health.Route(rec, r):
 		return // probes come every second and say nothing new
@@ -42,6 +45,21 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.Pages.ServeHTTP(rec, r)
 	}
 	d.log(r, rec, time.Since(start))
+}
+
+// recover turns a panic of one request into a 500 and an entry in the log: the
+// others go on.
+func (d *Door) recover(rec *recorder, r *http.Request) {
+	what := recover()
+	if what == nil {
+		return
+	}
+	d.Log.ErrorContext(r.Context(), "request panicked", "method", cut(r.Method, 16), "path", LogPath(r.URL.Path),
+		"panic", fmt.Sprint(what), "stack", string(debug.Stack()))
+	if rec.status != 0 {
+		panic(http.ErrAbortHandler) // half an answer is out: break the connection
+	}
+	http.Error(rec, "something went wrong on our side; the log says what", http.StatusInternalServerError)
 }
 
 func signaling(path string) bool {
@@ -111,11 +129,13 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts the body.
+// Write counts the body. Each piece has its own time to go out, so that an
+// event stream lives as long as its client reads, and no longer.
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTime))
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
 	return n, err

@@ -94,6 +94,19 @@ func TestAccessLogHoldsNeitherTokenNorQueryNorSession(t *testing.T) {
 	}
 }
 
+func TestPanicOfOneRequestIsA500AndALogLine(t *testing.T) {
+	var out strings.Builder
+	broken := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a bug") })
+	door := &Door{Signaling: broken, Pages: broken, Health: &Health{}, Log: slog.New(slog.NewTextHandler(&out, nil))}
+	got := ask(door, "POST", "/whip/live", nil)
+	if got.Code != 500 || strings.Contains(got.Body.String(), "a bug") {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	if !strings.Contains(out.String(), "a bug") || !strings.Contains(out.String(), "/whip/live") {
+		t.Errorf("logged: %s", out.String())
+	}
+}
+
 func admin(host string) http.Handler {
 	health := &Health{}
 	health.Ready()

@@ -14,7 +14,7 @@ import (
 
 const (
 	headerTime = 5 * time.Second
-	// writeTime is for a page or an answer; event streams push their own deadline on.
+	// writeTime is for one piece of an answer to go out; Door moves it on with each.
 	writeTime = 30 * time.Second
 	idleTime  = 2 * time.Minute
 	// maxHeader leaves room for a token with a long list of patterns.
