@@ -28,7 +28,11 @@ func (w *writer) line(parts ...string) {
 
 // Answer writes the answer to the side that the offer was read for.
 func (r *Remote) Answer(l Local) []byte {
-	w := &writer{b: make([]byte, 0, 4096)}
+	size := 2048 // all but the codecs of the longest answer
+	for i := range r.Media {
+		size += 256 * len(r.Media[i].Codecs)
+	}
+	w := &writer{b: make([]byte, 0, size)}
 	w.line("v=0")
 	w.text("o=- ").num(l.Origin & (1<<63 - 1)).line(" 0 IN IP4 127.0.0.1") // the id has its high bit clear (RFC 9429 section 5.2.1)
 	w.line("s=-")
@@ -88,6 +92,20 @@ func (w *writer) media(r *Remote, m *Media, l *Local) {
 		w.line("a=mid:", m.MID)
 	}
 	w.transport(r, m, l)
+	w.flags(r, m)
+	for i := range m.exts {
+		w.extmap(&m.exts[i])
+	}
+	for i := range m.Codecs {
+		w.codec(m, &m.Codecs[i], l)
+	}
+	w.simulcast(m)
+	if !r.publish {
+		w.streams(m, l)
+	}
+}
+
+func (w *writer) flags(r *Remote, m *Media) {
 	if r.publish {
 		w.line("a=recvonly")
 	} else {
@@ -103,16 +121,6 @@ func (w *writer) media(r *Remote, m *Media, l *Local) {
 	}
 	if m.line.mixed && !r.mixed {
 		w.line("a=extmap-allow-mixed")
-	}
-	for i := range m.exts {
-		w.extmap(&m.exts[i])
-	}
-	for i := range m.Codecs {
-		w.codec(m, &m.Codecs[i], l)
-	}
-	w.simulcast(m)
-	if !r.publish {
-		w.streams(m, l)
 	}
 }
 

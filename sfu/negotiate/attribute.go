@@ -43,22 +43,14 @@ func (d *description) attribute(s *section, a string) error {
 		s.mid = value
 	case "sendrecv", "sendonly", "recvonly", "inactive":
 		s.direction = key
-	case "bundle-only":
-		s.bundleOnly = true
-	case "rtcp-mux", "rtcp-mux-only":
-		s.mux = true
-	case "rtcp-rsize":
-		s.rsize = true
-	case "extmap-allow-mixed":
-		s.mixed = true
-	case "ice-lite":
-		s.lite = true
 	case "ice-ufrag":
 		s.ufrag = value
 	case "ice-pwd":
 		s.pwd = value
 	case "ice-options":
 		s.options = value
+	case "ice-lite":
+		s.lite = true
 	case "setup":
 		s.setup = value
 	case "fingerprint":
@@ -72,11 +64,19 @@ func (d *description) attribute(s *section, a string) error {
 	return nil
 }
 
-// stream reads what an attribute says of RTP. Lines for payload types that the
+// stream reads what an attribute says of RTP and RTCP. Lines for payload types that the
 // m-line does not list are passed over: Firefox leaves the feedback of those
 // that setCodecPreferences removed.
 func (s *section) stream(key, value string) error {
 	switch key {
+	case "bundle-only":
+		s.bundleOnly = true
+	case "rtcp-mux", "rtcp-mux-only":
+		s.mux = true
+	case "rtcp-rsize":
+		s.rsize = true
+	case "extmap-allow-mixed":
+		s.mixed = true
 	case "rtpmap":
 		if f, rest := s.format(value); f != nil && f.name == "" {
 			f.name, f.clock, _ = strings.Cut(rest, "/")
@@ -99,18 +99,24 @@ func (s *section) stream(key, value string) error {
 		return s.addEncoding(value)
 	case "simulcast":
 		s.addSimulcast(value)
-	case "ssrc":
-		if id, _, _ := strings.Cut(value, " "); s.ssrc == 0 {
-			s.ssrc = ssrc(id)
-		}
-	case "ssrc-group":
-		if ids, ok := strings.CutPrefix(value, "FID "); ok && s.fid == (Pair{}) {
-			m, rest, _ := strings.Cut(ids, " ")
-			r, _, _ := strings.Cut(rest, " ")
-			s.fid = Pair{Media: ssrc(m), RTX: ssrc(r)}
-		}
+	case "ssrc", "ssrc-group":
+		s.source(key, value)
 	}
 	return nil
+}
+
+// source keeps the first SSRC and the first retransmission group (RFC 5576).
+// FFmpeg's group names an SSRC that has no a=ssrc of its own.
+func (s *section) source(key, value string) {
+	if key == "ssrc" && s.ssrc == 0 {
+		id, _, _ := strings.Cut(value, " ")
+		s.ssrc = ssrc(id)
+	}
+	if ids, ok := strings.CutPrefix(value, "FID "); ok && key == "ssrc-group" && s.fid == (Pair{}) {
+		m, rest, _ := strings.Cut(ids, " ")
+		r, _, _ := strings.Cut(rest, " ")
+		s.fid = Pair{Media: ssrc(m), RTX: ssrc(r)}
+	}
 }
 
 // format returns the payload type that the value begins with, and what follows.
