@@ -205,28 +205,28 @@ func (m *model) check(t *rapid.T, r *history.Ring, cfg history.Config, now time.
 
 // Whatever is put: limits hold, Get is exact, and what is young or follows the
 // last key is there unless a hard bound forbids it.
-func TestRingAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		cfg := history.Config{MinAge: 100 * ms, MaxAge: 800 * ms, MaxBytes: rapid.SampledFrom([]int{3000, 1 << 20}).Draw(t, "bytes"), Slots: 1 << rapid.IntRange(3, 10).Draw(t, "slots")}
-		r, m := history.New(cfg), model{packets: map[uint64]*media.Packet{}}
-		top, now := uint64(70000), time.Duration(0)
-		for n := range rapid.IntRange(1, 300).Draw(t, "packets") {
-			now += time.Duration(rapid.IntRange(0, 12).Draw(t, "ms")) * ms
-			delta := rapid.SampledFrom([]int64{1, 1, 1, 1, 1, 1, 1, 2, 3, 40, 2000, 0, -1, -2, -30, -400}).Draw(t, "delta")
-			p := packet(uint64(int64(top)+delta), now, rapid.IntRange(0, 30).Draw(t, "key") == 0, rapid.IntRange(0, 200).Draw(t, "size"))
-			if m.packets[p.Seq] == nil || r.Get(p.Seq) == nil {
-				m.packets[p.Seq] = p
-			}
-			if r.Put(p); n == 0 {
-				top = p.Seq
-			}
-			top = max(top, p.Seq)
-			m.check(t, r, cfg, now)
-			if r.Get(top) == nil {
-				t.Fatalf("the newest packet %d is gone", top)
-			}
+func TestRingAgainstModel(t *testing.T) { rapid.Check(t, ringAgainstModel) }
+
+func ringAgainstModel(t *rapid.T) {
+	cfg := history.Config{MinAge: 100 * ms, MaxAge: 800 * ms, MaxBytes: rapid.SampledFrom([]int{3000, 1 << 20}).Draw(t, "bytes"), Slots: 1 << rapid.IntRange(3, 10).Draw(t, "slots")}
+	r, m := history.New(cfg), model{packets: map[uint64]*media.Packet{}}
+	top, now := uint64(70000), time.Duration(0)
+	for n := range rapid.IntRange(1, 300).Draw(t, "packets") {
+		now += time.Duration(rapid.IntRange(0, 12).Draw(t, "ms")) * ms
+		delta := rapid.SampledFrom([]int64{1, 1, 1, 1, 1, 1, 1, 2, 3, 40, 2000, 0, -1, -2, -30, -400}).Draw(t, "delta")
+		p := packet(uint64(int64(top)+delta), now, rapid.IntRange(0, 30).Draw(t, "key") == 0, rapid.IntRange(0, 200).Draw(t, "size"))
+		if m.packets[p.Seq] == nil || r.Get(p.Seq) == nil {
+			m.packets[p.Seq] = p
 		}
-	})
+		if r.Put(p); n == 0 {
+			top = p.Seq
+		}
+		top = max(top, p.Seq)
+		m.check(t, r, cfg, now)
+		if r.Get(top) == nil {
+			t.Fatalf("the newest packet %d is gone", top)
+		}
+	}
 }
 
 // In order and within the hard bounds, nothing is dropped too early.
@@ -277,4 +277,10 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	}); got != 0 {
 		t.Errorf("Get allocates %v times", got)
 	}
+}
+
+func FuzzRing(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8})
+	f.Add([]byte("\x01\x80\x01\xff\x00\x00\x00\x00\x00\x00\x00\x00\x02\x02\x02\x02\x09\x09\x09\x09"))
+	f.Fuzz(rapid.MakeFuzz(ringAgainstModel))
 }

@@ -110,7 +110,7 @@ func TestTrap15_NACKStormIsBoundedByTheBudget(t *testing.T) {
 	var sent, resent int
 	count := map[uint16]int{}
 	seq := uint16(65000)
-	for now := time.Duration(0); now < 10*time.Second; now += ms {
+	for now := time.Duration(0); now < 5*time.Second; now += ms {
 		if now%(4*ms) == 0 {
 			a.Sent(1250, at(now)) // 2.5 Mbit/s
 			sent += 1250
@@ -128,8 +128,8 @@ func TestTrap15_NACKStormIsBoundedByTheBudget(t *testing.T) {
 			t.Fatalf("%d was resent %d times", seq, n)
 		}
 	}
-	// One second of the share may have been saved up.
-	if limit := sent/5 + 62_500; resent > limit || resent < sent/6 {
+	// The burst was there at the start; the floor must not come on top.
+	if limit := sent/5 + 15_000; resent > limit || resent < sent/6 {
 		t.Errorf("resent %d bytes of %d, may be %d", resent, sent, limit)
 	}
 }
@@ -157,43 +157,43 @@ func mostPerSecond(events []spend) (most int) {
 
 // In any window, the resends stay within what was saved up, the share of the
 // media in it, and the floor; no packet goes out more than three times.
-func TestBudgetHoldsInAnyWindow(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		cfg := nack.DefaultAnswererConfig()
-		a := nack.NewAnswerer(cfg)
-		var events []spend
-		count := map[uint16]int{}
-		now, seq := time.Duration(0), rapid.Uint16().Draw(t, "first")
-		for range rapid.IntRange(1, 250).Draw(t, "steps") {
-			now += time.Duration(rapid.IntRange(0, 35).Draw(t, "ms")) * ms
-			for range rapid.IntRange(0, 10).Draw(t, "media") {
-				size := rapid.IntRange(50, 1250).Draw(t, "size")
-				a.Sent(size, at(now))
-				events = append(events, spend{at: now, media: size})
-				seq++
-			}
-			for range rapid.IntRange(0, 10).Draw(t, "asked") {
-				s := seq - rapid.Uint16Range(0, 700).Draw(t, "back")
-				if a.Allow(s, 1000, 0, at(now)) {
-					events = append(events, spend{at: now, back: 1000})
-					if count[s]++; count[s] > 3 {
-						t.Fatalf("%d was resent %d times", s, count[s])
-					}
+func TestBudgetHoldsInAnyWindow(t *testing.T) { rapid.Check(t, budgetHoldsInAnyWindow) }
+
+func budgetHoldsInAnyWindow(t *rapid.T) {
+	cfg := nack.DefaultAnswererConfig()
+	a := nack.NewAnswerer(cfg)
+	var events []spend
+	count := map[uint16]int{}
+	now, seq := time.Duration(0), rapid.Uint16().Draw(t, "first")
+	for range rapid.IntRange(1, 250).Draw(t, "steps") {
+		now += time.Duration(rapid.IntRange(0, 35).Draw(t, "ms")) * ms
+		for range rapid.IntRange(0, 10).Draw(t, "media") {
+			size := rapid.IntRange(50, 1250).Draw(t, "size")
+			a.Sent(size, at(now))
+			events = append(events, spend{at: now, media: size})
+			seq++
+		}
+		for range rapid.IntRange(0, 10).Draw(t, "asked") {
+			s := seq - rapid.Uint16Range(0, 700).Draw(t, "back")
+			if a.Allow(s, 1000, 0, at(now)) {
+				events = append(events, spend{at: now, back: 1000})
+				if count[s]++; count[s] > 3 {
+					t.Fatalf("%d was resent %d times", s, count[s])
 				}
 			}
 		}
-		saved := max(float64(cfg.Burst), cfg.Share*float64(mostPerSecond(events)))
-		for i := range events {
-			var media, back int
-			for _, e := range events[i:] {
-				media, back = media+e.media, back+e.back
-				limit := saved + cfg.Share*float64(media) + float64(cfg.Floor)*(e.at-events[i].at).Seconds()
-				if float64(back) > limit+1 {
-					t.Fatalf("%d bytes resent in %v–%v, may be %.0f", back, events[i].at, e.at, limit)
-				}
+	}
+	saved := max(float64(cfg.Burst), cfg.Share*float64(mostPerSecond(events)))
+	for i := range events {
+		var media, back int
+		for _, e := range events[i:] {
+			media, back = media+e.media, back+e.back
+			limit := saved + cfg.Share*float64(media) + float64(cfg.Floor)*(e.at-events[i].at).Seconds()
+			if float64(back) > limit+1 {
+				t.Fatalf("%d bytes resent in %v–%v, may be %.0f", back, events[i].at, e.at, limit)
 			}
 		}
-	})
+	}
 }
 
 // link is a queue of a given rate and length, in bytes.
@@ -254,17 +254,20 @@ func thin(load float64, burst time.Duration) (lost, resent, sent int) {
 	return lost, resent, sent
 }
 
-// A short overload on a thin link heals: the resends do not keep it going.
+// A short overload on a thin link heals: the resends do not keep it going, even
+// where the media alone fills 98 % of it.
 func TestTrap15_NoStormOnAThinLink(t *testing.T) {
-	lost, resent, sent := thin(0.95, 500*ms)
-	if lost != 0 {
-		t.Errorf("25 s after half a second of overload %d bytes are still lost; resent %d of %d", lost, resent, sent)
-	}
-	if resent == 0 {
-		t.Error("nothing was repaired: the test shows nothing")
+	for _, load := range []float64{0.9, 0.95, 0.98} {
+		lost, resent, sent := thin(load, 500*ms)
+		if lost != 0 {
+			t.Errorf("load %v: 15 s after half a second of overload media is still lost, %d bytes; resent %d of %d", load, lost, resent, sent)
+		}
+		if resent == 0 {
+			t.Errorf("load %v: nothing was repaired: the test shows nothing", load)
+		}
 	}
 	// A link that is too thin for the media stays overloaded, but not by resends.
-	lost, resent, sent = thin(1.3, 0)
+	lost, resent, sent := thin(1.3, 0)
 	if lost == 0 || float64(resent) > 0.2*float64(sent)+20_000 {
 		t.Errorf("lost %d, resent %d of %d bytes", lost, resent, sent)
 	}
@@ -303,4 +306,10 @@ func BenchmarkAllow(b *testing.B) {
 		seq++
 		a.Allow(seq, 1200, 30*ms, now)
 	}
+}
+
+func FuzzAnswerer(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8})
+	f.Add([]byte("\x01\x80\x01\xff\x00\x00\x00\x00\x00\x00\x00\x00\x02\x02\x02\x02\x09\x09\x09\x09"))
+	f.Fuzz(rapid.MakeFuzz(budgetHoldsInAnyWindow))
 }

@@ -267,31 +267,31 @@ func (l *ledger) check(t *rapid.T, got []uint64, rtt time.Duration, now time.Tim
 
 // Whatever arrives whenever: the promises of the package, and every packet of a
 // gap is at last repaired, reordered, given up or missing.
-func TestGeneratorKeepsItsPromises(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		g := nack.New(nack.Config{MaxPending: rapid.SampledFrom([]int{5, 50, 1000}).Draw(t, "pending")})
-		l := &ledger{arrived: map[uint64]bool{}, tries: map[uint64]int{}, asked: map[uint64]time.Time{}}
-		rtt := time.Duration(rapid.IntRange(1, 300).Draw(t, "rtt")) * ms
-		now, first := epoch, uint64(70000)
-		for range rapid.IntRange(1, 300).Draw(t, "steps") {
-			now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "ms")) * ms)
-			if rapid.Bool().Draw(t, "receive") {
-				delta := rapid.SampledFrom([]int{1, 1, 1, 1, 2, 3, 20, -1, -2, -5, -30, 0}).Draw(t, "delta")
-				seq := max(first, uint64(int(max(l.newest, first-1))+delta))
-				if l.newest == 0 {
-					seq = first
-				}
-				g.Receive(seq, rapid.IntRange(0, 40).Draw(t, "key") == 0, now)
-				l.arrived[seq] = true
-				l.newest = max(l.newest, seq)
+func TestGeneratorKeepsItsPromises(t *testing.T) { rapid.Check(t, generatorKeepsItsPromises) }
+
+func generatorKeepsItsPromises(t *rapid.T) {
+	g := nack.New(nack.Config{MaxPending: rapid.SampledFrom([]int{5, 50, 1000}).Draw(t, "pending")})
+	l := &ledger{arrived: map[uint64]bool{}, tries: map[uint64]int{}, asked: map[uint64]time.Time{}}
+	rtt := time.Duration(rapid.IntRange(1, 300).Draw(t, "rtt")) * ms
+	now, first := epoch, uint64(70000)
+	for range rapid.IntRange(1, 300).Draw(t, "steps") {
+		now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "ms")) * ms)
+		if rapid.Bool().Draw(t, "receive") {
+			delta := rapid.SampledFrom([]int{1, 1, 1, 1, 2, 3, 20, -1, -2, -5, -30, 0}).Draw(t, "delta")
+			seq := max(first, uint64(int(max(l.newest, first-1))+delta))
+			if l.newest == 0 {
+				seq = first
 			}
-			l.check(t, g.Pending(nil, rtt, now), rtt, now)
-			holes := int(l.newest-first) + 1 - len(l.arrived)
-			if l.newest != 0 && holes > g.Missing()+int(g.Lost()) {
-				t.Fatalf("%d holes, but %d missing and %d lost", holes, g.Missing(), g.Lost())
-			}
+			g.Receive(seq, rapid.IntRange(0, 40).Draw(t, "key") == 0, now)
+			l.arrived[seq] = true
+			l.newest = max(l.newest, seq)
 		}
-	})
+		l.check(t, g.Pending(nil, rtt, now), rtt, now)
+		holes := int(l.newest-first) + 1 - len(l.arrived)
+		if l.newest != 0 && holes > g.Missing()+int(g.Lost()) {
+			t.Fatalf("%d holes, but %d missing and %d lost", holes, g.Missing(), g.Lost())
+		}
+	}
 }
 
 // Next tells the truth: before it Pending has nothing to do, at it it does
@@ -378,4 +378,10 @@ func BenchmarkReceiveAndAskUnderLoss(b *testing.B) {
 		}
 		seq, now = seq+1, now.Add(4*ms)
 	}
+}
+
+func FuzzGenerator(f *testing.F) {
+	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8})
+	f.Add([]byte("\x01\x80\x01\xff\x00\x00\x00\x00\x00\x00\x00\x00\x02\x02\x02\x02\x09\x09\x09\x09"))
+	f.Fuzz(rapid.MakeFuzz(generatorKeepsItsPromises))
 }
