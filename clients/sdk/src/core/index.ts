@@ -1,0 +1,22 @@
+// The core: WHIP, WHEP and what belongs to them, without dependencies.
+// Promises no DOM but the WebRTC and media calls themselves. Whoever builds an
+// own player starts here.
+
+export * from "./capture";
+export * from "./condition";
+export { Emitter } from "./emitter";
+export * from "./errors";
+export { type Link, iceServers, parseLinks } from "./http";
+export * from "./latency";
+export * from "./layers";
+export { Ballistics, Listener } from "./level";
+export * from "./publishing";
+export * from "./rtp";
+export { EventParser, type ServerEvent, subscribe } from "./sse";
+export * from "./stats";
+export * from "./status";
+export * from "./time";
+export * from "./verdict";
+export * from "./viewing";
+export * from "./whep";
+export * from "./whip";

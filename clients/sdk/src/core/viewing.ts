@@ -1,0 +1,305 @@
+// Watching one stream, whatever happens: joins, waits for the publisher, goes on
+// after breaks, and says at each moment which of eight states holds. Promises one
+// session at a time and nothing left behind after stop(). Owned by a player.
+
+import { Emitter } from "./emitter";
+import type { Condition, ViewingConfig, ViewingEvents } from "./condition";
+import { fromFailure, type SluiceError } from "./errors";
+import { type FrameTimes, LatencyMeter } from "./latency";
+import { type LayerOption, readLayers } from "./layers";
+import { Reconnect, type Step } from "./reconnect";
+import { pause, type ServerEvent } from "./sse";
+import { type WatchSample, WatchStats } from "./stats";
+import { stream } from "./status";
+import { localNow, ServerClock } from "./time";
+import { WhepSession } from "./whep";
+
+// A joined stream that shows nothing for so long has no publisher, as far as a person can tell.
+const patience = 1500;
+// ICE mends short breaks by itself; a restart sooner would only disturb it.
+const selfHeal = 2000;
+// A restart that has not connected by then will not.
+const restartTime = 5000;
+// No media for so long while the server says that there is some.
+const stallTime = 6000;
+const tick = 1000;
+// A jitter buffer holds no more than this after the last packet.
+const tail = 1000;
+// An ended stream is asked for this often; if it is live again the viewer comes back.
+const lookAgain = 5000;
+
+/** Viewing keeps one stream on the screen. */
+export class Viewing extends Emitter<ViewingEvents> {
+  readonly latency: LatencyMeter;
+  condition: Condition = { state: "idle" };
+  #config: ViewingConfig;
+  #url: string;
+  #session: WhepSession | undefined;
+  #reconnect = new Reconnect();
+  #clock: ServerClock;
+  #stats = new WatchStats();
+  #life = new AbortController();
+  #turn = 0; // rises with each plan, so that an older plan's timer finds itself out of date
+  #shown = false; // a picture was seen in this viewing
+  #active: boolean | undefined; // what the server said last of the publisher
+  #inactiveAt = 0;
+  #reason = "";
+  #lastMedia = 0;
+  #videoless = false;
+  #decoded = 0;
+
+  constructor(config: ViewingConfig) {
+    super();
+    this.#config = config;
+    this.#url = config.url;
+    this.#clock = new ServerClock(new URL("/v1/time", config.api).href);
+    this.latency = new LatencyMeter(this.#clock);
+  }
+
+  /** session is the WHEP session in use. */
+  get session(): WhepSession | undefined {
+    return this.#session;
+  }
+
+  /** start joins, and keeps at it until stop. */
+  start(): void {
+    const { signal } = this.#life;
+    globalThis.addEventListener?.("online", this.#online, { signal });
+    globalThis.addEventListener?.("offline", this.#offline, { signal });
+    void this.#clock.run(signal); // ends with the signal
+    void this.#watch(signal); // ends with the signal
+    this.#set({ state: "loading" });
+    void this.#join();
+  }
+
+  /** stop leaves the stream for good. */
+  stop(): void {
+    this.#turn++;
+    this.#life.abort();
+    this.#session?.close();
+    this.#session = undefined;
+    this.#set({ state: "idle" });
+  }
+
+  /** retry joins at once; it is what the button in "refused" and "ended" does. */
+  retry(): void {
+    this.#reconnect.reset();
+    this.#set({ state: this.#shown ? "reconnecting" : "loading" });
+    void this.#join();
+  }
+
+  /** choose asks for a layer, undefined for automatic. */
+  async choose(option: LayerOption | undefined): Promise<void> {
+    await this.#session?.choose(option?.choice ?? {});
+  }
+
+  /** frame is told of each frame on the screen. */
+  frame(times: FrameTimes): void {
+    this.latency.frame(times);
+    this.#lastMedia = localNow();
+    this.#flows();
+  }
+
+  async #join(): Promise<void> {
+    const turn = ++this.#turn;
+    const session = new WhepSession({ url: this.#url, token: this.#config.token, signal: this.#life.signal });
+    try {
+      await session.open();
+    } catch (cause) {
+      if (turn === this.#turn) this.#failed(fromFailure(cause));
+      return;
+    }
+    if (turn !== this.#turn) return session.close();
+    this.#session?.close(); // the old one goes only when the new one stands
+    this.#adopt(session);
+  }
+
+  #adopt(session: WhepSession): void {
+    this.#session = session;
+    this.#active = undefined;
+    this.#reason = "";
+    this.#videoless = false;
+    this.#decoded = 0;
+    this.#lastMedia = localNow();
+    this.#stats = new WatchStats();
+    this.latency.receiver = session.receiver("video");
+    const mine = () => session === this.#session;
+    session.on("connection", (state) => mine() && this.#connection(state));
+    session.on("event", (event) => mine() && this.#event(event));
+    session.on("gone", (error) => mine() && this.#gone(error));
+    this.emit("stream", session.stream);
+    void pause(patience, this.#life.signal).then(() => {
+      if (mine() && this.condition.state !== "live" && !this.#active) this.#waiting();
+    });
+  }
+
+  #connection(state: RTCPeerConnectionState): void {
+    if (state === "connected") {
+      this.#turn++; // whatever was planned against the break is off
+      this.#reconnect.connected(localNow());
+      this.#lastMedia = localNow();
+    } else if (state === "disconnected") {
+      this.#troubled();
+      void this.#later(selfHeal, () => this.#lost(true));
+    } else if (state === "failed") {
+      this.#lost(true);
+    } else if (state === "closed") {
+      this.#lost(false);
+    }
+  }
+
+  #event({ name, data }: ServerEvent): void {
+    const body = parse(data);
+    if (name === "active") this.#active = true;
+    else if (name === "inactive") {
+      this.#active = false;
+      this.#inactiveAt = localNow();
+      this.#reason = typeof body.reason === "string" ? body.reason : "";
+      this.#waiting();
+    } else if (name === "layers") this.emit("layers", readLayers(data));
+    else if (name === "viewercount") this.emit("viewers", Number(body.viewercount ?? 0));
+    else if (name === "reconnect") this.#move(body.url);
+  }
+
+  #move(url: unknown): void {
+    if (typeof url === "string" && /^https?:/.test(new URL(url, this.#config.url).protocol)) this.#url = new URL(url, this.#config.url).href;
+    // Spread over a second: a node that drains sends all of its viewers away at once.
+    void this.#later(Math.random() * 1000, () => void this.#join());
+  }
+
+  #gone(error: SluiceError): void {
+    if (error.why !== "missing") return; // a server without events; the connection itself tells the rest
+    if (this.#active === false) return this.#ended();
+    this.#lost(false);
+  }
+
+  #ended(): void {
+    this.#session?.close();
+    this.#session = undefined;
+    this.#set({ state: "ended", reason: this.#reason });
+    void this.#comeback(++this.#turn);
+  }
+
+  // Looks whether the stream is live again, until it is or something else happens.
+  async #comeback(turn: number): Promise<void> {
+    const { api, token } = this.#config;
+    const { signal } = this.#life;
+    const id = decodeURIComponent(new URL(this.#url).pathname.split("/").pop() ?? "");
+    for (;;) {
+      await pause(lookAgain, signal);
+      if (turn !== this.#turn || signal.aborted) return;
+      const status = await stream({ api, token, signal }, id).catch(() => undefined);
+      if (status?.live && turn === this.#turn) return this.retry();
+    }
+  }
+
+  #lost(resumable: boolean): void {
+    if (this.#active === false && !resumable) return this.#ended();
+    this.#troubled();
+    this.#take(this.#reconnect.lost(localNow(), resumable && this.#session?.resumable === true));
+  }
+
+  #failed(error: SluiceError): void {
+    if (error.why === "aborted") return;
+    const step = this.#reconnect.failed(error);
+    if (step.do === "stop") this.#set({ state: "refused", error });
+    else if (error.why === "not-live") this.#set({ state: "waiting", error, reason: error.detail });
+    else if (globalThis.navigator?.onLine === false) this.#set({ state: "offline", error });
+    else this.#set({ state: "reconnecting", error });
+    this.#take(step);
+  }
+
+  #take(step: Step): void {
+    if (step.do === "restart") void this.#restart();
+    else if (step.do === "post") void this.#later(step.after, () => void this.#join());
+  }
+
+  async #restart(): Promise<void> {
+    const turn = ++this.#turn;
+    try {
+      await this.#session?.restart();
+      await pause(restartTime, this.#life.signal);
+    } catch {
+      // The session is not there any more, or the server takes no restart.
+    }
+    if (turn === this.#turn) this.#lost(false);
+  }
+
+  async #later(ms: number, act: () => void): Promise<void> {
+    const turn = ++this.#turn;
+    await pause(ms, this.#life.signal);
+    if (turn === this.#turn && !this.#life.signal.aborted) act();
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await pause(tick, signal);
+      const report = await this.#session?.pc.getStats().catch(() => undefined);
+      if (!report || signal.aborted) continue;
+      const sample = this.#stats.sample(report as unknown as Iterable<[string, Record<string, unknown>]>, localNow());
+      sample.latency = this.latency.value;
+      this.#media(sample);
+      this.emit("sample", sample);
+    }
+  }
+
+  #media(sample: WatchSample): void {
+    const session = this.#session;
+    if (!session) return;
+    const now = localNow();
+    // In a hidden page no frame is shown, but they are decoded: that is live, too.
+    if (sample.frames > this.#decoded) this.#flows();
+    this.#decoded = sample.frames;
+    if (sample.bitrate > 0) this.#lastMedia = now;
+    else if (this.#active && this.condition.state === "live" && now - this.#lastMedia > stallTime) return this.#lost(true);
+    // An element with a video track that never gets a frame plays no sound either: show it sound alone, until a picture comes.
+    const video = session.receiver("video");
+    const silent = sample.audioBitrate > 0 && video?.getSynchronizationSources().length === 0 && sample.frames === 0;
+    if (silent === this.#videoless || !video) return;
+    this.#videoless = silent;
+    this.emit("stream", silent ? new MediaStream(session.stream.getAudioTracks()) : session.stream);
+    if (silent) this.#flows();
+  }
+
+  #flows(): void {
+    // The last frames of a publisher that left are still on their way when the server says so; later ones are new.
+    if (this.#active === false && localNow() - this.#inactiveAt < tail) return;
+    this.#active = this.#active === false ? undefined : this.#active;
+    this.#shown = true;
+    if (["loading", "waiting", "reconnecting", "offline"].includes(this.condition.state)) this.#set({ state: "live" });
+  }
+
+  #waiting(): void {
+    this.#set({ state: "waiting", reason: this.#reason });
+  }
+
+  #troubled(): void {
+    if (this.condition.state === "live") this.#set({ state: "reconnecting" });
+  }
+
+  #online = (): void => {
+    if (this.condition.state !== "offline" && this.condition.state !== "reconnecting") return;
+    this.#reconnect.reset();
+    this.#set({ state: this.#shown ? "reconnecting" : "loading" });
+    this.#take(this.#session ? this.#reconnect.lost(localNow(), true) : { do: "post", after: 0 });
+  };
+
+  #offline = (): void => {
+    if (this.condition.state !== "refused" && this.condition.state !== "ended") this.#set({ state: "offline" });
+  };
+
+  #set(condition: Condition): void {
+    const { state, reason, error } = this.condition;
+    if (state === condition.state && reason === condition.reason && error === condition.error) return;
+    this.condition = condition;
+    this.emit("condition", condition);
+  }
+}
+
+function parse(data: string): Record<string, unknown> {
+  try {
+    return (JSON.parse(data) as Record<string, unknown> | null) ?? {};
+  } catch {
+    return {};
+  }
+}

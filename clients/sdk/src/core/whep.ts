@@ -1,0 +1,160 @@
+// One WHEP session: the offer, the answer, what arrives, and its end.
+// Promises that close() frees both sides, and that it never retries by itself:
+// that is for who opened it. Owned by a viewing.
+
+import { Emitter } from "./emitter";
+import { fromFailure, SluiceError } from "./errors";
+import { request } from "./http";
+import { Resource } from "./resource";
+import { offerExtensions } from "./rtp";
+import { stereo } from "./sdp";
+import { type ServerEvent, subscribe } from "./sse";
+import { Trickle } from "./trickle";
+
+const eventsRel = "urn:ietf:params:whep:ext:core:server-sent-events";
+const layerRel = "urn:ietf:params:whep:ext:core:layer";
+const events = ["active", "inactive", "layers", "viewercount", "reconnect"];
+
+/** WatchConfig says what to watch. */
+export interface WatchConfig {
+  url: string;
+  token?: string;
+  signal?: AbortSignal;
+  iceServers?: RTCIceServer[];
+}
+
+/** LayerChoice is the body of the layer extension; empty means automatic. */
+export interface LayerChoice {
+  mediaId?: string;
+  rid?: string;
+  spatialLayerId?: number;
+  temporalLayerId?: number;
+  maxWidth?: number;
+  maxHeight?: number;
+}
+
+/** WhepEvents are what a session tells. */
+export interface WhepEvents {
+  connection: RTCPeerConnectionState;
+  event: ServerEvent;
+  gone: SluiceError;
+}
+
+/** WhepSession receives one stream. */
+export class WhepSession extends Emitter<WhepEvents> {
+  readonly pc: RTCPeerConnection;
+  readonly stream = new MediaStream();
+  #resource: Resource | undefined;
+  #config: WatchConfig;
+  #end = new AbortController();
+  #trickle: Trickle;
+
+  constructor(config: WatchConfig) {
+    super();
+    this.#config = config;
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: config.iceServers ?? [] });
+    this.pc.addEventListener("connectionstatechange", () => this.emit("connection", this.pc.connectionState));
+    this.#trickle = new Trickle(this.pc);
+    for (const kind of ["audio", "video"] as const) {
+      const transceiver = this.pc.addTransceiver(kind, { direction: "recvonly" });
+      offerExtensions(transceiver);
+      // The server sends at the pace of the capture: no more is kept back than the network's jitter asks for.
+      if ("jitterBufferTarget" in transceiver.receiver) transceiver.receiver.jitterBufferTarget = 0;
+      this.stream.addTrack(transceiver.receiver.track);
+    }
+  }
+
+  /** receiver returns the receiver of that kind. */
+  receiver(kind: "audio" | "video"): RTCRtpReceiver | undefined {
+    return this.pc.getReceivers().find((r) => r.track.kind === kind);
+  }
+
+  /** selectable tells whether the server lets viewers choose a layer. */
+  get selectable(): boolean {
+    return this.#resource?.link(layerRel) !== undefined;
+  }
+
+  /** hasEvents tells whether the server announces what happens to the stream. */
+  get hasEvents(): boolean {
+    return this.#resource?.link(eventsRel) !== undefined;
+  }
+
+  /** resumable tells whether an ICE restart can be tried. */
+  get resumable(): boolean {
+    return this.#resource !== undefined && !this.#end.signal.aborted;
+  }
+
+  /** open posts at once, without waiting for candidates: an ICE-lite server learns them from our checks. */
+  async open(): Promise<void> {
+    try {
+      const offer = await this.#offer();
+      const { url, token, signal } = this.#config;
+      this.#resource = await Resource.post({ url, token, side: "watch" }, offer, signal);
+      if (this.#end.signal.aborted) {
+        this.#resource.remove();
+        throw new SluiceError("aborted");
+      }
+      await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
+      this.#trickle.answered(this.#resource);
+      this.#listen();
+    } catch (cause) {
+      this.close();
+      throw fromFailure(cause);
+    }
+  }
+
+  /** restart replaces the ICE session and keeps the media session (RFC 9725 section 4.3.3). */
+  async restart(): Promise<void> {
+    if (!this.#resource) throw new SluiceError("missing");
+    try {
+      this.#trickle.restart();
+      const offer = await this.#offer(true);
+      const answer = await this.#resource.restart(offer, this.#end.signal);
+      await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
+      this.#trickle.answered(this.#resource);
+    } catch (cause) {
+      if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" }).catch(() => undefined);
+      throw fromFailure(cause);
+    }
+  }
+
+  /** choose asks for a layer; an empty choice is automatic. */
+  async choose(choice: LayerChoice): Promise<void> {
+    const link = this.#resource?.link(layerRel);
+    if (!link) throw new SluiceError("unsupported", { detail: "this server offers no choice of layers" });
+    const headers = { "Content-Type": "application/json" };
+    await request(link.url, { method: "POST", body: JSON.stringify(choice), headers, token: this.#config.token, signal: this.#end.signal });
+  }
+
+  /** close ends both sides. */
+  close(): void {
+    this.#end.abort();
+    this.pc.close();
+    this.#resource?.remove();
+  }
+
+  async #offer(iceRestart = false): Promise<string> {
+    const offer = await this.pc.createOffer({ iceRestart });
+    const sdp = stereo(offer.sdp ?? "");
+    try {
+      await this.pc.setLocalDescription({ type: "offer", sdp });
+    } catch {
+      await this.pc.setLocalDescription(offer); // a browser that takes no changed offer plays mono
+    }
+    return sdp;
+  }
+
+  #listen(): void {
+    const link = this.#resource?.link(eventsRel);
+    if (!link) return;
+    const offered = link.params.events?.split(",").map((e) => e.trim());
+    void subscribe({
+      url: link.url,
+      events: offered ? events.filter((e) => offered.includes(e)) : events,
+      token: this.#config.token,
+      signal: this.#end.signal,
+      onEvent: (event) => this.emit("event", event),
+      onGone: (error) => this.emit("gone", error),
+    });
+  }
+}

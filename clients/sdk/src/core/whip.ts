@@ -1,0 +1,158 @@
+// One WHIP session: a MediaStream goes up under one stream name (RFC 9725).
+// Promises simulcast and codec as chosen, that stop() frees both sides, and that
+// it never retries by itself. Owned by a publishing.
+
+import { Emitter } from "./emitter";
+import { fromFailure, SluiceError } from "./errors";
+import { Resource } from "./resource";
+import { codecOrder, type EncodingChoice, encodings, offerExtensions } from "./rtp";
+import { stereo } from "./sdp";
+import { Trickle } from "./trickle";
+
+/** PublishConfig says what to publish, where and how. */
+export interface PublishConfig extends EncodingChoice {
+  url: string;
+  token?: string;
+  media: MediaStream;
+  /** screen keeps text sharp at the cost of frames; a camera keeps moving. */
+  screen?: boolean;
+  signal?: AbortSignal;
+  iceServers?: RTCIceServer[];
+}
+
+/** WhipEvents are what a session tells. */
+export interface WhipEvents {
+  connection: RTCPeerConnectionState;
+}
+
+// Opus is transparent to most ears at this rate in stereo; speech needs less and the encoder then sends less.
+const audioBitrate = 128_000;
+
+/** WhipSession sends one stream. */
+export class WhipSession extends Emitter<WhipEvents> {
+  readonly pc: RTCPeerConnection;
+  #resource: Resource | undefined;
+  #config: PublishConfig;
+  #end = new AbortController();
+  #trickle: Trickle;
+
+  constructor(config: PublishConfig) {
+    super();
+    this.#config = config;
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: config.iceServers ?? [] });
+    this.pc.addEventListener("connectionstatechange", () => this.emit("connection", this.pc.connectionState));
+    this.#trickle = new Trickle(this.pc);
+    const audio = config.media.getAudioTracks()[0];
+    const video = config.media.getVideoTracks()[0];
+    if (audio) this.#addAudio(audio);
+    if (video) this.#addVideo(video);
+  }
+
+  /** resumable tells whether an ICE restart can be tried. */
+  get resumable(): boolean {
+    return this.#resource !== undefined && !this.#end.signal.aborted;
+  }
+
+  /** open posts the offer and sets the answer. */
+  async open(): Promise<void> {
+    try {
+      const offer = await this.#offer();
+      const { url, token, signal } = this.#config;
+      this.#resource = await Resource.post({ url, token, side: "publish" }, offer, signal);
+      if (this.#end.signal.aborted) {
+        this.#resource.remove();
+        throw new SluiceError("aborted");
+      }
+      await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
+      await this.#prefer();
+      this.#trickle.answered(this.#resource);
+    } catch (cause) {
+      this.stop();
+      throw fromFailure(cause);
+    }
+  }
+
+  /** restart replaces the ICE session and keeps the media session. */
+  async restart(): Promise<void> {
+    if (!this.#resource) throw new SluiceError("missing");
+    try {
+      this.#trickle.restart();
+      const offer = await this.#offer(true);
+      const answer = await this.#resource.restart(offer, this.#end.signal);
+      await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
+      this.#trickle.answered(this.#resource);
+    } catch (cause) {
+      if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" }).catch(() => undefined);
+      throw fromFailure(cause);
+    }
+  }
+
+  /** setBitrate changes the full picture's bitrate while on air. */
+  async setBitrate(bitrate: number): Promise<void> {
+    this.#config = { ...this.#config, bitrate };
+    const sender = this.#videoSender();
+    if (!sender) return;
+    const parameters = sender.getParameters();
+    const limits = encodings(this.#config);
+    parameters.encodings.forEach((e, i) => (e.maxBitrate = limits[i]?.maxBitrate));
+    await sender.setParameters(parameters);
+  }
+
+  /** replace swaps a track (another camera or microphone) without a new session. */
+  async replace(track: MediaStreamTrack): Promise<void> {
+    this.#hint(track);
+    await this.pc.getSenders().find((s) => s.track?.kind === track.kind)?.replaceTrack(track);
+  }
+
+  /** stop ends both sides; the DELETE outlives the page. */
+  stop(): void {
+    this.#end.abort();
+    this.#resource?.remove();
+    this.pc.close();
+  }
+
+  #addAudio(track: MediaStreamTrack): void {
+    const init: RTCRtpTransceiverInit = { direction: "sendonly", streams: [this.#config.media], sendEncodings: [{ maxBitrate: audioBitrate }] };
+    offerExtensions(this.pc.addTransceiver(track, init));
+  }
+
+  #addVideo(track: MediaStreamTrack): void {
+    this.#hint(track);
+    const init: RTCRtpTransceiverInit = { direction: "sendonly", streams: [this.#config.media], sendEncodings: encodings(this.#config) };
+    let transceiver: RTCRtpTransceiver;
+    try {
+      transceiver = this.pc.addTransceiver(track, init);
+    } catch {
+      // An older browser that does not know scalabilityMode for this codec.
+      const plain = encodings(this.#config).map(({ scalabilityMode: _, ...e }: RTCRtpEncodingParameters & { scalabilityMode?: string }) => e);
+      transceiver = this.pc.addTransceiver(track, { ...init, sendEncodings: plain });
+    }
+    offerExtensions(transceiver);
+    const known = RTCRtpSender.getCapabilities?.("video")?.codecs;
+    if (known?.length) transceiver.setCodecPreferences?.(codecOrder(known, this.#config.codec));
+  }
+
+  #hint(track: MediaStreamTrack): void {
+    if (track.kind === "video" && "contentHint" in track) track.contentHint = this.#config.screen ? "detail" : "motion";
+  }
+
+  async #prefer(): Promise<void> {
+    const sender = this.#videoSender();
+    if (!sender) return;
+    const parameters = sender.getParameters() as RTCRtpSendParameters & { degradationPreference?: string };
+    parameters.degradationPreference = this.#config.screen ? "maintain-resolution" : "balanced";
+    await sender.setParameters(parameters as RTCRtpSendParameters).catch(() => undefined); // a wish, not a need
+  }
+
+  #videoSender(): RTCRtpSender | undefined {
+    return this.pc.getSenders().find((s) => s.track?.kind === "video");
+  }
+
+  async #offer(iceRestart = false): Promise<string> {
+    const offer = await this.pc.createOffer({ iceRestart });
+    const two = this.#config.media.getAudioTracks()[0]?.getSettings?.().channelCount === 2;
+    const sdp = two ? stereo(offer.sdp ?? "", true) : (offer.sdp ?? "");
+    await this.pc.setLocalDescription({ type: "offer", sdp });
+    return sdp;
+  }
+}

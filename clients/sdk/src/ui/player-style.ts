@@ -1,0 +1,300 @@
+// How the player looks: the picture is the hero, everything lies on it and steps
+// back. Owned by the player.
+
+import { css } from "lit";
+
+export const playerStyle = css`
+  :host {
+    display: block;
+    position: relative;
+    aspect-ratio: 16 / 9;
+    overflow: hidden;
+    background: #000;
+    border-radius: var(--s-radius);
+    color-scheme: dark; /* what lies on a picture is light on dark in both themes */
+    container-type: inline-size;
+    color: #fff;
+    --s-accent: #7ab4ff;
+    --s-on-accent: #06172e;
+  }
+  :host(:fullscreen) {
+    border-radius: 0;
+    width: 100vw;
+    height: 100vh;
+    aspect-ratio: auto;
+  }
+  video,
+  .still {
+    position: absolute;
+    inset: 0;
+    width: 100%;
+    height: 100%;
+    object-fit: contain;
+    background: #000;
+  }
+  .still {
+    pointer-events: none;
+  }
+  .top,
+  .bar {
+    position: absolute;
+    left: 0;
+    right: 0;
+    display: flex;
+    align-items: center;
+    gap: var(--s-1);
+    padding: var(--s-2);
+    transition: opacity 0.2s;
+  }
+  .bar {
+    bottom: 0;
+    padding-top: var(--s-8);
+    background: linear-gradient(transparent, rgb(0 0 0 / 0.75));
+  }
+  .top {
+    top: 0;
+    pointer-events: none;
+    gap: var(--s-2);
+  }
+  .top > * {
+    pointer-events: auto;
+  }
+  .quiet .bar {
+    opacity: 0;
+  }
+  .quiet .bar:focus-within {
+    opacity: 1;
+  }
+  .quiet video {
+    cursor: none;
+  }
+  .spacer {
+    flex: 1;
+  }
+  .tool {
+    display: inline-grid;
+    place-items: center;
+    width: var(--s-touch);
+    height: var(--s-touch);
+    flex: none;
+    padding: 0;
+    border: 0;
+    border-radius: var(--s-radius);
+    background: transparent;
+    color: #fff;
+    cursor: pointer;
+  }
+  .tool:hover,
+  .tool[aria-expanded="true"],
+  .tool[aria-pressed="true"] {
+    background: rgb(255 255 255 / 0.16);
+  }
+  .badge {
+    display: inline-flex;
+    align-items: center;
+    gap: var(--s-2);
+    min-height: 28px;
+    padding: 0 var(--s-2);
+    border-radius: 6px;
+    background: rgb(10 12 16 / 0.72);
+    font-size: 0.875rem;
+    white-space: nowrap;
+  }
+  .badge .mark {
+    padding: 0 6px;
+    margin-left: -4px;
+    border-radius: 4px;
+    background: #c01830;
+    color: #fff;
+    font-weight: 700;
+    font-size: 0.75rem;
+    letter-spacing: 0.04em;
+    line-height: 20px;
+    text-transform: uppercase;
+  }
+  .ms {
+    min-width: 7.5ch;
+    text-align: right;
+  }
+  .sound {
+    display: inline-flex;
+    align-items: center;
+    gap: var(--s-2);
+    min-height: var(--s-touch);
+    padding: 0 var(--s-4) 0 var(--s-3);
+    border: 0;
+    border-radius: 22px;
+    background: #fff;
+    color: #14181f;
+    font-weight: 600;
+    cursor: pointer;
+  }
+  input[type="range"] {
+    width: 88px;
+    height: var(--s-touch);
+    accent-color: #fff;
+    margin: 0 var(--s-2) 0 0;
+  }
+  .thin {
+    position: absolute;
+    top: 0;
+    left: 0;
+    right: 0;
+    height: 3px;
+    overflow: hidden;
+    background: rgb(255 255 255 / 0.25);
+  }
+  .thin::after {
+    content: "";
+    position: absolute;
+    inset: 0 60% 0 0;
+    background: var(--s-accent);
+    animation: slide 1.4s ease-in-out infinite alternate;
+  }
+  @keyframes slide {
+    to {
+      transform: translateX(150%);
+    }
+  }
+  .card {
+    position: absolute;
+    inset: 0;
+    display: grid;
+    place-content: center;
+    justify-items: center;
+    gap: var(--s-2);
+    padding: var(--s-4);
+    text-align: center;
+    background: #12161c;
+    overflow: auto;
+  }
+  .card.over {
+    background: rgb(10 12 16 / 0.72);
+  }
+  .card h2 {
+    font-size: 1.25rem;
+    line-height: 1.3;
+  }
+  .card p {
+    max-width: 42ch;
+    color: #d3d9e2;
+  }
+  .card .button {
+    margin-top: var(--s-2);
+  }
+  .trace {
+    font-size: 0.8125rem;
+    color: #a4adbb;
+    border: 0;
+    background: none;
+    min-height: var(--s-touch);
+    cursor: pointer;
+    display: inline-flex;
+    align-items: center;
+    gap: var(--s-2);
+    overflow-wrap: anywhere;
+  }
+  .breath {
+    width: 12px;
+    height: 12px;
+    border-radius: 50%;
+    background: var(--s-accent);
+    animation: breathe 1.8s ease-in-out infinite alternate;
+  }
+  @keyframes breathe {
+    from {
+      opacity: 0.25;
+    }
+  }
+  .menu,
+  .sheet {
+    position: absolute;
+    right: var(--s-2);
+    bottom: 60px;
+    max-height: calc(100% - 68px);
+    overflow: auto;
+    padding: var(--s-1);
+    border-radius: var(--s-radius);
+    background: #1c222b;
+    box-shadow: 0 4px 24px rgb(0 0 0 / 0.5);
+  }
+  .menu button {
+    display: grid;
+    grid-template-columns: 24px 1fr auto;
+    gap: var(--s-2);
+    align-items: center;
+    width: 100%;
+    min-height: var(--s-touch);
+    padding: 0 var(--s-3) 0 var(--s-2);
+    border: 0;
+    border-radius: 6px;
+    background: none;
+    color: #fff;
+    text-align: left;
+    cursor: pointer;
+  }
+  .menu button:hover:not(:disabled) {
+    background: rgb(255 255 255 / 0.1);
+  }
+  .menu button:disabled {
+    color: #a4adbb;
+    cursor: default;
+  }
+  .menu .rate {
+    color: #c3cad5;
+    font-size: 0.875rem;
+    padding-left: var(--s-4);
+  }
+  .sheet {
+    padding: var(--s-2) var(--s-4) var(--s-3);
+    top: var(--s-2);
+    bottom: auto;
+    width: min(360px, calc(100% - 16px));
+    max-height: calc(100% - 76px);
+    background: rgb(20 24 31 / 0.94);
+  }
+  .sheet header {
+    display: flex;
+    align-items: center;
+    justify-content: space-between;
+    font-weight: 600;
+  }
+  .keys {
+    display: grid;
+    grid-template-columns: auto 1fr;
+    gap: var(--s-1) var(--s-4);
+    margin: 0;
+  }
+  .keys dd {
+    margin: 0;
+    color: #d3d9e2;
+  }
+  kbd {
+    display: inline-block;
+    min-width: 28px;
+    padding: 0 6px;
+    border: 1px solid #6f7888;
+    border-radius: 4px;
+    text-align: center;
+    font: inherit;
+    font-size: 0.875rem;
+  }
+  @container (max-width: 560px) {
+    .wide,
+    input[type="range"] {
+      display: none;
+    }
+    .card h2 {
+      font-size: 1.0625rem;
+    }
+    .card p,
+    .card .button {
+      font-size: 0.9375rem;
+    }
+  }
+  @container (max-width: 340px) {
+    .roomy {
+      display: none;
+    }
+  }
+`;
