@@ -102,7 +102,7 @@ func (p *publisher) logFindings(found []media.Finding) {
 	for _, f := range found {
 		codes = append(codes, f.Code)
 		if !slices.Contains(p.books.logged, f.Code) {
-			p.st.sfu.log.Warn("publisher has a problem", "stream", p.st.id, "session", short(p.offer.Session),
+			p.st.sfu.log.WarnContext(p.log, "publisher has a problem", "stream", p.st.id, "session", short(p.offer.Session),
 				"code", f.Code, "text", f.Text, "advice", f.Advice)
 		}
 	}

@@ -17,8 +17,12 @@ import (
 const (
 	// replaySpeed is how much faster than real time a joining viewer is served.
 	replaySpeed = 3
-	// hurryTime is how long after catching up the viewer is told to play at once.
-	hurryTime = 2 * time.Second
+	// hurryTime is how long after catching up the viewer is told to play at once,
+	// and then, as long again, to go back to its own judgement.
+	hurryTime = time.Second
+	// oldKey is how old a key frame may be before a viewer that starts from it asks
+	// for a new one: more than the 2 s between key frames that encoders are told.
+	oldKey = 2200 * time.Millisecond
 	// reportInterval is the time between sender reports (RFC 3550 section 6.2 with
 	// the reduced minimum that browsers use for video).
 	reportInterval = time.Second
@@ -54,8 +58,9 @@ type downTrack struct {
 	cursor    uint64
 	startTS   media.Ticks
 	startAt   time.Time
+	leapt     bool // the cursor was moved to a newer key frame
 	caughtUp  time.Time
-	hurry     bool
+	hurry     hurry
 }
 
 func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
@@ -163,8 +168,11 @@ func (v *viewer) startReplay(t *downTrack, now time.Time) {
 			seq, first = at, p
 		}
 	}
-	t.replaying, t.replayOf, t.cursor, t.startTS, t.startAt = true, l, seq, first.TS, now
-	t.hurry = true
+	t.replaying, t.replayOf, t.cursor, t.startTS, t.startAt, t.leapt = true, l, seq, first.TS, now, false
+	if now.Sub(first.Arrival) > oldKey { // a fresh one is sooner at the live edge, if the publisher gives it
+		v.src.ask(t.id, l)
+	}
+	t.hurry = catchUp
 	v.shard.replaying++
 }
 
@@ -177,6 +185,12 @@ func (v *viewer) replay(now time.Time) {
 	}
 	ring := v.src.ring(t.id, t.replayOf)
 	due := t.startTS + media.Ticks(now.Sub(t.startAt).Seconds()*replaySpeed*float64(t.codec.ClockRate()))
+	if key, ok := ring.LastKey(); ok && key > t.cursor {
+		if p := ring.Get(key); p != nil && p.TS > t.startTS {
+			t.cursor, t.startTS, t.startAt, t.leapt = key, p.TS, now, true
+			due = p.TS
+		}
+	}
 	for ; t.cursor <= ring.Newest(); t.cursor++ {
 		p := ring.Get(t.cursor)
 		if p == nil {
@@ -195,9 +209,11 @@ func (v *viewer) replay(now time.Time) {
 		}
 		switch t.selector.Decide(p) {
 		case layer.Forward:
-			v.write(t, p, false, now)
+			v.write(t, p, t.leapt, now)
+			t.leapt = false
 		case layer.Switch:
 			v.write(t, p, true, now)
+			t.leapt = false
 		case layer.Drop:
 			if p.Layer == t.selector.Current() {
 				t.munger.Drop(p)

@@ -114,6 +114,17 @@ func (p *publisher) keyFrame(a ask, now time.Time) {
 	}
 }
 
+// refresh asks for a key frame where none came for long, so that joining stays
+// fast; an encoder that does not answer is found out and told of by findings.
+func (p *publisher) refresh(now time.Time) {
+	for _, u := range p.upstreams {
+		if u.rtxOf == nil && u.begun && u.codec.Kind() == media.Video && now.Sub(u.seen.lastPacket) < layerSilence &&
+			u.sinceKey(now, now.Sub(p.books.began)) > longKeyInterval && u.keys.Ask(now) {
+			p.sendPLI(u)
+		}
+	}
+}
+
 // sendPLI asks for a key frame by PLI, or by FIR where only that is known. A
 // publisher that takes neither (FFmpeg) sends one at its own interval.
 func (p *publisher) sendPLI(u *upstream) {

@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,8 +46,13 @@ func (p *publisher) findings(now time.Time, loss float64) []media.Finding {
 			"Sound and picture may drift apart; update the encoder if you can.")
 	}
 	for _, u := range p.upstreams {
-		if u.rtxOf == nil && u.codec.Kind() == media.Video {
-			found = append(found, u.findings(now, age)...)
+		if u.rtxOf != nil || u.codec.Kind() != media.Video {
+			continue
+		}
+		for _, f := range u.findings(now, age) { // one word for all layers
+			if !slices.ContainsFunc(found, func(o media.Finding) bool { return o.Code == f.Code }) {
+				found = append(found, f)
+			}
 		}
 	}
 	if limit := p.st.policy.MaxBitrate; limit > 0 && float64(p.books.bitrate) > overShare*float64(limit) {
@@ -63,11 +69,7 @@ func (u *upstream) findings(now time.Time, age time.Duration) []media.Finding {
 	if now.Sub(s.lastPacket) > flowTime {
 		return nil
 	}
-	since := age
-	if !s.lastKey.IsZero() {
-		since = now.Sub(s.lastKey)
-	}
-	if since > longKeyInterval {
+	if since := u.sinceKey(now, age); since > longKeyInterval && (u.keys.Deaf() || !u.pli && !u.fir) {
 		found = append(found, media.Finding{Code: "no_key_frame", Level: "warning",
 			Text:   fmt.Sprintf("No key frame for %.0f s.", since.Seconds()),
 			Advice: "Set the key frame interval to 2 s: new viewers wait for the next one."})
@@ -81,6 +83,13 @@ func (u *upstream) findings(now time.Time, age time.Duration) []media.Finding {
 			Advice: "Choose the Constrained Baseline or Main profile, or check playback in Safari."})
 	}
 	return found
+}
+
+func (u *upstream) sinceKey(now time.Time, age time.Duration) time.Duration {
+	if u.seen.lastKey.IsZero() {
+		return age
+	}
+	return now.Sub(u.seen.lastKey)
 }
 
 // lies compares the H.264 profile of the bitstream with the declared one.

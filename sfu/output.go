@@ -110,6 +110,20 @@ func (a *arena) flush(o Output) {
 	}
 }
 
+// hurry is what a viewer is told of its playout delay.
+type hurry uint8
+
+const (
+	calm      hurry = iota // nothing: what was told last holds
+	catchUp                // play each frame at once: it comes from the past
+	settleNow              // back to the viewer's own judgement
+)
+
+// playoutDelay is the header extension's value: minimum and maximum, 12 bits
+// each, in units of 10 ms. A maximum of 0 shows each frame when it is decoded;
+// 4 s is more than any jitter buffer wants.
+var playoutDelay = [...][3]byte{catchUp: {0, 0, 0}, settleNow: {0, 0x01, 0x90}}
+
 // extension writes RFC 8285 header extensions: one-byte headers, or two-byte
 // ones where an id needs it.
 type extension struct {
@@ -145,8 +159,9 @@ func (t *downTrack) writeHeader(dst []byte, p *media.Packet, seq uint16, ts uint
 		stamp := report.AbsCapture(p.Capture)
 		x.add(t.ext.AbsCapture, stamp[:]...)
 	}
-	if t.ext.PlayoutDelay != 0 && t.rtx != 0 && p.FrameStart && t.hurry {
-		x.add(t.ext.PlayoutDelay, 0, 0, 0)
+	if t.ext.PlayoutDelay != 0 && t.rtx != 0 && p.FrameStart && t.hurry != calm {
+		delay := playoutDelay[t.hurry]
+		x.add(t.ext.PlayoutDelay, delay[0], delay[1], delay[2])
 	}
 	if t.ext.Orientation != 0 && p.HasOrientation {
 		x.add(t.ext.Orientation, p.Orientation)

@@ -45,6 +45,7 @@ type publisher struct {
 	epoch  media.Epoch
 	source *source
 	conn   *transport.Conn
+	log    context.Context // carries the trace id from POST to close
 
 	in     chan datagram
 	ready  chan transport.Keys
@@ -80,7 +81,7 @@ func newPublisher(st *stream, o media.Offer, r *negotiate.Remote, e media.Epoch)
 	p := &publisher{st: st, offer: o, remote: r, epoch: e, in: make(chan datagram, ingestQueue),
 		ready: make(chan transport.Keys, 1), ctx: ctx, cancel: cancel, scratch: make([]byte, 0, 2048)}
 	p.source = newSource(e, r)
-	p.books.began = time.Now()
+	p.books.began, p.log = time.Now(), context.Background()
 	return p
 }
 
@@ -107,7 +108,7 @@ func (p *publisher) finish(why error) {
 		p.cancel(why)
 		p.st.abandoned(p, why)
 		p.st.sfu.config.Claims.Release(p.st.id, p.epoch)
-		p.st.sfu.ended("publisher", p.offer, why)
+		p.st.sfu.ended(p.log, "publisher", p.offer, why)
 		p.st.sfu.metrics.sessionsEnded.WithLabelValues("publisher", reasonLabel(why)).Inc()
 	})
 }
@@ -165,7 +166,7 @@ func (p *publisher) established(k transport.Keys) {
 		p.close(media.ErrTakenOver)
 		return
 	}
-	p.st.sfu.log.Info("publisher joined", "stream", p.st.id, "session", short(p.offer.Session), "subject", p.offer.Subject,
+	p.st.sfu.log.InfoContext(p.log, "publisher joined", "stream", p.st.id, "session", short(p.offer.Session), "subject", p.offer.Subject,
 		"epoch", p.epoch, "after", time.Since(p.offer.At).Round(time.Millisecond), "transport", p.conn.Network())
 }
 
@@ -272,6 +273,7 @@ func (p *publisher) wake(now time.Time) {
 func (p *publisher) second(now time.Time) {
 	p.books.due = now.Add(time.Second)
 	p.sendReports(now)
+	p.refresh(now)
 	p.publishTracks(now)
 	status := p.describe(now)
 	p.state.Store(&status)

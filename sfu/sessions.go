@@ -38,6 +38,7 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 		return media.Answer{}, fmt.Errorf("claim the stream: %w", err)
 	}
 	p := newPublisher(st, o, remote, epoch)
+	p.log = context.WithoutCancel(ctx)
 	answer, conn, err := s.open(o, remote, p.params(), negotiate.Local{})
 	if err != nil {
 		s.config.Claims.Release(o.Stream, epoch)
@@ -52,7 +53,7 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 
 // Subscribe answers a WHEP offer; media comes when the viewer has connected and
 // the stream is live.
-func (s *SFU) Subscribe(_ context.Context, o media.Offer) (media.Answer, error) {
+func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error) {
 	policy := s.config.Policy(o.Stream)
 	nc := negotiate.DefaultConfig()
 	nc.TransportCC, nc.REMB = false, false // no estimator reads them yet
@@ -70,6 +71,7 @@ func (s *SFU) Subscribe(_ context.Context, o media.Offer) (media.Answer, error) 
 		return media.Answer{}, err
 	}
 	v := newViewer(st, o, remote)
+	v.log = context.WithoutCancel(ctx)
 	local := negotiate.Local{CNAME: token(12), MSID: string(o.Stream), Stereo: true, SSRC: map[media.Kind]negotiate.Pair{}}
 	for _, t := range v.tracks {
 		if t != nil {
@@ -194,15 +196,14 @@ func (s *SFU) Stream(id media.StreamID) (media.StreamStatus, error) {
 }
 
 // ended logs one session's end and takes it out of the registry.
-func (s *SFU) ended(kind string, o media.Offer, why error, attrs ...slog.Attr) {
+func (s *SFU) ended(ctx context.Context, kind string, o media.Offer, why error) {
 	s.leave(o.Session)
 	level := slog.LevelInfo
 	if errors.Is(why, media.ErrTooFast) || errors.Is(why, media.ErrNoCodec) {
 		level = slog.LevelWarn
 	}
-	attrs = append(attrs, slog.String("stream", string(o.Stream)), slog.String("session", short(o.Session)),
+	s.log.LogAttrs(ctx, level, kind+" left", slog.String("stream", string(o.Stream)), slog.String("session", short(o.Session)),
 		slog.String("subject", o.Subject), slog.String("reason", why.Error()))
-	s.log.LogAttrs(context.Background(), level, kind+" left", attrs...)
 }
 
 // short is a session's name for logs: enough to tell sessions apart, too little to act on one.

@@ -245,4 +245,3 @@ func (e *encoder) play(fps int) (stop func()) {
 	}()
 	return func() { close(done); <-ended }
 }
-

@@ -329,4 +329,3 @@ func TestICEOverTCP(t *testing.T) {
 		t.Errorf("%+v", st.Sessions)
 	}
 }
-

@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type viewer struct {
 	offer  media.Offer
 	remote *negotiate.Remote
 	conn   *transport.Conn
+	log    context.Context // carries the trace id from POST to close
 	shard  *shard
 	cname  string
 	since  time.Time
@@ -49,7 +51,7 @@ type viewerStats struct {
 }
 
 func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {
-	v := &viewer{st: st, offer: o, remote: r, shard: st.sfu.quietest(), since: time.Now()}
+	v := &viewer{st: st, offer: o, remote: r, shard: st.sfu.quietest(), since: time.Now(), log: context.Background()}
 	automatic := media.AutomaticChoice()
 	v.choice.Store(&automatic)
 	v.shard.viewers.Add(1)
@@ -83,7 +85,7 @@ func (v *viewer) finish(why error) {
 		v.gone.Store(true)
 		v.shard.order(order{kind: orderLeave, viewer: v})
 		v.st.unwatch(v)
-		v.st.sfu.ended("viewer", v.offer, why)
+		v.st.sfu.ended(v.log, "viewer", v.offer, why)
 		v.st.sfu.metrics.sessionsEnded.WithLabelValues("viewer", reasonLabel(why)).Inc()
 		v.st.changed.notify()
 	})
@@ -105,7 +107,7 @@ func (v *viewer) establish(k transport.Keys) error {
 
 // begin starts media from what the ring has.
 func (v *viewer) begin(now time.Time) {
-	v.st.sfu.log.Info("viewer joined", "stream", v.st.id, "session", short(v.offer.Session), "subject", v.offer.Subject,
+	v.st.sfu.log.InfoContext(v.log, "viewer joined", "stream", v.st.id, "session", short(v.offer.Session), "subject", v.offer.Subject,
 		"after", now.Sub(v.offer.At).Round(time.Millisecond), "transport", v.conn.Network())
 	v.st.dirty.Store(true)
 	if src := v.st.current.Load(); src != nil {
@@ -266,11 +268,24 @@ func (v *viewer) house(now time.Time) {
 				}
 			}
 			v.wish(t, now)
-			t.hurry = t.replaying || now.Sub(t.caughtUp) < hurryTime
+			t.settle(now)
 		}
 		if t.flowing && !now.Before(t.nextReport) {
 			v.report(t, now)
 		}
+	}
+}
+
+// settle says how the viewer should play: at once while it catches up and a
+// little longer, then as it thinks best.
+func (t *downTrack) settle(now time.Time) {
+	switch since := now.Sub(t.caughtUp); {
+	case t.replaying || since < hurryTime:
+		t.hurry = catchUp
+	case since < 2*hurryTime:
+		t.hurry = settleNow
+	default:
+		t.hurry = calm
 	}
 }
 
