@@ -211,6 +211,18 @@ func TestDecideAllocatesNothing(t *testing.T) {
 	}
 }
 
+func BenchmarkDecide(b *testing.B) {
+	s, f := layer.New(), feed{}
+	s.Layers(three())
+	p := f.packet(full, true)
+	for range b.N {
+		s.Decide(p)
+		p.Seq++
+		p.TS += 3000
+		p.Key = false
+	}
+}
+
 func TestTrap11_TopLayerDisappears(t *testing.T) {
 	s, f := layer.New(), feed{}
 	s.Layers(three())

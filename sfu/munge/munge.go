@@ -95,29 +95,23 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 	} else if !m.current(p) {
 		return Out{}, false
 	}
+	d, numbered := m.vp8.read(p)
+	if numbered && m.vp8.gone(d) {
+		m.Drop(p)
+		return Out{}, false
+	}
 	inOrder := m.places.ahead(p.Seq)
 	pl := m.places.claim(p.Seq)
 	if pl == nil {
 		return Out{}, false
 	}
-	var ts media.Ticks
+	pl.ts, pl.layer, pl.marker = m.stamp(p, at, inOrder), int8(p.Layer), m.ends(p)
 	if inOrder {
-		var jumped bool
-		if ts, jumped = m.time.pass(p, at); jumped {
-			m.restart(p)
-		}
-	} else {
-		ts = m.time.late(p.TS)
+		m.whole = pl.marker || p.FrameEnd || p.Codec.Kind() == media.Audio
 	}
-	if p.Codec == media.VP8 && !m.vp8.rewrite(p.Payload, inOrder, pl) {
-		pl.state = dead
-		return Out{}, false
+	if numbered {
+		m.vp8.write(d, inOrder, pl)
 	}
-	marker := m.ends(p)
-	if inOrder {
-		m.whole = marker || p.FrameEnd
-	}
-	pl.ts, pl.layer, pl.marker = uint32(ts), int8(p.Layer), marker
 	return m.places.out(pl), true
 }
 
@@ -130,8 +124,8 @@ func (m *Munger) Drop(p *media.Packet) {
 	if !m.places.drop(p.Seq) {
 		return
 	}
-	if p.Codec == media.VP8 {
-		m.vp8.drop(p.Payload)
+	if d, numbered := m.vp8.read(p); numbered {
+		m.vp8.drop(d)
 	}
 }
 
@@ -164,6 +158,18 @@ func (m *Munger) Map(ts media.Ticks) uint32 { return uint32(m.time.late(ts)) }
 
 // Newest returns the output index given last in order; false before the first packet.
 func (m *Munger) Newest() (index uint64, ok bool) { return m.places.next - 1, m.begun }
+
+// stamp returns p's output timestamp.
+func (m *Munger) stamp(p *media.Packet, at time.Time, inOrder bool) uint32 {
+	if !inOrder {
+		return m.Map(p.TS)
+	}
+	ts, jumped := m.time.pass(p, at)
+	if jumped {
+		m.restart(p)
+	}
+	return uint32(ts)
+}
 
 // enter makes p's layer and epoch the current source.
 func (m *Munger) enter(p *media.Packet, at time.Time) {

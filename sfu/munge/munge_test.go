@@ -132,7 +132,7 @@ func TestSwitchInsideAFrameLeavesAHole(t *testing.T) {
 		name string
 		sent int
 		want uint16
-	}{{"whole frame", 3, 3}, {"frame cut off", 2, 3}} {
+	}{{"whole frame", 3, 3}, {"frame cut off", 2, 3}, {"cut off early", 1, 2}} {
 		m := munge.New(munge.Config{})
 		a := source{seq: 70000, ts: 1 << 32, at: start}
 		sendAll(t, m, a.frame()[:c.sent], true)
@@ -228,4 +228,45 @@ func TestInOrderIsContiguous(t *testing.T) {
 			o = next
 		}
 	})
+}
+
+// Audio has no frames over several packets, so a switch leaves no hole.
+func TestAudioSwitchLeavesNoHole(t *testing.T) {
+	m := munge.New(munge.Config{ClockRate: 48000})
+	p := &media.Packet{Track: media.AudioTrack, Codec: media.Opus, Seq: 70000, TS: 1 << 32, Arrival: start, Payload: []byte{1}}
+	send(t, m, p, true)
+	again := *p
+	again.Epoch, again.Arrival = 1, start.Add(20*time.Millisecond)
+	if o := send(t, m, &again, true); o.Seq != 1 || o.TS != 960 {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestNewestIsTheLastInOrder(t *testing.T) {
+	m := munge.New(munge.Config{FirstSeq: 5})
+	if _, ok := m.Newest(); ok {
+		t.Error("nothing was sent")
+	}
+	send(t, m, (&source{seq: 70000, at: start}).next(), true)
+	if i, ok := m.Newest(); !ok || i != 5 {
+		t.Errorf("%d %v", i, ok)
+	}
+}
+
+func BenchmarkNext(b *testing.B) {
+	for _, c := range []media.Codec{media.H264, media.VP8} {
+		b.Run(c.String(), func(b *testing.B) {
+			m := munge.New(munge.Config{})
+			p := &media.Packet{Codec: c, Seq: 70000, TS: 1 << 32, Arrival: start, Payload: vp8Payload(1, 2, 3, 0)}
+			b.ReportAllocs()
+			for i := range b.N {
+				p.Seq++
+				if i%10 == 0 {
+					p.TS += 3000
+					p.Arrival = p.Arrival.Add(33 * time.Millisecond)
+				}
+				m.Next(p, i == 0, start)
+			}
+		})
+	}
 }

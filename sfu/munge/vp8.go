@@ -1,6 +1,7 @@
 package munge
 
 import (
+	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/media/codec"
 )
 
@@ -26,35 +27,50 @@ type vp8 struct {
 	lastKeyIdx  uint8
 }
 
-// rewrite puts the viewer's values for this payload into pl; false means that the picture was dropped and its numbers
-// are given to others. A descriptor that cannot be read, or that has no numbers, is left alone.
-func (v *vp8) rewrite(payload []byte, inOrder bool, pl *place) bool {
-	d, err := codec.ParseVP8(payload)
-	if err != nil || !d.HasPictureID && !d.HasTL0 && !d.HasKeyIdx {
-		return true
+// read returns the descriptor of a VP8 packet; false when it cannot be read or has no numbers, and is left alone.
+func (v *vp8) read(p *media.Packet) (codec.VP8, bool) {
+	if p.Codec != media.VP8 {
+		return codec.VP8{}, false
 	}
+	d, err := codec.ParseVP8(p.Payload)
+	return d, err == nil && (d.HasPictureID || d.HasTL0 || d.HasKeyIdx)
+}
+
+// gone reports whether the picture was dropped: its numbers are given to others.
+func (v *vp8) gone(d codec.VP8) bool {
+	if v.fresh || !d.HasPictureID {
+		return false
+	}
+	id := v.unwrap(d)
+	if id > v.newest {
+		return false
+	}
+	for _, dropped := range v.remembered() {
+		if dropped == id {
+			return true
+		}
+	}
+	return false
+}
+
+// write puts the viewer's values for this descriptor into pl.
+func (v *vp8) write(d codec.VP8, inOrder bool, pl *place) {
 	if v.fresh {
 		v.enter(d)
 	}
 	id := v.unwrap(d)
-	back, gone := v.skipped(id)
-	if gone && d.HasPictureID {
-		return false
-	}
-	pl.picture = uint16(id+v.shift+back) & 0x7fff
+	pl.picture = uint16(id+v.shift+v.skipped(id)) & 0x7fff
 	pl.tl0 = d.TL0 + v.tl0
 	pl.keyIdx = patched | (d.KeyIdx+v.keyIdx)&0x1f
 	if inOrder && id >= v.newest {
 		v.newest, v.sent = id, true
 		v.note(d, pl)
 	}
-	return true
 }
 
 // drop takes the picture of a packet that is not forwarded out of the numbering.
-func (v *vp8) drop(payload []byte) {
-	d, err := codec.ParseVP8(payload)
-	if err != nil || !d.HasPictureID || v.fresh {
+func (v *vp8) drop(d codec.VP8) {
+	if v.fresh || !d.HasPictureID {
 		return
 	}
 	id := v.unwrap(d)
@@ -105,13 +121,17 @@ func (v *vp8) unwrap(d codec.VP8) int64 {
 	return v.newest + diff
 }
 
-// skipped counts the dropped pictures that are newer than id, and says whether id is one of them.
-func (v *vp8) skipped(id int64) (newer int64, gone bool) {
-	for _, d := range v.dropped[:min(v.drops, lateDrops)] {
-		if d > id {
+// skipped counts the dropped pictures that are newer than id.
+func (v *vp8) skipped(id int64) (newer int64) {
+	if id >= v.newest {
+		return 0
+	}
+	for _, dropped := range v.remembered() {
+		if dropped > id {
 			newer++
 		}
-		gone = gone || d == id
 	}
-	return newer, gone
+	return newer
 }
+
+func (v *vp8) remembered() []int64 { return v.dropped[:min(v.drops, lateDrops)] }

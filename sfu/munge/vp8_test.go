@@ -108,3 +108,61 @@ func TestVP8WithoutNumbersIsLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// Whatever stands in a descriptor, the packet goes out once, under the number that is next, and as it is looked up.
+func FuzzVP8Payloads(f *testing.F) {
+	f.Add(vp8Payload(5, 1, 0, 0), vp8Payload(6, 2, 0, 1), true)
+	f.Add([]byte{0x90, 0x80, 0x7f, 1}, []byte{0x90, 0x80, 0x00, 1}, false)
+	f.Add([]byte{0x80}, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, true)
+	f.Add([]byte{0x90, 0x50, 3, 0x1f, 0}, []byte{0x90, 0x20, 0xc0, 0}, false)
+	f.Fuzz(func(t *testing.T, a, b []byte, dropped bool) {
+		if len(a) == 0 || len(b) == 0 {
+			return // padding, which has a test of its own
+		}
+		m := munge.New(munge.Config{})
+		next := uint64(0)
+		for i := range 6 {
+			p := &media.Packet{Codec: media.VP8, Layer: media.Layer(i / 4), Seq: 70000 + uint64(i), TS: 1<<32 + media.Ticks(i*3000), Arrival: start, Payload: a}
+			if i%2 == 1 {
+				p.Payload = b
+			}
+			if dropped && i == 2 {
+				m.Drop(p)
+				continue
+			}
+			o, ok := m.Next(p, i%4 == 0, start)
+			if !ok {
+				if !dropped || i != 3 { // the rest of the picture that was dropped
+					t.Fatalf("packet %d was not taken", i)
+				}
+				continue
+			}
+			hole := o.Index == next+1 && i == 4 // the frame before the switch was not ended
+			if o.Index != next && !hole || o.PictureID > 0x7fff || o.KeyIdx > 0x1f {
+				t.Fatalf("packet %d: %+v, want index %d", i, o, next)
+			}
+			if ref, found := m.Lookup(o.Seq); !found || ref.Out != o {
+				t.Fatalf("packet %d: %+v is looked up as %+v", i, o, ref)
+			}
+			next = o.Index + 1
+		}
+	})
+}
+
+// A picture is dropped as a whole: what follows of it in order costs no number either.
+func TestRestOfADroppedVP8PictureInOrderClosesUp(t *testing.T) {
+	m := munge.New(munge.Config{})
+	v := pictures{source: source{seq: 70000, ts: 1 << 32, at: start}}
+	send(t, m, v.picture(), true)
+	begin := v.picture()
+	rest, after := *begin, *begin
+	rest.Seq, after.Seq = begin.Seq+1, begin.Seq+2
+	after.Payload = vp8Payload(2, 1, 0, 0)
+	m.Drop(begin)
+	if o, ok := m.Next(&rest, false, start); ok {
+		t.Errorf("the rest was sent as %+v", o)
+	}
+	if o := send(t, m, &after, false); o.Seq != 1 || o.PictureID != 1 {
+		t.Errorf("got %+v", o)
+	}
+}

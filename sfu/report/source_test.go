@@ -207,3 +207,13 @@ func TestRTTOfGarbage(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkPacketAndCapture(b *testing.B) {
+	s, c := report.NewSource(90000), &report.Clock{}
+	c.SenderReport(report.NTP(start), start)
+	s.SenderReport(&rtcp.SenderReport{NTPTime: report.NTP(start)}, 0, start)
+	for i := range b.N {
+		s.Packet(70000+uint64(i), media.Ticks(i*900), at(i), 1000)
+		s.Capture(media.Ticks(i*900), c)
+	}
+}
