@@ -43,6 +43,8 @@ func (u *Seq) Unwrap(sn uint16) (seq uint64, jumped bool) {
 	u.recall = max(u.recall-1, 0)
 	delta := int64(int16(sn - uint16(u.top)))
 	switch {
+	case u.doubt && sn == u.suspect+1:
+		return u.restart(sn), true
 	case -maxDropout <= delta && delta <= maxDropout:
 		u.doubt = false
 		seq = uint64(int64(u.top) + delta)
@@ -50,7 +52,7 @@ func (u *Seq) Unwrap(sn uint16) (seq uint64, jumped bool) {
 		return seq, false
 	case u.recall > 0 && u.isOld(sn):
 		return u.before - uint64(uint16(u.before)-sn), false
-	case delta < -maxDoubt || delta > maxDoubt, u.doubt && sn == u.suspect+1:
+	case delta < -maxDoubt || delta > maxDoubt:
 		return u.restart(sn), true
 	}
 	u.suspect, u.doubt = sn, true

@@ -72,6 +72,15 @@ func TestRestartIsConfirmedByASecondPacket(t *testing.T) {
 	run(t, []step{{6000, 71536, false}, {1000, 66536, false}, {1001, 132073, true}, {1002, 132074, false}})
 }
 
+// The second packet of a restart 3001 back is only 3000 back.
+func TestRestartAtTheBorderIsConfirmed(t *testing.T) {
+	run(t, []step{{6000, 71536, false}, {2999, 68535, false}, {3000, 134072, true}})
+}
+
+func TestTwoStrayPacketsAreNoRestart(t *testing.T) {
+	run(t, []step{{100, 65636, false}, {5100, 5100, false}, {7000, 7000, false}, {5101, 5101, false}, {101, 65637, false}})
+}
+
 func TestRestartFarAwayIsTakenAtOnce(t *testing.T) {
 	run(t, []step{{100, 65636, false}, {20100, 85636, true}, {20101, 85637, false}})
 	run(t, []step{{40000, 105536, false}, {7, 131079, true}, {8, 131080, false}})
