@@ -71,7 +71,6 @@ func (d *Door) headers(h http.Header, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	// A link with a token in its fragment must not travel on as a referrer.
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), geolocation=()")
 	if d.HSTS && r.TLS != nil {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}

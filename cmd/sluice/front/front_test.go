@@ -62,7 +62,7 @@ func TestDoorHandsOnWithoutRedirects(t *testing.T) {
 		if got.Code != 200 || got.Body.String() != want {
 			t.Errorf("%s: %d %q, want %q", path, got.Code, got.Body, want)
 		}
-		for _, h := range []string{"X-Content-Type-Options", "Referrer-Policy", "Permissions-Policy"} {
+		for _, h := range []string{"X-Content-Type-Options", "Referrer-Policy"} {
 			if got.Header().Get(h) == "" {
 				t.Errorf("%s: no %s", path, h)
 			}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"github.com/sluice-live/sluice/loadtest"
+)
+
+// loadCmd is the swarm of publishers and viewers.
+type loadCmd struct {
+	Publish loadPublishCmd `cmd:"" help:"Publish one stream until Ctrl-C."`
+	View    loadViewCmd    `cmd:"" help:"Watch a stream many times over."`
+	Run     loadRunCmd     `cmd:"" help:"Run a scenario and print what was measured."`
+}
+
+type loadPublishCmd struct{ loadtest.PublishOptions }
+
+// Run publishes.
+func (c *loadPublishCmd) Run(ctx context.Context, term terminal) error {
+	_, err := loadtest.Publish(ctx, c.PublishOptions, term.out)
+	return err
+}
+
+type loadViewCmd struct{ loadtest.ViewOptions }
+
+// Run watches.
+func (c *loadViewCmd) Run(ctx context.Context, term terminal) error {
+	_, err := loadtest.View(ctx, c.ViewOptions, term.out)
+	return err
+}
+
+type loadRunCmd struct{ loadtest.RunOptions }
+
+// Run runs a scenario.
+func (c *loadRunCmd) Run(ctx context.Context, term terminal) error {
+	c.Command = strings.Join(withoutSecrets(os.Args), " ")
+	_, err := loadtest.Run(ctx, c.RunOptions, term.out)
+	return err
+}
+
+// withoutSecrets blanks the values of flags that carry tokens: results are
+// committed and shown.
+func withoutSecrets(args []string) []string {
+	out := make([]string, len(args))
+	blank := false
+	for i, arg := range args {
+		name, _, valued := strings.Cut(arg, "=")
+		secret := strings.HasPrefix(name, "--") && strings.HasSuffix(name, "token")
+		switch {
+		case blank:
+			out[i] = "…"
+		case secret && valued:
+			out[i] = name + "=…"
+		default:
+			out[i] = arg
+		}
+		blank = secret && !valued
+	}
+	return out
+}
