@@ -142,11 +142,15 @@ func TestForwardingAllocatesNothing(t *testing.T) {
 		packets[i] = &p
 	}
 	i := 0
+	before := b.v.stats.packets.Load()
 	if n := testing.AllocsPerRun(1000, func() {
 		b.v.shard.forward(delivery{b.st, b.pub.source, packets[i : i+1]}, b.now)
 		i++
 	}); n != 0 {
 		t.Errorf("%v allocations per forwarded packet", n)
+	}
+	if got := b.v.stats.packets.Load() - before; got != uint64(i) {
+		t.Errorf("%d of %d packets were forwarded", got, i)
 	}
 }
 
@@ -345,4 +349,61 @@ func FuzzIngest(f *testing.F) {
 			t.Fatal("too many upstreams")
 		}
 	})
+}
+
+// BenchmarkForward is the way of one packet to one of 100 viewers, up to the seal.
+func BenchmarkForward(b *testing.B) {
+	const viewers = 100
+	bench := newBench(b, "ffmpeg-9.0.2.offer.sdp", true)
+	bench.stream(40, 30)
+	bench.out.discard = true
+	g := bench.v.shard.groups[bench.st]
+	for range viewers - 1 {
+		v := newViewer(bench.st, media.Offer{Stream: "demo"}, bench.v.remote)
+		v.out, v.joined = &tape{discard: true}, true
+		g.viewers = append(g.viewers, v)
+	}
+	u := bench.pub.at(media.VideoTrack, 0)
+	last := u.ring.Get(u.newest)
+	key := *last
+	key.Key, key.Seq, key.TS, key.Payload = true, key.Seq+1, key.TS+3000, make([]byte, 1100)
+	bench.v.shard.forward(delivery{bench.st, bench.pub.source, []*media.Packet{&key}}, bench.now)
+	bench.now = bench.now.Add(10 * time.Second)
+	bench.v.shard.each(func(v *viewer) { v.replay(bench.now) })
+	before := bench.v.stats.packets.Load()
+	burst := make([]*media.Packet, 8)
+	slab := make([]media.Packet, 8)
+	b.ReportAllocs()
+	b.ResetTimer()
+	seq, ts := key.Seq, key.TS
+	for b.Loop() {
+		ts += 3000
+		for i := range burst {
+			seq++
+			slab[i] = key
+			slab[i].Seq, slab[i].TS, slab[i].Key, slab[i].FrameStart, slab[i].FrameEnd = seq, ts, false, i == 0, i == 7
+			burst[i] = &slab[i]
+		}
+		bench.v.shard.forward(delivery{bench.st, bench.pub.source, burst}, bench.now)
+	}
+	if got := bench.v.stats.packets.Load() - before; got != uint64(b.N)*8 {
+		b.Fatalf("%d packets were forwarded of %d", got, b.N*8)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/viewers/8, "ns/packet/viewer")
+}
+
+// BenchmarkSeal is the rest: AES-GCM of one packet of 1,200 bytes.
+func BenchmarkSeal(b *testing.B) {
+	sealer, err := srtp.CreateContext(make([]byte, 16), make([]byte, 12), srtp.ProtectionProfileAeadAes128Gcm)
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := &direct{conn: &transport.Conn{}, sealer: sealer, scratch: make([]byte, 0, 2048)}
+	raw, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1, SequenceNumber: 1}, Payload: make([]byte, 1188)}).Marshal()
+	burst := [][]byte{raw}
+	b.ReportAllocs()
+	for b.Loop() {
+		binary.BigEndian.PutUint16(raw[2:], binary.BigEndian.Uint16(raw[2:])+1)
+		d.Send(burst)
+	}
 }

@@ -108,8 +108,7 @@ func (p *publisher) finish(why error) {
 		p.cancel(why)
 		p.st.abandoned(p, why)
 		p.st.sfu.config.Claims.Release(p.st.id, p.epoch)
-		p.st.sfu.ended(p.log, "publisher", p.offer, why)
-		p.st.sfu.metrics.sessionsEnded.WithLabelValues("publisher", reasonLabel(why)).Inc()
+		p.st.sfu.ended("publisher", p.offer.Session, why)
 	})
 }
 
@@ -166,7 +165,7 @@ func (p *publisher) established(k transport.Keys) {
 		p.close(media.ErrTakenOver)
 		return
 	}
-	p.st.sfu.log.InfoContext(p.log, "publisher joined", "stream", p.st.id, "session", short(p.offer.Session), "subject", p.offer.Subject,
+	p.st.sfu.log.InfoContext(p.log, "publisher connected", "stream", p.st.id, "session", short(p.offer.Session), "subject", p.offer.Subject,
 		"epoch", p.epoch, "after", time.Since(p.offer.At).Round(time.Millisecond), "transport", p.conn.Network())
 }
 

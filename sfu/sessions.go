@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu/negotiate"
@@ -195,15 +193,13 @@ func (s *SFU) Stream(id media.StreamID) (media.StreamStatus, error) {
 	return st.status(), nil
 }
 
-// ended logs one session's end and takes it out of the registry.
-func (s *SFU) ended(ctx context.Context, kind string, o media.Offer, why error) {
-	s.leave(o.Session)
-	level := slog.LevelInfo
-	if errors.Is(why, media.ErrTooFast) || errors.Is(why, media.ErrNoCodec) {
-		level = slog.LevelWarn
+// ended takes a session out of the registry and tells who answers for it.
+func (s *SFU) ended(kind string, id media.SessionID, why error) {
+	s.leave(id)
+	s.metrics.sessionsEnded.WithLabelValues(kind, reasonLabel(why)).Inc()
+	if s.config.Ended != nil {
+		s.config.Ended(id, why)
 	}
-	s.log.LogAttrs(ctx, level, kind+" left", slog.String("stream", string(o.Stream)), slog.String("session", short(o.Session)),
-		slog.String("subject", o.Subject), slog.String("reason", why.Error()))
 }
 
 // short is a session's name for logs: enough to tell sessions apart, too little to act on one.

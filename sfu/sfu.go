@@ -32,8 +32,9 @@ type Config struct {
 	Claims      Claims
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
-	MaxSessions int // more are refused with media.ErrOverloaded
-	Shards      int // 0: one per processor
+	Ended       func(id media.SessionID, why error) // told once of each session's end; may be nil
+	MaxSessions int                                 // more are refused with media.ErrOverloaded
+	Shards      int                                 // 0: one per processor
 }
 
 // DefaultConfig listens on port 8189 and has room for 10,000 sessions.

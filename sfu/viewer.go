@@ -85,8 +85,7 @@ func (v *viewer) finish(why error) {
 		v.gone.Store(true)
 		v.shard.order(order{kind: orderLeave, viewer: v})
 		v.st.unwatch(v)
-		v.st.sfu.ended(v.log, "viewer", v.offer, why)
-		v.st.sfu.metrics.sessionsEnded.WithLabelValues("viewer", reasonLabel(why)).Inc()
+		v.st.sfu.ended("viewer", v.offer.Session, why)
 		v.st.changed.notify()
 	})
 }
@@ -107,7 +106,7 @@ func (v *viewer) establish(k transport.Keys) error {
 
 // begin starts media from what the ring has.
 func (v *viewer) begin(now time.Time) {
-	v.st.sfu.log.InfoContext(v.log, "viewer joined", "stream", v.st.id, "session", short(v.offer.Session), "subject", v.offer.Subject,
+	v.st.sfu.log.InfoContext(v.log, "viewer connected", "stream", v.st.id, "session", short(v.offer.Session), "subject", v.offer.Subject,
 		"after", now.Sub(v.offer.At).Round(time.Millisecond), "transport", v.conn.Network())
 	v.st.dirty.Store(true)
 	if src := v.st.current.Load(); src != nil {
