@@ -76,13 +76,14 @@ func (d *Door) headers(h http.Header, r *http.Request) {
 	}
 }
 
-// log writes one line per request: pages and assets only for those who debug.
+// log writes one line per request. What succeeded only for those who debug: the
+// room that served it has told the news already.
 func (d *Door) log(r *http.Request, rec *recorder, took time.Duration) {
 	level := slog.LevelDebug
 	switch {
 	case rec.status >= http.StatusInternalServerError:
 		level = slog.LevelWarn
-	case signaling(r.URL.Path) && r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case rec.status >= http.StatusBadRequest && signaling(r.URL.Path):
 		level = slog.LevelInfo
 	}
 	d.Log.LogAttrs(r.Context(), level, "request served",
