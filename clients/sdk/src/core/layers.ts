@@ -13,6 +13,8 @@ export interface LayerOption {
   height: number;
   bitrate: number;
   active: boolean;
+  /** current tells that this one is being sent now, where the server says so. */
+  current: boolean;
   choice: LayerChoice;
 }
 
@@ -23,6 +25,7 @@ interface Wire {
   height?: number;
   heigth?: number; // as the draft spells it once
   bitrate?: number;
+  current?: boolean; // Sluice's own: the draft allows more fields
 }
 
 /** readLayers reads the event's data; what cannot be read is left out. */
@@ -46,7 +49,7 @@ function read(mediaId: string, wire: Wire): LayerOption {
   if (wire.rid) choice.rid = String(wire.rid);
   if (wire.spatialLayerId !== undefined) choice.spatialLayerId = Number(wire.spatialLayerId);
   const key = [mediaId, choice.rid ?? "", choice.spatialLayerId ?? ""].join("/");
-  return { key, rid: choice.rid ?? "", width: Number(wire.width ?? 0), height: Number(wire.height ?? wire.heigth ?? 0), bitrate, active: bitrate > 0, choice };
+  return { key, rid: choice.rid ?? "", width: Number(wire.width ?? 0), height: Number(wire.height ?? wire.heigth ?? 0), bitrate, active: bitrate > 0, current: wire.current === true, choice };
 }
 
 function parse(data: string): Record<string, unknown> {

@@ -68,17 +68,25 @@ export interface Subscription {
 // After so many breaks in a row without an event the server is taken to have forgotten us.
 const maxBreaks = 5;
 
-/** subscribe creates the event stream and reads it until the signal aborts or the stream is gone. */
+/**
+ * subscribe creates the event stream and reads it until the signal aborts or the stream is gone. A server that
+ * announces events and then gives none is left at that: the connection itself tells what matters most.
+ */
 export async function subscribe(s: Subscription): Promise<void> {
+  const url = await create(s).catch(() => undefined);
+  if (!url) return;
   try {
-    const headers = { "Content-Type": "application/json" };
-    const res = await request(s.url, { method: "POST", body: JSON.stringify(s.events), headers, token: s.token, signal: s.signal });
-    const url = new URL(res.headers.get("Location") ?? "", res.url || s.url).href;
     await follow(s, url);
   } catch (cause) {
     const error = fromFailure(cause);
     if (error.why !== "aborted") s.onGone(error);
   }
+}
+
+async function create(s: Subscription): Promise<string> {
+  const headers = { "Content-Type": "application/json" };
+  const res = await request(s.url, { method: "POST", body: JSON.stringify(s.events), headers, token: s.token, signal: s.signal });
+  return new URL(res.headers.get("Location") ?? "", res.url || s.url).href;
 }
 
 async function follow(s: Subscription, url: string): Promise<void> {

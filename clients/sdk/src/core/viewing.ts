@@ -189,8 +189,14 @@ export class Viewing extends Emitter<ViewingEvents> {
       await pause(lookAgain, signal);
       if (turn !== this.#turn || signal.aborted) return;
       const status = await stream({ api, token, signal }, id).catch(() => undefined);
-      if (status?.live && turn === this.#turn) return this.retry();
+      if (turn === this.#turn && status?.live && this.#fresh(status.since)) return this.retry();
     }
+  }
+
+  // A stream that went on all the while ended for this viewer alone, by somebody's order: that is respected.
+  #fresh(since: string | undefined): boolean {
+    const left = this.#inactiveAt + (this.#clock.offset ?? 0);
+    return since === undefined || Date.parse(since) > left - tail;
   }
 
   #lost(resumable: boolean): void {

@@ -4,7 +4,7 @@
 
 import { Emitter } from "./emitter";
 import { fromFailure, SluiceError } from "./errors";
-import { request } from "./http";
+import { iceServers, request } from "./http";
 import { Resource } from "./resource";
 import { offerExtensions } from "./rtp";
 import { stereo } from "./sdp";
@@ -94,6 +94,7 @@ export class WhepSession extends Emitter<WhepEvents> {
         this.#resource.remove();
         throw new SluiceError("aborted");
       }
+      this.#relays(this.#resource);
       await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
       this.#trickle.answered(this.#resource);
       this.#listen();
@@ -131,6 +132,12 @@ export class WhepSession extends Emitter<WhepEvents> {
     this.#end.abort();
     this.pc.close();
     this.#resource?.remove();
+  }
+
+  // Relays named in the answer come too late for this round of ICE; a restart, which follows where it fails, uses them.
+  #relays(resource: Resource): void {
+    const relays = iceServers(resource.links);
+    if (relays.length) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [...(this.#config.iceServers ?? []), ...relays] });
   }
 
   async #offer(iceRestart = false): Promise<string> {

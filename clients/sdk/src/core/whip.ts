@@ -4,6 +4,7 @@
 
 import { Emitter } from "./emitter";
 import { fromFailure, SluiceError } from "./errors";
+import { iceServers } from "./http";
 import { Resource } from "./resource";
 import { codecOrder, type EncodingChoice, encodings, offerExtensions } from "./rtp";
 import { stereo } from "./sdp";
@@ -63,6 +64,7 @@ export class WhipSession extends Emitter<WhipEvents> {
         this.#resource.remove();
         throw new SluiceError("aborted");
       }
+      this.#relays(this.#resource);
       await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
       await this.#prefer();
       this.#trickle.answered(this.#resource);
@@ -146,6 +148,12 @@ export class WhipSession extends Emitter<WhipEvents> {
 
   #videoSender(): RTCRtpSender | undefined {
     return this.pc.getSenders().find((s) => s.track?.kind === "video");
+  }
+
+  // Relays named in the answer come too late for this round of ICE; a restart, which follows where it fails, uses them.
+  #relays(resource: Resource): void {
+    const relays = iceServers(resource.links);
+    if (relays.length) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [...(this.#config.iceServers ?? []), ...relays] });
   }
 
   async #offer(iceRestart = false): Promise<string> {

@@ -46,8 +46,8 @@ export function sound(p: SluicePlayer): TemplateResult {
 
 /** layerMenu lists what may be chosen. */
 export function layerMenu(p: SluicePlayer): TemplateResult {
-  const now = p.samples.at(-1);
-  const shown = now?.width ? format.size(now.width, now.height ?? 0) : "";
+  const now = p.layers.find((l) => l.current) ?? p.samples.at(-1);
+  const shown = format.size(now?.width ?? 0, now?.height ?? 0);
   const automatic = shown && !p.chosen ? t("automaticNow", { now: shown }) : t("automatic");
   return html`<div class="menu" role="menu" aria-label=${t("quality")} @keydown=${(e: KeyboardEvent) => walk(e)} @click=${(e: Event) => e.stopPropagation()}>
     ${item(p, automatic, "", undefined)}

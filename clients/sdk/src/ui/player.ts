@@ -250,7 +250,7 @@ export class SluicePlayer extends LitElement {
     const shown = this.samples.at(-1);
     const active = this.layers.filter((l) => l.active);
     if (!this.selectable || active.length < 2) return;
-    const at = active.findIndex((l) => (this.chosen ? l.key === this.chosen : l.height === shown?.height));
+    const at = active.findIndex((l) => (this.chosen ? l.key === this.chosen : l.current || l.height === shown?.height));
     const next = active[Math.min(active.length - 1, Math.max(0, at - by))];
     if (next && next.key !== this.chosen) this.choose(next);
   }

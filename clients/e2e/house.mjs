@@ -1,0 +1,97 @@
+// A house for stories: a real server with its data in a folder of its own, and a real Chromium. Whoever makes one ends it.
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+export const binary = process.env.SLUICE_BINARY || join(root, "bin", "sluice");
+
+/** eventually polls until ask gives something true, and returns it. */
+export async function eventually(what, ask, within = 15000) {
+  const end = Date.now() + within;
+  let last;
+  for (;;) {
+    try {
+      last = await ask();
+      if (last) return last;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) throw new Error(`not within ${within} ms: ${what} (last: ${last?.stack ?? JSON.stringify(last)})`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+/** freePort finds a port that is free now. */
+export function freePort() {
+  return new Promise((done, fail) => {
+    const s = createServer();
+    s.once("error", fail);
+    s.listen(0, "127.0.0.1", () => {
+      const { port } = s.address();
+      s.close(() => done(port));
+    });
+  });
+}
+
+/** run runs the binary to its end and returns what it printed. */
+export function run(args, options = {}) {
+  return new Promise((done, fail) => {
+    const p = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    let out = "";
+    let err = "";
+    p.stdout.on("data", (b) => (out += b));
+    p.stderr.on("data", (b) => (err += b));
+    p.once("error", fail);
+    p.once("close", (code) => done({ code, out, err }));
+  });
+}
+
+/** openHouse starts a server on free ports and waits until it is ready. */
+export async function openHouse(args = []) {
+  const dir = mkdtempSync(join(tmpdir(), "sluice-"));
+  const data = join(dir, "data");
+  const [http, admin, media] = [await freePort(), await freePort(), await freePort()];
+  const house = { data, dir, http: `http://localhost:${http}`, admin: `http://127.0.0.1:${admin}`, out: "", server: undefined };
+  house.start = async () => {
+    house.server = spawn(binary, ["serve", "--data", data, "--http", `:${http}`, "--admin", `127.0.0.1:${admin}`, "--media", `:${media}`, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const s of [house.server.stdout, house.server.stderr]) s.on("data", (b) => (house.out += b));
+    await eventually("the server is ready", async () => (await fetch(`${house.http}/readyz`)).ok).catch((error) => {
+      throw new Error(`${error.message}\n${house.out}`);
+    });
+  };
+  house.token = async (...grants) => (await run(["token", "--data", data, ...grants])).out.trim();
+  house.stop = async (signal = "SIGTERM") => {
+    const p = house.server;
+    if (!p || p.exitCode !== null || p.signalCode !== null) return p?.exitCode;
+    const ended = new Promise((done) => p.once("close", done));
+    p.kill(signal);
+    return ended;
+  };
+  house.close = async () => {
+    await house.stop();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  if (!existsSync(binary)) throw new Error(`there is no ${binary}: run make build`);
+  await house.start();
+  return house;
+}
+
+/** openBrowser starts headless Chromium with a fake camera and microphone. */
+export function openBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    args: [
+      "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+      "--disable-quic", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required",
+      "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows", "--disable-background-timer-throttling",
+    ],
+  });
+}

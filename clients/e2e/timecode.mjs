@@ -1,0 +1,62 @@
+// A clock in the picture: 32 bits of the time in milliseconds as black and white blocks, drawn into what a page takes
+// for its camera, and read back from the pixels of a player. Both run in the page: they are passed as text.
+
+/** camera replaces the page's camera by a canvas with the time code on a moving picture. */
+export function camera({ width, height, fps }) {
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const sound = wanted.audio ? await real({ audio: wanted.audio }) : new MediaStream();
+    if (!wanted.video) return sound;
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const g = canvas.getContext("2d", { alpha: false });
+    const stream = canvas.captureStream(0);
+    const [track] = stream.getVideoTracks();
+    const side = width / 16;
+    const draw = () => {
+      g.fillStyle = "#456";
+      g.fillRect(0, 0, width, height);
+      g.fillStyle = "#fa0";
+      g.fillRect((performance.now() / 5) % width, height * 0.6, side, side);
+      const now = Date.now() % 2 ** 32;
+      for (let bit = 0; bit < 32; bit++) {
+        g.fillStyle = (now / 2 ** bit) & 1 ? "#fff" : "#000";
+        g.fillRect((bit % 16) * side, Math.floor(bit / 16) * side, side, side);
+      }
+      track.requestFrame();
+    };
+    setInterval(draw, 1000 / fps);
+    draw();
+    for (const t of sound.getAudioTracks()) stream.addTrack(t);
+    return stream;
+  };
+}
+
+/** readLatency reads the time code of a player's next frames and what the player says itself. */
+export function readLatency(player, frames) {
+  const video = player.shadowRoot.querySelector("video");
+  const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 90 });
+  const g = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  const samples = [];
+  return new Promise((done) => {
+    const look = (_, frame) => {
+      g.drawImage(video, 0, 0, canvas.width, canvas.height);
+      let code = 0;
+      for (let bit = 0; bit < 32; bit++) {
+        const [x, y] = [(bit % 16) * 10 + 5, Math.floor(bit / 16) * 10 + 5];
+        if (g.getImageData(x, y, 1, 1).data[0] > 127) code += 2 ** bit;
+      }
+      // When the frame is shown, not when this callback got its turn.
+      const shown = performance.timeOrigin + frame.expectedDisplayTime;
+      samples.push({ true: (shown % 2 ** 32) - code, said: Number(player.dataset.latencyMs) });
+      if (samples.length < frames) video.requestVideoFrameCallback(look);
+      else done(samples);
+    };
+    video.requestVideoFrameCallback(look);
+  });
+}
+
+/** median of numbers. */
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
