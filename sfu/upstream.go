@@ -104,7 +104,7 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, at time.Tim
 	u.frame(out, info)
 	p.extensions(u, out, h)
 	out.Capture = u.capture(p, ts)
-	u.nack.Receive(seq, out.Key, at)
+	u.nack.Receive(seq, out.Key && u.codec.Kind() == media.Video, at) // every audio packet is a key: none gives up another
 	if info.Width > 0 && info.Width != u.seen.width {
 		p.renewed = true
 	}

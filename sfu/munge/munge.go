@@ -101,18 +101,19 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 		return Out{}, false
 	}
 	inOrder := m.places.ahead(p.Seq)
-	pl := m.places.claim(p.Seq)
-	if pl == nil {
+	index, ok := m.places.claim(p.Seq)
+	if !ok {
 		return Out{}, false
 	}
+	pl := m.places.at(index)
 	pl.ts, pl.layer, pl.marker = m.stamp(p, at, inOrder), int8(p.Layer), m.ends(p)
 	if inOrder {
 		m.whole = pl.marker || p.FrameEnd || p.Codec.Kind() == media.Audio
 	}
 	if numbered {
-		m.vp8.write(d, inOrder, pl)
+		m.vp8.write(d, pl)
 	}
-	return m.places.out(pl), true
+	return m.places.out(index), true
 }
 
 // Drop says that p of the current source is not forwarded; the numbering closes the gap. Packets of other sources
@@ -137,19 +138,20 @@ func (m *Munger) Left(p *media.Packet) bool {
 	if !m.begun || !m.current(p) || m.places.ahead(p.Seq) {
 		return false
 	}
-	pl := m.places.find(p.Seq)
-	return pl != nil && pl.state == left
+	index, ok := m.places.find(p.Seq)
+	return ok && m.places.at(index).state == left
 }
 
 // Lookup returns what was sent under outSeq, for the answer to a NACK; false when nothing was, or too long ago.
 //
 // hot: once per NACKed packet.
 func (m *Munger) Lookup(outSeq uint16) (Ref, bool) {
-	pl := m.places.sentAs(outSeq)
-	if pl == nil {
+	index, ok := m.places.sentAs(outSeq)
+	if !ok {
 		return Ref{}, false
 	}
-	return Ref{Epoch: m.places.epochOf(pl), Layer: media.Layer(pl.layer), Seq: pl.seq, Out: m.places.out(pl)}, true
+	pl := m.places.at(index)
+	return Ref{Epoch: m.places.epochOf(pl), Layer: media.Layer(pl.layer), Seq: pl.seq, Out: m.places.out(index)}, true
 }
 
 // Map returns the current source's media time as the viewer sees it (for sender reports); it means nothing before the

@@ -270,3 +270,39 @@ func BenchmarkNext(b *testing.B) {
 		})
 	}
 }
+
+// The memory reaches exactly as far as the configuration says, for late packets and for answers.
+func TestHistoryReachesAsFarAsConfigured(t *testing.T) {
+	const history = 64
+	for _, newer := range []int{history - 2, history - 1} {
+		m := munge.New(munge.Config{History: history})
+		s := source{seq: 70000, ts: 1 << 32, at: start}
+		for range 100 {
+			send(t, m, s.next(), s.n == 1)
+		}
+		late, fits := s.next(), newer < history-1
+		for range newer {
+			s.n++
+		}
+		newest := send(t, m, s.next(), false)
+		if o, ok := m.Next(late, false, start); ok != fits || ok && o.Seq != 100 {
+			t.Errorf("%d newer: %v %+v", newer+1, ok, o)
+		}
+		if _, ok := m.Lookup(newest.Seq - history); ok {
+			t.Errorf("a packet is remembered beyond the history")
+		}
+	}
+}
+
+func TestManyEpochsAreNotMixedUp(t *testing.T) {
+	m := munge.New(munge.Config{})
+	for e := range media.Epoch(700) {
+		send(t, m, (&source{epoch: e, seq: 70000, at: start, perFrame: 1}).next(), true)
+		for back := range e + 1 {
+			ref, ok := m.Lookup(uint16(e - back))
+			if ok && ref.Epoch != e-back || !ok && back < 4 && back <= (e+1)%256 { // all is forgotten once in 256
+				t.Fatalf("epoch %d: %d packets back: %v %+v", e, back, ok, ref)
+			}
+		}
+	}
+}

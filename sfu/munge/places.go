@@ -14,7 +14,6 @@ const (
 // place is one output number and the packet that has it, packed into 24 bytes as every viewer has hundreds of them.
 type place struct {
 	seq     uint64 // of the source
-	index   uint32 // low half of the output index; tells a place from what was there a round earlier
 	ts      uint32
 	picture uint16
 	tl0     uint8
@@ -62,18 +61,19 @@ func newPlaces(history int, firstSeq uint16) places {
 // ahead reports whether seq is newer than all that the current source has brought.
 func (s *places) ahead(seq uint64) bool { return s.fresh || seq > s.high }
 
-// claim returns the place for seq, marked as sent, or nil if there is none.
-func (s *places) claim(seq uint64) *place {
+// claim returns the output index for seq, its place marked as sent; false if there is none.
+func (s *places) claim(seq uint64) (index uint64, ok bool) {
 	if s.ahead(seq) {
 		s.leave(seq)
-		return s.put(seq, sent)
+		s.put(seq, sent)
+		return s.next - 1, true
 	}
-	pl := s.find(seq)
-	if pl == nil || pl.state != left {
-		return nil
+	index, ok = s.find(seq)
+	if !ok || s.at(index).state != left {
+		return 0, false
 	}
-	pl.state = sent
-	return pl
+	s.at(index).state = sent
+	return index, true
 }
 
 // drop closes the gap of seq and reports true, if seq is in order; else it gives the place left for it up.
@@ -82,8 +82,8 @@ func (s *places) drop(seq uint64) bool {
 		s.leave(seq)
 		return true
 	}
-	if pl := s.find(seq); pl != nil && pl.state == left {
-		pl.state = dead
+	if index, ok := s.find(seq); ok && s.at(index).state == left {
+		s.at(index).state = dead
 	}
 	return false
 }
@@ -106,11 +106,9 @@ func (s *places) leave(seq uint64) {
 	s.high = seq
 }
 
-func (s *places) put(seq uint64, st state) *place {
-	pl := &s.ring[s.next&uint64(len(s.ring)-1)]
-	*pl = place{seq: seq, index: uint32(s.next), epoch: s.epoch, state: st}
+func (s *places) put(seq uint64, st state) {
+	*s.at(s.next) = place{seq: seq, epoch: s.epoch, state: st}
 	s.next++
-	return pl
 }
 
 // hole leaves one output number out.
@@ -128,8 +126,8 @@ func (s *places) newEpoch(e media.Epoch) {
 	s.epochs[s.epoch%epochs] = e
 }
 
-// find returns the place of the current source's packet seq, nil if it has none or it is forgotten.
-func (s *places) find(seq uint64) *place {
+// find returns the output index of the current source's packet seq; false if it has none or it is forgotten.
+func (s *places) find(seq uint64) (index uint64, ok bool) {
 	lo, hi := s.first, s.next
 	if n := uint64(len(s.ring)); hi-lo > n {
 		lo = hi - n
@@ -142,33 +140,28 @@ func (s *places) find(seq uint64) *place {
 			hi = mid
 		}
 	}
-	if lo == s.next || s.at(lo).seq != seq {
-		return nil
-	}
-	return s.at(lo)
+	return lo, lo < s.next && s.at(lo).seq == seq
 }
 
-// sentAs returns the newest place that was sent as out, nil if there is none.
-func (s *places) sentAs(out uint16) *place {
+// sentAs returns the output index that was last sent as out; false if none was.
+func (s *places) sentAs(out uint16) (index uint64, ok bool) {
 	back := uint64(uint16(s.next) - out) // 1 is the newest
-	if back == 0 || back > uint64(len(s.ring)) || back > s.next {
-		return nil
+	if back == 0 || back > uint64(len(s.ring)) {
+		return 0, false
 	}
-	pl := s.at(s.next - back)
-	if pl.state != sent || pl.index != uint32(s.next-back) || s.epoch-pl.epoch >= epochs {
-		return nil
-	}
-	return pl
+	index = s.next - back
+	pl := s.at(index)
+	return index, pl.state == sent && s.epoch-pl.epoch < epochs
 }
 
 func (s *places) at(index uint64) *place { return &s.ring[index&uint64(len(s.ring)-1)] }
 
 func (s *places) epochOf(pl *place) media.Epoch { return s.epochs[pl.epoch%epochs] }
 
-// out returns the numbering that is kept in pl.
-func (s *places) out(pl *place) Out {
-	o := Out{Seq: uint16(pl.index), TS: pl.ts, Marker: pl.marker}
-	o.Index = s.next - uint64(uint32(s.next)-pl.index)
+// out returns the numbering that is kept for index.
+func (s *places) out(index uint64) Out {
+	pl := s.at(index)
+	o := Out{Seq: uint16(index), Index: index, TS: pl.ts, Marker: pl.marker}
 	if pl.keyIdx&patched != 0 {
 		o.Patch, o.PictureID, o.TL0, o.KeyIdx = true, pl.picture, pl.tl0, pl.keyIdx&^patched
 	}

@@ -56,7 +56,6 @@ func (t *timeline) enter(p *media.Packet, at time.Time, same bool) {
 // pass returns the output time of a packet in order, and whether the source's clock had jumped before it.
 func (t *timeline) pass(p *media.Packet, at time.Time) (ts media.Ticks, jumped bool) {
 	if p.TS != t.in && !t.steady(p.TS, at) {
-		t.owed = 0
 		t.join(p, at)
 		jumped = true
 	}

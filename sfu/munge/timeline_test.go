@@ -119,6 +119,7 @@ func TestSkippingAheadInOneLayerKeepsItsClock(t *testing.T) {
 	a := s.frame()
 	x := sendAll(t, m, a[:2], true)
 	s.n = 90 * 3
+	s.delay = 200 * time.Millisecond // stuck in the network, which is no reason to change the publisher's time
 	b := s.frame()
 	y := sendAll(t, m, b, true)
 	if y[0].TS-x[0].TS != uint32(b[0].TS-a[0].TS) || y[0].Seq != x[1].Seq+2 {
@@ -142,5 +143,29 @@ func TestClockRestartInsideASourceIsJoined(t *testing.T) {
 	}
 	if _, ok := m.Next(late[0], false, start); ok {
 		t.Error("a packet from before the restart has no time any more, and was sent")
+	}
+}
+
+// What a switch of layers took away is not asked back from the next publisher.
+func TestANewEpochOwesNothing(t *testing.T) {
+	m := munge.New(munge.Config{})
+	a := source{seq: 70000, ts: 1 << 32, at: start.Add(50 * time.Millisecond), capture: true}
+	sendAll(t, m, a.frame(), true)
+	b := source{layer: 1, seq: 70000, ts: 1 << 32, at: start, capture: true}
+	x := sendAll(t, m, b.frame(), true)
+	c := source{epoch: 1, seq: 70000, ts: 1 << 32, at: start.Add(12 * time.Second), capture: true}
+	if y := sendAll(t, m, c.frame(), true); forward(x[0].TS, y[0].TS) != 12*time.Second {
+		t.Errorf("time went %v in 12 s", forward(x[0].TS, y[0].TS))
+	}
+}
+
+// A step of half the timestamp space would look like a step back.
+func TestPublisherGoneForADayStillGoesForward(t *testing.T) {
+	m := munge.New(munge.Config{})
+	a := source{seq: 70000, ts: 1 << 32, at: start}
+	x := sendAll(t, m, a.frame(), true)
+	b := source{epoch: 1, seq: 70000, ts: 1 << 32, at: start.Add(8 * time.Hour)}
+	if y := sendAll(t, m, b.frame(), true); forward(x[0].TS, y[0].TS) != 6*time.Hour {
+		t.Errorf("time went %v", forward(x[0].TS, y[0].TS))
 	}
 }

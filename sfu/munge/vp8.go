@@ -54,7 +54,7 @@ func (v *vp8) gone(d codec.VP8) bool {
 }
 
 // write puts the viewer's values for this descriptor into pl.
-func (v *vp8) write(d codec.VP8, inOrder bool, pl *place) {
+func (v *vp8) write(d codec.VP8, pl *place) {
 	if v.fresh {
 		v.enter(d)
 	}
@@ -62,7 +62,7 @@ func (v *vp8) write(d codec.VP8, inOrder bool, pl *place) {
 	pl.picture = uint16(id+v.shift+v.skipped(id)) & 0x7fff
 	pl.tl0 = d.TL0 + v.tl0
 	pl.keyIdx = patched | (d.KeyIdx+v.keyIdx)&0x1f
-	if inOrder && id >= v.newest {
+	if id >= v.newest {
 		v.newest, v.sent = id, true
 		v.note(d, pl)
 	}

@@ -109,6 +109,46 @@ func TestVP8WithoutNumbersIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A long loss is a gap in the picture ids too: the receiver must know that pictures are missing.
+func TestVP8LossKeepsItsGap(t *testing.T) {
+	m := munge.New(munge.Config{})
+	v := pictures{source: source{seq: 70000, ts: 1 << 32, at: start}, first: 32700}
+	send(t, m, v.picture(), true)
+	v.n += 99
+	if o := send(t, m, v.picture(), false); o.PictureID != (32700+100)&0x7fff {
+		t.Errorf("got picture %d", o.PictureID)
+	}
+}
+
+func TestVP8DropsOfAFormerSourceDoNotCount(t *testing.T) {
+	m := munge.New(munge.Config{})
+	for layer := range media.Layer(2) {
+		v := pictures{source: source{layer: layer, seq: 70000, ts: 1 << 32, at: start}, first: 100}
+		first := send(t, m, v.picture(), true)
+		late := v.picture()
+		if layer == 0 {
+			m.Drop(late)
+		}
+		m.Next(v.picture(), false, start)
+		if layer == 1 {
+			if o := send(t, m, late, false); o.PictureID != first.PictureID+1 {
+				t.Errorf("got picture %d after %d", o.PictureID, first.PictureID)
+			}
+		}
+	}
+}
+
+func TestVP8GoesOnOverARestartOfThePublishersClock(t *testing.T) {
+	m := munge.New(munge.Config{})
+	v := pictures{source: source{seq: 70000, ts: 1 << 32, at: start}, first: 100}
+	x := send(t, m, v.picture(), true)
+	p := v.picture()
+	p.TS, p.Key, p.Payload = 9<<32, true, vp8Payload(5000, 77, 9, 0)
+	if o := send(t, m, p, false); o.PictureID != x.PictureID+1 || o.TL0 != x.TL0+1 || o.KeyIdx != x.KeyIdx+1 {
+		t.Errorf("%+v after %+v", o, x)
+	}
+}
+
 // Whatever stands in a descriptor, the packet goes out once, under the number that is next, and as it is looked up.
 func FuzzVP8Payloads(f *testing.F) {
 	f.Add(vp8Payload(5, 1, 0, 0), vp8Payload(6, 2, 0, 1), true)
