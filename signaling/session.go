@@ -31,6 +31,7 @@ func (s *Server) patch(as role) handler {
 		if err != nil {
 			return err
 		}
+		f.Arrived, f.Remote = arrived(r), s.remote(r)
 		select {
 		case sess.turn <- struct{}{}:
 		case <-r.Context().Done():
