@@ -3,9 +3,8 @@ package feedback
 import "github.com/pion/rtcp"
 
 const (
-	maxRun   = 1<<13 - 1 // 13 bits (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.3)
-	oneBits  = 14        // symbols in a status vector of one bit each (section 3.1.4)
-	twoBits  = 7         // and of two bits each
+	oneBits  = 14 // symbols in a status vector of one bit each (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1.4)
+	twoBits  = 7  // and of two bits each
 	lostOrOK = rtcp.TypeTCCPacketReceivedSmallDelta
 )
 
@@ -17,17 +16,12 @@ func chunks(symbols []uint16) []rtcp.PacketStatusChunk {
 		n := min(oneBits, len(symbols))
 		switch {
 		case run >= n:
-			n = min(run, maxRun)
+			n = run // below 1<<13, which is all that the chunk holds, as maxStatuses is
 			out = append(out, &rtcp.RunLengthChunk{
 				Type: rtcp.TypeTCCRunLengthChunk, PacketStatusSymbol: symbols[0], RunLength: uint16(n),
 			})
 		case small(symbols[:n]):
 			out = append(out, vector(rtcp.TypeTCCSymbolSizeOneBit, oneBits, symbols[:n]))
-		case run >= twoBits:
-			n = run
-			out = append(out, &rtcp.RunLengthChunk{
-				Type: rtcp.TypeTCCRunLengthChunk, PacketStatusSymbol: symbols[0], RunLength: uint16(n),
-			})
 		default:
 			n = min(twoBits, n)
 			out = append(out, vector(rtcp.TypeTCCSymbolSizeTwoBit, twoBits, symbols[:n]))

@@ -83,6 +83,36 @@ func TestREMBHoldsAtABottleneck(t *testing.T) {
 	}
 }
 
+// After a cut the estimate climbs at 8 % per second for ten seconds, whatever comes in; then the rate counts again.
+func TestREMBClimbsSlowlyAfterACut(t *testing.T) {
+	var r feedback.REMB
+	now := start
+	second(&r, &now, 4_000_000, 0)
+	cut := second(&r, &now, 2_000_000, 0.5)
+	if cut != 3_000_000 {
+		t.Errorf("cut to %d; 4 Mbit/s were sent, half was lost", cut)
+	}
+	if e := second(&r, &now, 3_000_000, 0); e > 3_250_000 {
+		t.Errorf("a second later %d", e)
+	}
+	for range 10 {
+		second(&r, &now, 8_000_000, 0)
+	}
+	if e := r.Estimate(); e != 12_000_000 {
+		t.Errorf("eleven seconds later %d", e)
+	}
+}
+
+func TestREMBEarnsNothingInSilence(t *testing.T) {
+	var r feedback.REMB
+	now := start
+	before := second(&r, &now, 1_000_000, 0)
+	now = now.Add(time.Minute)
+	if e := r.Update(0, now); float64(e) > float64(before)*1.17 {
+		t.Errorf("from %d to %d in a minute of silence", before, e)
+	}
+}
+
 func TestREMBTellsAllSSRCs(t *testing.T) {
 	var r feedback.REMB
 	m := r.Report(1, []uint32{2, 3})

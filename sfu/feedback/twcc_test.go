@@ -213,6 +213,22 @@ func TestLatePacketIsToldAfterwards(t *testing.T) {
 	}
 }
 
+// Two late packets around some that were told received: nothing may be called missing that came.
+func TestLatePacketsDoNotTakeBackWhatWasTold(t *testing.T) {
+	var f feedback.TWCC
+	for _, seq := range []uint16{10, 12, 13, 17, 20} {
+		f.Receive(seq, start)
+	}
+	build(t, &f)
+	for _, seq := range []uint16{11, 14, 16} {
+		f.Receive(seq, start)
+	}
+	r, ms := build(t, &f)
+	if len(ms) != 2 || len(r.at) != 3 || len(r.missing) != 1 || r.missing[15] != 1 {
+		t.Errorf("%d messages: %+v", len(ms), r)
+	}
+}
+
 func TestDeltasBeyondTheirFieldBeginANewMessage(t *testing.T) {
 	var f feedback.TWCC
 	for i, at := range []time.Duration{0, 8 * time.Second, 17 * time.Second, 8 * time.Second} {

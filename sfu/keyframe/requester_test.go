@@ -97,6 +97,16 @@ func TestGivesUpAfterTheLastTry(t *testing.T) {
 	}
 }
 
+func TestEachNeedHasAllItsTries(t *testing.T) {
+	p := publisher{r: keyframe.New(keyframe.Config{}), delay: 50}
+	p.run(0, 20000, func(at int) bool { return at%5000 == 0 })
+	p.delay, p.requests = 0, nil
+	p.run(20000, 40000, once(20000))
+	if len(p.requests) != 5 || len(p.gaveUp) != 1 {
+		t.Errorf("requests at %v, gave up at %v", p.requests, p.gaveUp)
+	}
+}
+
 func TestAskAllocatesNothing(t *testing.T) {
 	r := keyframe.New(keyframe.Config{})
 	now := start

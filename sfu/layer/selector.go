@@ -81,10 +81,7 @@ func (s *Selector) Reset() {
 
 // Resync makes the next forwarded packet one at which a decoder may start, in the layers known now (for viewers that
 // fell behind).
-func (s *Selector) Resync() {
-	s.current = media.AnyLayer
-	s.spatial.now, s.spatial.seen = all, 0
-}
+func (s *Selector) Resync() { s.current = media.AnyLayer }
 
 // Decide says what to do with p. A newer epoch begins at a key frame, even without Reset; packets of older ones are
 // dropped.

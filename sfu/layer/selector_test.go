@@ -66,6 +66,8 @@ func TestHighestActiveLayerIsWanted(t *testing.T) {
 	expect(t, s, f.packet(quarter, false), layer.Forward) // the picture is held meanwhile
 	expect(t, s, f.packet(full, true), layer.Switch)
 	expect(t, s, f.packet(quarter, true), layer.Drop)
+	s.Layers(three())
+	expect(t, s, f.packet(quarter, true), layer.Drop)
 	if s.Current() != full || s.Target() != full {
 		t.Errorf("current %d, target %d", s.Current(), s.Target())
 	}
@@ -193,6 +195,26 @@ func TestSpatialLayersRiseAtKeyFrames(t *testing.T) {
 	s.Choose(low)
 	expect(t, s, svc(6, 0, 0, false, false), layer.Forward)
 	expect(t, s, svc(7, 1, 0, false, false), layer.Drop)
+}
+
+// Who wants all spatial layers of a publisher that has one needs no key frame for it.
+func TestNoKeyFrameForLayersThatAreNotThere(t *testing.T) {
+	s := layer.New()
+	low := media.AutomaticChoice()
+	low.Spatial = 0
+	s.Choose(low)
+	expect(t, s, svc(0, 0, 0, true, false), layer.Switch)
+	s.Choose(media.AutomaticChoice())
+	wants(t, s, media.AnyLayer, false)
+}
+
+// The zero value is automatic even if it names the m-line: it caps nothing.
+func TestZeroChoiceCapsNothing(t *testing.T) {
+	s := layer.New()
+	s.Choose(media.LayerChoice{MID: "1"})
+	expect(t, s, svc(0, 0, 0, true, false), layer.Switch)
+	expect(t, s, svc(1, 1, 0, false, false), layer.Forward)
+	expect(t, s, svc(2, 0, 2, false, false), layer.Forward)
 }
 
 func TestDecideAllocatesNothing(t *testing.T) {

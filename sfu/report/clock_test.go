@@ -82,6 +82,20 @@ func TestClockSlewsAndNeverSteps(t *testing.T) {
 	})
 }
 
+// A publisher's crystal that is slow makes every packet seem later: the least lateness must be of the last minute, not
+// of all times.
+func TestClockFollowsASlowCrystal(t *testing.T) {
+	var c report.Clock
+	for i := range 1200 {
+		at := time.Duration(i) * time.Second
+		far := start.Add(at - at/10000)
+		c.SenderReport(report.NTP(far), start.Add(at))
+		if got, _ := c.Node(report.NTP(far)); got.Sub(start.Add(at)).Abs() > 7*time.Millisecond {
+			t.Fatalf("after %v the mapping is %v off", at, got.Sub(start.Add(at)))
+		}
+	}
+}
+
 func TestClockJumpOfMoreThanTenSecondsIsTakenWhenSeenTwice(t *testing.T) {
 	var c report.Clock
 	sr := func(at, jump time.Duration) time.Duration {

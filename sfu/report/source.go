@@ -31,13 +31,12 @@ type Source struct {
 	ts      media.Ticks
 	arrival time.Time
 
-	media    mapping // media time to node time by arrivals, until the first sender report
-	hasSR    bool
-	srNTP    int64 // nanoseconds of the publisher's clock …
-	srTS     media.Ticks
-	lastSR   uint32 // middle 32 bits
-	srAt     time.Time
-	reported bool // a sender report came, with or without a clock
+	media  mapping // media time to node time by arrivals, until the first sender report
+	hasSR  bool
+	srNTP  int64 // nanoseconds of the publisher's clock …
+	srTS   media.Ticks
+	lastSR uint32 // middle 32 bits
+	srAt   time.Time
 }
 
 // NewSource returns the books of a stream with this clock rate in Hz.
@@ -82,7 +81,7 @@ func (s *Source) transit(ts media.Ticks, arrival time.Time) {
 
 // SenderReport takes a sender report of this stream, its RTP time unwrapped to ts.
 func (s *Source) SenderReport(sr *rtcp.SenderReport, ts media.Ticks, arrival time.Time) {
-	s.lastSR, s.srAt, s.reported = uint32(sr.NTPTime>>16), arrival, true
+	s.lastSR, s.srAt = uint32(sr.NTPTime>>16), arrival
 	if sr.NTPTime != 0 {
 		s.hasSR, s.srNTP, s.srTS = true, FromNTP(sr.NTPTime).UnixNano(), ts
 	}
@@ -140,9 +139,9 @@ func (s *Source) Reception(ssrc uint32, now time.Time) rtcp.ReceptionReport {
 		block.LastSequenceNumber = uint32(s.max - 1<<16) // unwrapping begins one turn up
 	}
 	if n := expected - s.interval.expected; n > 0 {
-		block.FractionLost = uint8(min(missed<<8/n, 255))
+		block.FractionLost = uint8(missed << 8 / n) // the newest packet came: always below 256
 	}
-	if s.reported && s.lastSR != 0 {
+	if s.lastSR != 0 {
 		block.LastSenderReport = s.lastSR
 		block.Delay = uint32(min(max(now.Sub(s.srAt), 0), maxDelay) * (1 << 16) / time.Second)
 	}

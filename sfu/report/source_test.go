@@ -44,6 +44,25 @@ func TestReceptionReport(t *testing.T) {
 	}
 }
 
+// The fields of a block hold extremes: eight million lost, a report from days ago, a clock that went back.
+func TestReceptionAtTheEndsOfItsFields(t *testing.T) {
+	s := report.NewSource(90000)
+	for i := range uint64(3000) {
+		s.Packet(70000+i*3000, 0, start, 1)
+	}
+	s.SenderReport(&rtcp.SenderReport{NTPTime: report.NTP(start)}, 0, start)
+	b := s.Reception(1, start.Add(-time.Second))
+	if b.TotalLost != 1<<23-1 || b.FractionLost != 255 || b.Delay != 0 {
+		t.Errorf("%+v", b)
+	}
+	if b = s.Reception(1, start.Add(72*time.Hour)); b.Delay != 1<<32-1 {
+		t.Errorf("the delay is %d", b.Delay)
+	}
+	if _, err := b.Marshal(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDuplicatesAreNotNegativeLoss(t *testing.T) {
 	s := report.NewSource(90000)
 	for range 5 {
