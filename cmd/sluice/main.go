@@ -15,13 +15,14 @@ import (
 
 // commands is the command line. Names and flags are an interface: scripts rely on them.
 type commands struct {
-	Serve   serveCmd   `cmd:"" help:"Run the server."`
-	Check   checkCmd   `cmd:"" help:"Print the configuration that would be used, and what is wrong with it."`
-	Doctor  doctorCmd  `cmd:"" help:"Look at this machine and say in words what to change."`
-	Token   tokenCmd   `cmd:"" help:"Print a token."`
-	Key     keyCmd     `cmd:"" help:"Manage stream keys for encoders."`
-	Load    loadCmd    `cmd:"" help:"Publish and view as many do, and measure."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Run the server."`
+	Check       checkCmd       `cmd:"" help:"Print the configuration that would be used, and what is wrong with it."`
+	Doctor      doctorCmd      `cmd:"" help:"Look at this machine and say in words what to change."`
+	Token       tokenCmd       `cmd:"" help:"Print a token."`
+	Key         keyCmd         `cmd:"" help:"Manage stream keys for encoders."`
+	Load        loadCmd        `cmd:"" help:"Publish and view as many do, and measure."`
+	Conformance conformanceCmd `cmd:"" help:"Hold any WHIP or WHEP server against its duties."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // terminal is what a command has of the outside.
