@@ -59,8 +59,8 @@ type Track struct {
 
 	open   Frame // the frame that is being put together
 	within bool  // a packet of it was consumed
-	broken bool  // its beginning is missing
-	ended  bool  // the last consumed packet had the marker
+	broken bool  // a packet of it is missing
+	gap    bool  // what came before the next packet is not known
 }
 
 type slot struct {
@@ -99,8 +99,7 @@ func (t *Track) Receive(a Arrived, dst []Frame) []Frame {
 		t.started = true
 		t.next = 1<<16 | uint64(a.Seq)
 		t.highest = t.next - 1
-		// Joining in the middle of a frame: it can never be complete.
-		t.broken = !a.Starts && a.Sent == 0
+		t.gap = true // joining in the middle of a frame: it can never be complete
 	}
 	seq := t.extend(a.Seq)
 	if seq < t.next {
@@ -199,13 +198,8 @@ func (t *Track) skip(seq uint64, dst []Frame) []Frame {
 	return t.advance(dst)
 }
 
-// lose breaks the open frame, or the one that follows.
-func (t *Track) lose() {
-	if t.within {
-		t.Broken++
-	}
-	t.within, t.broken, t.ended = false, true, false
-}
+// lose breaks the open frame, and leaves open whether the next packet begins one.
+func (t *Track) lose() { t.broken, t.gap = true, true }
 
 // advance consumes packets in order.
 func (t *Track) advance(dst []Frame) []Frame {
@@ -220,15 +214,15 @@ func (t *Track) advance(dst []Frame) []Frame {
 }
 
 func (t *Track) consume(a *Arrived, dst []Frame) []Frame {
-	fresh := !t.within || a.TS != t.open.TS
-	if fresh {
-		// A frame that ends without a marker is padding or no frame at all: it is not counted.
-		if t.within || t.ended || a.Starts || a.Sent != 0 {
-			t.broken = false
+	if !t.within || a.TS != t.open.TS {
+		// A frame that ends without a marker is padding or no frame at all: it counts only if it was broken.
+		if t.within && t.broken {
+			t.Broken++
 		}
 		t.open = Frame{TS: a.TS, At: a.At}
-		t.within = true
+		t.within, t.broken = true, t.gap && !a.Starts && a.Sent == 0
 	}
+	t.gap = false
 	if a.At > t.open.At {
 		t.open.At = a.At
 	}
@@ -236,7 +230,6 @@ func (t *Track) consume(a *Arrived, dst []Frame) []Frame {
 	if t.open.Sent == 0 {
 		t.open.Sent = a.Sent
 	}
-	t.ended = a.Marker
 	if a.Marker {
 		if t.broken {
 			t.Broken++
