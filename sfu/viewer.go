@@ -2,7 +2,9 @@ package sfu
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -303,21 +305,31 @@ func (v *viewer) wish(t *downTrack, now time.Time) {
 
 // choose takes the viewer's wish for layers.
 func (v *viewer) choose(c media.LayerChoice) error {
-	if c.MID != "" {
-		if m := v.remote.ByMID(c.MID); m == nil || m.Kind != media.Video {
-			return media.ErrBadChoice
-		}
+	if m := v.named(c.MID); m == nil || m.Kind != media.Video || m.Rejected {
+		return fmt.Errorf("%w: m-line %q carries no video", media.ErrBadChoice, c.MID)
 	}
 	if src := v.st.current.Load(); c.RID != "" && src != nil {
 		info := src.info(media.VideoTrack)
 		if info == nil || !slices.ContainsFunc(info.Layers, func(l media.LayerInfo) bool { return l.RID == c.RID }) {
-			return media.ErrBadChoice
+			return fmt.Errorf("%w: no layer is named %q", media.ErrBadChoice, c.RID)
 		}
 	}
 	v.choice.Store(&c)
 	v.shard.order(order{kind: orderChoose, viewer: v, choice: c})
 	v.st.changed.notify()
 	return nil
+}
+
+// named returns the m-line of a choice: by its number, as the extension's draft
+// has it, by its mid, or, where the choice names none, the video one.
+func (v *viewer) named(mid string) *negotiate.Media {
+	if mid == "" {
+		return v.remote.Video()
+	}
+	if i, err := strconv.Atoi(mid); err == nil && i >= 0 && i < len(v.remote.Media) {
+		return &v.remote.Media[i]
+	}
+	return v.remote.ByMID(mid)
 }
 
 func (v *viewer) applyChoice(c media.LayerChoice, now time.Time) {
