@@ -144,3 +144,40 @@ func TestFailedStartDoesNotCountAsTheFirst(t *testing.T) {
 		t.Errorf("no links:\n%s", n.out)
 	}
 }
+
+// A viewer that does not go when it is told to must not keep the node.
+func TestShutdownWaitsForViewersButNotForEver(t *testing.T) {
+	t.Parallel()
+	n := serve(t, t.TempDir(), `SLUICE_STREAMS=[{match: "*", public: true}]`)
+	found, err := filepath.Glob("../../sfu/negotiate/testdata/offers/chromium*whep*")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no recorded offer: %v", err)
+	}
+	text, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sdp := func(r *http.Request) { r.Header.Set("Content-Type", "application/sdp") }
+	if resp, body := ask(t, "POST", n.http+"/whep/live", string(text), sdp); resp.StatusCode != 201 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	start := time.Now()
+	ended := make(chan int, 1)
+	go func() { ended <- n.stop() }() // waited for below
+	eventually(t, "readiness turns red", func() bool { return strings.Contains(n.log.String(), "shutdown begun") })
+	if got := status(t, n.http+"/readyz"); got != 503 {
+		t.Errorf("readiness while draining: %d", got)
+	}
+	if resp, _ := ask(t, "POST", n.http+"/whep/live", string(text), sdp); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("a new viewer while draining: %d, Retry-After %q", resp.StatusCode, resp.Header.Get("Retry-After"))
+	}
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d:\n%s", code, n.log)
+	}
+	if took := time.Since(start); took < movingTime || took > 10*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if !strings.Contains(n.log.String(), "viewers remained") {
+		t.Errorf("the log does not say who was left:\n%s", n.log)
+	}
+}

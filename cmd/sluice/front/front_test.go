@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -163,5 +164,39 @@ func TestAdminOffLoopbackWantsTheToken(t *testing.T) {
 	}
 	if got := ask(admin("ops.example"), "GET", "http://ops.example/readyz", nil); got.Code != 200 {
 		t.Errorf("the configured name is refused: %d", got.Code)
+	}
+}
+
+// timed is a ResponseWriter that remembers its write deadlines.
+type timed struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (w *timed) SetWriteDeadline(t time.Time) error {
+	w.deadlines = append(w.deadlines, t)
+	return nil
+}
+
+// A fixed deadline for the whole answer would cut every event stream.
+func TestEachPieceOfAnAnswerHasItsOwnTime(t *testing.T) {
+	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for range 3 {
+			_, _ = io.WriteString(w, "data: x\n\n")
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	w := &timed{ResponseRecorder: httptest.NewRecorder()}
+	(&Door{Signaling: stream, Health: &Health{}, Log: silent()}).ServeHTTP(w, httptest.NewRequest("GET", "/whep/live/s/events/1", nil))
+	if len(w.deadlines) != 3 {
+		t.Fatalf("%d deadlines for three pieces", len(w.deadlines))
+	}
+	for _, d := range w.deadlines {
+		if left := time.Until(d); left <= 0 || left > writeTime {
+			t.Errorf("a piece has %v", left)
+		}
+	}
+	if !w.Flushed {
+		t.Error("nothing was flushed")
 	}
 }
