@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -396,10 +397,13 @@ func bigBody(ctx context.Context, b *bench) outcome {
 	return b.hostile(ctx, append(b.offer(link.NewCredentials()), bytes.Repeat([]byte("a=x:yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n"), 1<<20/42)...))
 }
 
+// manyLines adds short m-lines, so that it is their number that counts.
 func manyLines(ctx context.Context, b *bench) outcome {
 	offer := b.offer(link.NewCredentials())
-	video := offer[bytes.Index(offer, []byte("m=video")):]
-	return b.hostile(ctx, append(bytes.Clone(offer), bytes.Repeat(video, 500)...))
+	for i := range 500 {
+		offer = fmt.Appendf(offer, "m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:x%d\r\na=rtpmap:96 H264/90000\r\n", i)
+	}
+	return b.hostile(ctx, offer)
 }
 
 // hostile posts what must be refused, then what must not.

@@ -1,0 +1,442 @@
+package conformance_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-live/sluice/loadtest/conformance"
+	"github.com/sluice-live/sluice/loadtest/reflector"
+)
+
+const token = "secret"
+
+// serve runs a reflector behind a spoiler.
+func serve(t *testing.T, c reflector.Config, spoil func(http.Handler) http.Handler) string {
+	t.Helper()
+	server, err := reflector.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h http.Handler = server
+	if spoil != nil {
+		h = spoil(server)
+	}
+	web := httptest.NewServer(h)
+	t.Cleanup(func() { server.Close(); web.Close() })
+	return web.URL
+}
+
+func options(kind, url string, only ...string) conformance.Options {
+	o := conformance.Options{Kind: kind, URL: url + "/" + kind + "/x", Token: token, Timeout: 3 * time.Second, Only: only}
+	if kind == conformance.WHEP {
+		o.PublishURL, o.PublishToken = url+"/whip/x", token
+	}
+	return o
+}
+
+// A server that does its duties fails no row, and every row says something.
+func TestARightServerPasses(t *testing.T) {
+	for _, kind := range []string{conformance.WHIP, conformance.WHEP} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			o := options(kind, serve(t, reflector.Config{Token: token}, nil))
+			o.Timeout = 10 * time.Second
+			r := conformance.Run(t.Context(), o)
+			seen := map[string]bool{}
+			for _, row := range r.Rows {
+				if row.Verdict == conformance.Fail {
+					t.Errorf("%s: %s: %s", row.ID, row.Duty, row.Detail)
+				}
+				if seen[row.ID] || row.Duty == "" || row.Section == "" || row.Verdict == "" {
+					t.Errorf("a row is there twice or not whole: %+v", row)
+				}
+				seen[row.ID] = true
+			}
+			if n := r.Count(conformance.Pass); n < 50 {
+				t.Errorf("only %d rows passed\n%s", n, r.Text())
+			}
+		})
+	}
+}
+
+// A missing If-Match: the letter in strict mode, a named choice else.
+func TestLeniencyIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		server, suite bool
+		want          conformance.Verdict
+	}{{true, true, conformance.Pass}, {true, false, conformance.Pass}, {false, false, conformance.Deviation}, {false, true, conformance.Fail}} {
+		o := options(conformance.WHIP, serve(t, reflector.Config{Token: token, Strict: c.server}, nil), "patch-untagged")
+		o.Strict = c.suite
+		r := conformance.Run(t.Context(), o)
+		if len(r.Rows) != 1 || r.Rows[0].Verdict != c.want {
+			t.Errorf("server strict %v, suite strict %v: %+v", c.server, c.suite, r.Rows)
+		}
+	}
+}
+
+// spoiler changes one thing of a right server.
+type spoiler func(http.Handler) http.Handler
+
+// on spoils requests of a method whose path ends like that ("" any).
+func on(method, suffix string, spoil func(w http.ResponseWriter, r *http.Request, next http.Handler)) spoiler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if (method == "" || r.Method == method) && strings.HasSuffix(r.URL.Path, suffix) {
+				spoil(w, r, next)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// status answers with a status instead.
+func status(method, suffix string, code int) spoiler {
+	return on(method, suffix, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(code) })
+}
+
+// become turns one status into another.
+func become(method string, from, to int) spoiler {
+	return rewrite(method, func(_ http.Header, code *int, _ *[]byte) {
+		if *code == from {
+			*code = to
+		}
+	})
+}
+
+// rewrite changes a response before it goes out.
+func rewrite(method string, change func(h http.Header, code *int, body *[]byte)) spoiler {
+	return on(method, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		code, body := rec.Code, rec.Body.Bytes()
+		change(rec.Header(), &code, &body)
+		for k, v := range rec.Header() {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(code)
+		_, _ = w.Write(body)
+	})
+}
+
+func header(method, name, value string) spoiler {
+	return rewrite(method, func(h http.Header, _ *int, _ *[]byte) {
+		if value == "" {
+			h.Del(name)
+			return
+		}
+		h.Set(name, value)
+	})
+}
+
+func text(method, from, to string) spoiler {
+	return rewrite(method, func(_ http.Header, _ *int, body *[]byte) {
+		*body = bytes.ReplaceAll(*body, []byte(from), []byte(to))
+	})
+}
+
+// ask changes a request before the server sees it.
+func ask(method string, change func(r *http.Request, body []byte) []byte) spoiler {
+	return on(method, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		body, _ := io.ReadAll(r.Body)
+		body = change(r, body)
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+func asks(method, from, to string) spoiler {
+	return ask(method, func(_ *http.Request, b []byte) []byte { return bytes.ReplaceAll(b, []byte(from), []byte(to)) })
+}
+
+func demands(method, name, value string) spoiler {
+	return ask(method, func(r *http.Request, b []byte) []byte { r.Header.Set(name, value); return b })
+}
+
+// always answers 201 with some answer, whatever is asked.
+func always(answer string) spoiler {
+	return on(http.MethodPost, "/x", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Location", "/whip/x/1")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, answer)
+	})
+}
+
+// forget makes DELETE do nothing.
+var forget = status(http.MethodDelete, "", http.StatusOK)
+
+// Each spoiled duty is told by its row, and by that row's verdict alone.
+func TestAWrongServerIsToldByItsRow(t *testing.T) {
+	get, head, post, patch, del, opt := http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete, http.MethodOptions
+	for _, c := range []struct {
+		kind, row string
+		spoil     spoiler
+	}{
+		{"whip", "get-endpoint", status(get, "/x", 405)},
+		{"whip", "get-endpoint", text(get, "", "x")},
+		{"whip", "get-session", status(get, "", 404)},
+		{"whip", "post", become(post, 201, 200)},
+		{"whip", "post", header(post, "Location", "")},
+		{"whip", "post", header(post, "Content-Type", "text/plain")},
+		{"whip", "location", header(post, "Location", "x/session")},
+		{"whip", "type-parameters", ask(post, func(r *http.Request, b []byte) []byte {
+			if r.Header.Get("Content-Type") != "application/sdp" {
+				r.Header.Set("Content-Type", "x/y")
+			}
+			return b
+		})},
+		{"whip", "type-wrong", demands(post, "Content-Type", "application/sdp")},
+		{"whip", "sdp-malformed", become(post, 400, 500)},
+		{"whip", "options", header(opt, "Accept-Post", "")},
+		{"whip", "options", status(opt, "", 405)},
+		{"whip", "preflight", header(opt, "Access-Control-Allow-Methods", "POST")},
+		{"whip", "preflight", header(opt, "Access-Control-Allow-Headers", "*")},
+		{"whip", "preflight", header(opt, "Access-Control-Allow-Origin", "")},
+		{"whip", "preflight-options", header(opt, "Access-Control-Allow-Methods", "POST, PATCH, DELETE")},
+		{"whip", "expose", header(post, "Access-Control-Expose-Headers", "Location")},
+		{"whip", "expose-patch", header(patch, "Access-Control-Expose-Headers", "")},
+		{"whip", "auth", header("", "WWW-Authenticate", "")},
+		{"whip", "auth", become(post, 401, 404)},
+		{"whip", "auth-wrong", become(post, 401, 500)},
+		{"whip", "ice-servers", header(post, "Link", "stun:stun.example; rel=ice-server")},
+		{"whip", "ice-servers", header(post, "Link", `<turn:turn.example:443%3Ftransport=tcp>; rel="ice-server"`)},
+		{"whip", "ice-servers", header(post, "Link", `<http://turn.example>; rel="ice-server"`)},
+		{"whip", "session-random", header(post, "Location", "/whip/x/1")},
+		{"whip", "session-unknown", become(del, 404, 400)},
+		{"whip", "session-unknown", become(patch, 404, 500)},
+		{"whip", "big-body", ask(post, func(_ *http.Request, b []byte) []byte { return b[:min(len(b), 1200)] })},
+		{"whip", "many-lines", become(post, 400, 500)},
+		{"whip", "etag", header(post, "ETag", "*")},
+		{"whip", "etag", header(post, "ETag", "")},
+		{"whip", "etag", header(post, "ETag", `W/"1"`)},
+		{"whip", "etag-unique", header(post, "ETag", `"1"`)},
+		{"whip", "trickle", become(patch, 204, 200)},
+		{"whip", "trickle", header(patch, "ETag", `"1"`)},
+		{"whip", "trickle-empty", become(patch, 204, 400)},
+		{"whip", "trickle-mdns", refuseLines(".local")},
+		{"whip", "trickle-foreign", refuseLines("SCTP")},
+		{"whip", "trickle-mid", refuseLines("RTP/AVP 0")},
+		{"whip", "patch-type", become(patch, 415, 204)},
+		{"whip", "patch-malformed", become(patch, 400, 204)},
+		{"whip", "patch-untagged", ask(patch, func(r *http.Request, b []byte) []byte {
+			if r.Header.Get("If-Match") == "" {
+				r.Header.Set("If-Match", `"x"`)
+			}
+			return b
+		})},
+		{"whip", "patch-wrong-tag", become(patch, 412, 500)},
+		{"whip", "patch-wrong-tag", demands(patch, "If-Match", "*")},
+		{"whip", "restart", become(patch, 200, 204)},
+		{"whip", "restart", header(patch, "Content-Type", "application/sdp")},
+		{"whip", "restart", text(patch, "a=ice-pwd:", "a=x:")},
+		{"whip", "restart", header(patch, "ETag", "")},
+		{"whip", "restart-tag", demands(patch, "If-Match", "*")},
+		{"whip", "restart-candidate", text(patch, "a=candidate:", "a=candidate:1 1 udp 1 127.0.0.1 1 typ host\r\na=candidate:")},
+		{"whip", "restart-lite", text(patch, "a=mid:", "a=ice-lite\r\na=mid:")},
+		{"whip", "restart-path", text(patch, "a=ice-pwd:", "a=ice-pwd:x")},
+		{"whip", "restart-failed", become(patch, 400, 200)},
+		{"whip", "restart-failed", endWhenPatched()},
+		{"whip", "delete-tag", on(del, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Header.Get("If-Match") != "" {
+				w.WriteHeader(412)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})},
+		{"whip", "delete", become(del, 200, 204)},
+		{"whip", "delete-again", once(del, 404)},
+		{"whip", "delete-patch", forget},
+		{"whip", "delete-path", forget},
+		{"whip", "dtls-close", become(patch, 404, 204)},
+		{"whip", "close-delete", become(del, 200, 404)},
+		{"whip", "bundle", text(post, "a=group:BUNDLE 0 1", "a=group:BUNDLE 0")},
+		{"whip", "rtcp-mux", text(post, "a=rtcp-mux\r\n", "")},
+		{"whip", "rtcp-mux-only", text(post, "a=rtcp-mux-only\r\n", "")},
+		{"whip", "candidates", text(post, "udp", "tcp")},
+		{"whip", "connect", text(post, "a=candidate:", "a=candidate:9 1 udp 1 127.0.0.1 9 typ host\r\na=candidate:")},
+		{"whip", "connect", text(post, "a=fingerprint:sha-256 ", "a=fingerprint:sha-256 00:")},
+		{"whip", "setup-active", text(post, "a=setup:passive", "a=setup:active")},
+		{"whip", "direction", text(post, "a=recvonly", "a=sendrecv")},
+		{"whip", "sendrecv", asks(post, "a=sendrecv", "a=inactive")},
+		{"whip", "inactive", asks(post, "a=inactive", "a=sendonly")},
+		{"whip", "recvonly", asks(post, "a=recvonly", "a=sendonly")},
+		{"whip", "two-videos", become(post, 422, 201)},
+		{"whip", "no-partial", asks(post, "THEORA/90000", "H264/90000")},
+		{"whip", "no-packetization-mode", status(post, "/x", 500)},
+		{"whip", "passive", text(post, "a=setup:active", "a=setup:passive")},
+		{"whip", "passive", become(post, 201, 400)},
+		{"whip", "bundle-only", text(post, "m=audio 9", "m=audio 0")},
+		{"whip", "obs", text(post, "a=fingerprint:sha-256 ", "a=fingerprint:sha-256 00:")},
+		{"whip", "simulcast", text(post, "a=simulcast:recv 0;1;2", "a=simulcast:recv 0")},
+		{"whip", "simulcast", text(post, "a=rid:1 recv\r\n", "")},
+		{"whip", "media", text(post, "a=candidate:", "a=candidate:9 1 udp 1 127.0.0.1 9 typ host\r\na=candidate:")},
+		{"whip", "post", always("v=0\r\n")},
+
+		{"whep", "head", status(head, "", 405)},
+		{"whep", "head", header(head, "Content-Type", "text/plain")},
+		{"whep", "direction", text(post, "a=sendonly", "a=inactive")},
+		{"whep", "sendonly", asks(post, "a=sendonly", "a=recvonly")},
+		{"whep", "inactive", asks(post, "a=inactive", "a=recvonly")},
+		{"whep", "type-wrong", rewrite(post, func(_ http.Header, code *int, body *[]byte) {
+			if *code == 415 {
+				*body = []byte("v=0\r\n")
+			}
+		})},
+		{"whep", "sdp-patch", become(patch, 422, 204)},
+		{"whep", "stray-406", become(post, 400, 406)},
+		{"whep", "not-live", on(post, "publishes-this", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(409) })},
+		{"whep", "not-live", status(post, "publishes-this", 404)},
+		{"whep", "chromium", ask(post, func(_ *http.Request, b []byte) []byte {
+			if bytes.Contains(b, []byte("AV1/90000")) {
+				return nil
+			}
+			return b
+		})},
+		{"whep", "firefox", status(post, "/x", 500)},
+		{"whep", "stream", text(post, "a=msid:reflected video", "a=msid:other video")},
+		{"whep", "audio-only", ask(post, func(_ *http.Request, b []byte) []byte {
+			if !bytes.Contains(b, []byte("m=video")) {
+				return nil
+			}
+			return b
+		})},
+		{"whep", "data-channel", ask(post, func(_ *http.Request, b []byte) []byte {
+			if at := bytes.Index(b, []byte("m=application")); at > 0 {
+				return b[:at] // the answer lacks the m-line
+			}
+			return b
+		})},
+		{"whep", "sse-link", linkText(`events="`, `x="`)},
+		{"whep", "sse-create", status(post, "/events", 200)},
+		{"whep", "sse-unknown", asks(post, "no-such-event", "active")},
+		{"whep", "sse-stream", text(get, "event: active", "event: inactive")},
+		{"whep", "sse-stream", text(get, "data: {}", "data: {")},
+		{"whep", "sse-stream", header(get, "Content-Type", "text/plain")},
+		{"whep", "sse-delete", forget},
+		{"whep", "sse-session", forget},
+		{"whep", "layer-automatic", status(post, "/layers", 400)},
+		{"whep", "layer-constraint", status(post, "/layers", 204)},
+		{"whep", "layer-bad", become(post, 400, 200)},
+	} {
+		t.Run(c.kind+"/"+c.row, func(t *testing.T) {
+			t.Parallel()
+			o := options(c.kind, serve(t, reflector.Config{Token: token}, c.spoil), c.row)
+			o.PublishURL, o.Timeout = "", time.Second // these rows need no media; some fail by waiting in vain
+			r := conformance.Run(t.Context(), o)
+			if len(r.Rows) != 1 || r.Rows[0].Verdict != conformance.Fail || r.Rows[0].Detail == "" {
+				t.Errorf("%+v", r.Rows)
+			}
+		})
+	}
+}
+
+// refuseLines refuses fragments that hold a text.
+func refuseLines(what string) spoiler {
+	return on(http.MethodPatch, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		body, _ := io.ReadAll(r.Body)
+		if bytes.Contains(body, []byte(what)) {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// endWhenPatched ends the session at a restart that fails.
+func endWhenPatched() spoiler {
+	return on(http.MethodPatch, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		if rec.Code == http.StatusBadRequest {
+			end := r.Clone(r.Context())
+			end.Method = http.MethodDelete
+			next.ServeHTTP(httptest.NewRecorder(), end)
+		}
+		w.WriteHeader(rec.Code)
+	})
+}
+
+// once lets the first request of each path through and answers the others.
+func once(method string, code int) spoiler {
+	seen := map[string]bool{}
+	return on(method, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if seen[r.URL.Path] {
+			w.WriteHeader(code)
+			return
+		}
+		seen[r.URL.Path] = true
+		next.ServeHTTP(w, r)
+	})
+}
+
+func linkText(from, to string) spoiler {
+	return rewrite(http.MethodPost, func(h http.Header, _ *int, _ *[]byte) {
+		for i, l := range h["Link"] {
+			h["Link"][i] = strings.ReplaceAll(l, from, to)
+		}
+	})
+}
+
+// Nobody publishes: the row on media says so.
+func TestWithoutMediaTheMediaRowFails(t *testing.T) {
+	t.Parallel()
+	o := options(conformance.WHEP, serve(t, reflector.Config{Token: token}, nil), "media")
+	o.PublishURL, o.Timeout = "", time.Second
+	r := conformance.Run(t.Context(), o)
+	if row, _ := r.Row("media"); row.Verdict != conformance.Fail || !strings.Contains(row.Detail, "0 audio") {
+		t.Errorf("%+v", row)
+	}
+}
+
+func TestRateLimitsAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	n := 0
+	url := serve(t, reflector.Config{Token: token}, on(http.MethodPost, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if n++; n == 1 {
+			w.Header().Set("Retry-After", strconv.Itoa(1))
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
+	if r := conformance.Run(t.Context(), options(conformance.WHIP, url, "post")); r.Failed() != 0 || n != 2 {
+		t.Errorf("%d POSTs, %+v", n, r.Rows)
+	}
+}
+
+func TestWhatCannotBeTestedIsSaid(t *testing.T) {
+	t.Parallel()
+	for _, o := range []conformance.Options{{Kind: "hls", URL: "http://x"}, {Kind: "whip", URL: "x"}, {Kind: "whep", URL: "http://127.0.0.1:1/whep/x", PublishURL: "http://127.0.0.1:1/whip/x"}} {
+		if r := conformance.Run(t.Context(), o); r.Failed() != 1 || r.Rows[0].ID != "setup" {
+			t.Errorf("%+v", r.Rows)
+		}
+	}
+	r := conformance.Run(t.Context(), conformance.Options{Kind: "whip", URL: "http://127.0.0.1:1/whip/x", Only: []string{"consent", "redirect"}})
+	for _, row := range r.Rows {
+		if row.Verdict != conformance.Skipped || row.Detail == "" {
+			t.Errorf("%+v", row)
+		}
+	}
+}
+
+func TestTheTableIsReadableAndSafe(t *testing.T) {
+	r := conformance.Report{Kind: "whip", URL: "http://h/whip/x", Rows: []conformance.Row{
+		{ID: "a", Section: "4.1", Duty: "does | this", Verdict: conformance.Fail, Detail: "said <b>\nno"},
+		{ID: "b", Section: "4.2", Duty: "that", Verdict: conformance.Deviation},
+	}}
+	md := r.Markdown()
+	if !strings.Contains(md, `| a | 4.1 | does \| this | **fail** | said &lt;b&gt; no |`) || !strings.Contains(md, "0 pass, 1 fail, 1 chosen deviation") {
+		t.Error(md)
+	}
+	if text := r.Text(); !strings.Contains(text, "FAIL") || !strings.Contains(text, "chosen deviation") {
+		t.Error(text)
+	}
+}
