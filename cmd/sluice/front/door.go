@@ -76,17 +76,10 @@ func (d *Door) headers(h http.Header, r *http.Request) {
 	}
 }
 
-// log writes one line per request. What succeeded only for those who debug: the
-// room that served it has told the news already.
+// log writes one line per request, for those who debug: the room that served it
+// has told what matters already.
 func (d *Door) log(r *http.Request, rec *recorder, took time.Duration) {
-	level := slog.LevelDebug
-	switch {
-	case rec.status >= http.StatusInternalServerError:
-		level = slog.LevelWarn
-	case rec.status >= http.StatusBadRequest && signaling(r.URL.Path):
-		level = slog.LevelInfo
-	}
-	d.Log.LogAttrs(r.Context(), level, "request served",
+	d.Log.LogAttrs(r.Context(), slog.LevelDebug, "request served",
 		slog.String("method", cut(r.Method, 16)), slog.String("path", LogPath(r.URL.Path)),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 		slog.Duration("took", took), slog.String("remote", r.RemoteAddr))
