@@ -172,19 +172,44 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 				t.munger.Drop(p)
 			}
 		default:
-			switch t.selector.Decide(p) {
-			case layer.Forward:
-				v.write(t, p, false, now)
-			case layer.Switch:
-				v.write(t, p, true, now)
-			case layer.Drop:
-				if p.Layer == t.selector.Current() {
-					t.munger.Drop(p)
-				}
-			}
+			v.decide(t, p, false, now)
 		}
 	}
 	v.shard.arena.flush(v.out)
+}
+
+// decide sends one packet of a video track, or closes its place in the numbering.
+// leapt: it follows another packet than the last one of its layer.
+//
+// hot:
+func (v *viewer) decide(t *downTrack, p *media.Packet, leapt bool, now time.Time) {
+	switch t.selector.Decide(p) {
+	case layer.Forward:
+		v.write(t, p, leapt, now)
+	case layer.Switch:
+		v.write(t, p, true, now)
+		// What came before its key packet, out of order, was dropped: the ring has it.
+		ring := v.src.ring(t.id, p.Layer)
+		for seq := p.Seq + 1; seq < p.Seq+burstSize; seq++ {
+			late := ring.Get(seq)
+			if late == nil {
+				break
+			}
+			if late.TS == p.TS && t.selector.Decide(late) == layer.Forward {
+				v.write(t, late, false, now)
+			}
+		}
+	case layer.Drop:
+		if p.Layer != t.selector.Current() {
+			return
+		}
+		if t.munger.Left(p) { // a hole in the viewer's numbering that only this one fills
+			v.write(t, p, false, now)
+			return
+		}
+		t.munger.Drop(p)
+	}
+	t.munger.Top(t.selector.Spatial())
 }
 
 // recode turns to another codec of the running source (trap 4).

@@ -74,11 +74,18 @@ func Listen(c Config) (*Endpoint, error) {
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	if err := e.open(host, port); err != nil {
-		e.close()
-		return nil, err
+	tries := 1
+	if port == "0" {
+		tries = 10 // a port that is free for UDP may be taken for TCP
 	}
-	return e, nil
+	for range tries {
+		if err = e.open(host, port); err == nil {
+			return e, nil
+		}
+		e.close()
+		e.udp, e.tcp = nil, nil
+	}
+	return nil, err
 }
 
 func (e *Endpoint) open(host, port string) error {
