@@ -44,7 +44,7 @@ func (s *stage) reading(ctx context.Context, after int) (Reading, error) {
 		if i == 0 || h < r.HeapBytes {
 			r.HeapBytes = h
 		}
-		if err := pause(ctx, readingsGap); err != nil {
+		if err := pause(ctx, min(readingsGap, s.o.Settle)); err != nil {
 			return r, err
 		}
 	}

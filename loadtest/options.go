@@ -29,6 +29,8 @@ type PublishOptions struct {
 	Loss      float64       `help:"share of packets to lose on the way out, 0-1"`
 	Duration  time.Duration `help:"stop after this long; 0 means at Ctrl-C"`
 	Media     string        `help:"folder that keeps the test media, made once by ffmpeg"`
+	// Source is ready media instead of the folder's.
+	Source *source.Media `kong:"-"`
 }
 
 // ViewOptions is a swarm of viewers. The tags are kong's.
@@ -54,6 +56,7 @@ type RunOptions struct {
 	PID          int           `name:"pid" help:"process of the server, for its CPU and memory (this machine)"`
 	Metrics      string        `help:"URL of the server's Prometheus metrics, for goroutines and heap (churn)"`
 	Steps        []int         `help:"viewers: how many at each step" default:"100"`
+	Warmup       time.Duration `help:"how long the first viewer is left alone before others come" default:"7s"`
 	Window       time.Duration `help:"viewers: how long each step is measured" default:"6s"`
 	Joins        int           `help:"joins: how many viewers come and leave" default:"1000"`
 	Rate         float64       `help:"joins per second" default:"20"`
@@ -94,6 +97,9 @@ func open(ctx context.Context, c source.Config) (*source.Media, error) {
 }
 
 func (o *PublishOptions) media(ctx context.Context) (*source.Media, error) {
+	if o.Source != nil {
+		return o.Source, nil
+	}
 	return open(ctx, source.Config{Dir: o.Media, Layers: o.Layers, Bitrate: media.Bitrate(o.Bitrate), BFrames: o.BFrames, NoAudio: o.NoAudio})
 }
 
@@ -120,6 +126,7 @@ func (o *RunOptions) complete() error {
 	if len(o.Steps) == 0 {
 		o.Steps = []int{100}
 	}
+	setDefault(&o.Warmup, 7*time.Second)
 	setDefault(&o.Window, 6*time.Second)
 	setDefault(&o.Joins, 1000)
 	setDefault(&o.Connects, 10000)

@@ -11,10 +11,6 @@ import (
 	"github.com/sluice-live/sluice/loadtest/view"
 )
 
-// How long the first viewer is left alone before others come: what a server
-// sends fast at the start is over, and a median of settled latencies is there.
-const settle = 7 * time.Second
-
 // Run runs one scenario, prints its table and writes its JSON.
 func Run(ctx context.Context, o RunOptions, out io.Writer) (Result, error) {
 	if err := o.complete(); err != nil {
@@ -94,7 +90,7 @@ func (s *stage) open(ctx context.Context) error {
 	if s.empty, err = take(s.o.PID); err != nil {
 		return err
 	}
-	if s.swarm, s.stop, err = start(view.Config{URL: s.o.ViewURL, Token: s.o.ViewToken, RTX: s.o.RTX}); err != nil {
+	if s.swarm, s.stop, err = start(view.Config{URL: s.o.ViewURL, Token: s.o.ViewToken, RTX: s.o.RTX, Settle: min(s.o.Warmup/2, 5*time.Second)}); err != nil {
 		return err
 	}
 	joining, cancel := context.WithTimeout(ctx, joinTimeout)
@@ -107,7 +103,8 @@ func (s *stage) open(ctx context.Context) error {
 	case <-joining.Done():
 		return errors.New("run: the first viewer got no key frame")
 	}
-	return pause(ctx, settle)
+	// What the server sends fast at the start is over then, and there is a median of settled latencies.
+	return pause(ctx, s.o.Warmup)
 }
 
 // strike takes everything down again.

@@ -32,7 +32,7 @@ func (s *stage) viewers(ctx context.Context, r *Result, out io.Writer) error {
 		fresh := joinMany(ctx, s.swarm, wanted-1-len(all), s.o.Rate) // the pioneer is one of them
 		all = append(all, fresh...)
 		awaitAll(ctx, fresh)
-		if err := pause(ctx, stepSettle); err != nil {
+		if err := pause(ctx, min(stepSettle, s.o.Warmup)); err != nil {
 			return err
 		}
 		step, err := s.measure(ctx, wanted)

@@ -225,13 +225,13 @@ func TestWithoutFFmpegTheErrorSaysWhatToDo(t *testing.T) {
 
 func TestMediaByFFmpegIsWhatItSaysAndIsKept(t *testing.T) {
 	dir := t.TempDir()
-	c := source.Config{Dir: dir, Layers: 1, Bitrate: 400_000, Seconds: 4, BFrames: true}
+	c := source.Config{Dir: dir, Layers: 1, Bitrate: 400_000, Seconds: 2, BFrames: true}
 	m, err := source.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	top := m.Layers[0]
-	if top.Width != 1280 || len(top.Frames) != 4*source.FPS || !strings.HasPrefix(top.Profile, "4d") {
+	if top.Width != 1280 || len(top.Frames) != 2*source.FPS || !strings.HasPrefix(top.Profile, "4d") {
 		t.Errorf("%dx%d, %d frames, profile %s", top.Width, top.Height, len(top.Frames), top.Profile)
 	}
 	shown, behind := make([]bool, len(top.Frames)), 0
@@ -247,11 +247,11 @@ func TestMediaByFFmpegIsWhatItSaysAndIsKept(t *testing.T) {
 			behind++
 		}
 	}
-	if behind < 60 {
+	if behind < 30 {
 		t.Errorf("only %d B-frames", behind)
 	}
-	if n := len(m.Audio); n < 200 || n > 202 {
-		t.Errorf("%d audio packets in 4 s", n)
+	if n := len(m.Audio); n < 100 || n > 102 {
+		t.Errorf("%d audio packets in 2 s", n)
 	}
 	// The second time nothing is made: a wrong program goes unnoticed.
 	c.FFmpeg = "no-such-ffmpeg"

@@ -18,6 +18,9 @@ type Config struct {
 	URL, Token string
 	Client     *http.Client // nil means link.NewClient()
 	RTX        bool         // offer retransmission
+	// Settle is how long after its first key frame a viewer counts as settled:
+	// whatever a server sends fast at the start is over. 0 means 5 s.
+	Settle time.Duration
 }
 
 // Swarm is light viewers of one stream. Run's goroutine owns them all; other
@@ -49,8 +52,7 @@ type Swarm struct {
 const (
 	datagramSize = 2048
 	// Often enough for NACKs after nackWait, seldom enough for a thousand viewers.
-	tickEvery = 10 * time.Millisecond
-	// A viewer is settled when whatever a server sends fast at the start is over.
+	tickEvery   = 10 * time.Millisecond
 	settleAfter = 5 * time.Second
 )
 
@@ -69,6 +71,9 @@ func New(c Config) (*Swarm, error) {
 	}
 	if c.Client == nil {
 		c.Client = link.NewClient()
+	}
+	if c.Settle <= 0 {
+		c.Settle = settleAfter
 	}
 	return &Swarm{c: c, cert: cert, poller: p, closed: make(chan struct{}), viewers: map[int]*Viewer{}, latency: newHistogram(), began: InstantOf(time.Now())}, nil
 }

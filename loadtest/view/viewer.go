@@ -252,7 +252,7 @@ func (s *Swarm) pace(v *Viewer, f Frame) {
 func (s *Swarm) late(v *Viewer, f Frame) {
 	d := f.At.Sub(f.Sent)
 	s.latency.add(d)
-	if f.At.Sub(v.joined) > settleAfter {
+	if f.At.Sub(v.joined) > s.c.Settle {
 		s.settled.add(d)
 	}
 	if v.atEdge != 0 {
