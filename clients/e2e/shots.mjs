@@ -50,7 +50,7 @@ const states = {
   "home-loading": { path: "/", fake: { hold: true } },
   "home-unreachable": { path: "/", fake: { streams: many }, then: all(seconds(1), set(() => (window.fake.down = true)), seconds(2.5)) },
   "home-denied": { path: "/" + token, fake: { listStatus: 401 } },
-  "home-badname": { path: "/", fake: { streams: many }, then: all((page) => page.fill("#name", "no spaces please"), click("button.primary >> nth=0")) },
+  "home-badname": { path: "/", fake: { streams: many }, then: all((page) => page.fill("#name", "no spaces please"), click("sluice-home form button")) },
   "home-token": { path: "/", fake: { streams: many }, then: click("header button >> nth=0") },
   "publish-ask": { path: "/publish/demo", fake: {}, deny: true },
   "publish-denied": { path: "/publish/demo", fake: {}, deny: true, then: all(set(() => (navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotAllowedError")))), click("text=Turn on camera")) },
@@ -91,6 +91,7 @@ let failed = 0;
 async function shoot(name, state, size, scheme) {
   const host = state.insecure ? "sluice.example" : "localhost";
   const context = await browser.newContext({ viewport: sizes[size], colorScheme: scheme, permissions: state.deny || state.insecure ? [] : ["camera", "microphone"], hasTouch: size !== "desktop" });
+  context.setDefaultTimeout(10_000);
   const page = await context.newPage();
   const label = `${name}-${size}-${scheme}`;
   page.on("console", (m) => ["error", "warning"].includes(m.type()) && !/status of 4/.test(m.text()) && console.log(`${label}: ${m.text()}`));

@@ -47,6 +47,7 @@ export class SluiceApp extends LitElement {
         background: transparent;
         padding: 0 var(--s-2);
         font-weight: 400;
+        white-space: nowrap;
       }
       .set {
         color: var(--s-accent);

@@ -3,6 +3,7 @@
 // session at a time and nothing left behind after stop(). Owned by a player.
 
 import { Emitter } from "./emitter";
+import { comeback } from "./comeback";
 import type { Condition, ViewingConfig, ViewingEvents } from "./condition";
 import { fromFailure, type SluiceError } from "./errors";
 import { type FrameTimes, LatencyMeter } from "./latency";
@@ -10,9 +11,8 @@ import { type LayerOption, readLayers } from "./layers";
 import { Reconnect, type Step } from "./reconnect";
 import { pause, type ServerEvent } from "./sse";
 import { type WatchSample, WatchStats } from "./stats";
-import { stream } from "./status";
 import { localNow, ServerClock } from "./time";
-import { WhepSession } from "./whep";
+import { type LayerChoice, WhepSession } from "./whep";
 
 // A joined stream that shows nothing for so long has no publisher, as far as a person can tell.
 const patience = 1500;
@@ -25,8 +25,6 @@ const stallTime = 6000;
 const tick = 1000;
 // A jitter buffer holds no more than this after the last packet.
 const tail = 1000;
-// An ended stream is asked for this often; if it is live again the viewer comes back.
-const lookAgain = 5000;
 
 /** Viewing keeps one stream on the screen. */
 export class Viewing extends Emitter<ViewingEvents> {
@@ -47,6 +45,7 @@ export class Viewing extends Emitter<ViewingEvents> {
   #lastMedia = 0;
   #videoless = false;
   #decoded = 0;
+  #choice: LayerChoice | undefined;
 
   constructor(config: ViewingConfig) {
     super();
@@ -91,6 +90,7 @@ export class Viewing extends Emitter<ViewingEvents> {
   /** choose asks for a layer, undefined for automatic. */
   async choose(option: LayerOption | undefined): Promise<void> {
     await this.#session?.choose(option?.choice ?? {});
+    this.#choice = option?.choice;
   }
 
   /** frame is told of each frame on the screen. */
@@ -123,6 +123,8 @@ export class Viewing extends Emitter<ViewingEvents> {
     this.#lastMedia = localNow();
     this.#stats = new WatchStats();
     this.latency.receiver = session.receiver("video");
+    // A new session starts automatic; what the viewer chose still holds. Should the layer be gone, automatic is right.
+    if (this.#choice && session.selectable) void session.choose(this.#choice).catch(() => undefined);
     const mine = () => session === this.#session;
     session.on("connection", (state) => mine() && this.#connection(state));
     session.on("event", (event) => mine() && this.#event(event));
@@ -180,23 +182,11 @@ export class Viewing extends Emitter<ViewingEvents> {
     void this.#comeback(++this.#turn);
   }
 
-  // Looks whether the stream is live again, until it is or something else happens.
   async #comeback(turn: number): Promise<void> {
-    const { api, token } = this.#config;
-    const { signal } = this.#life;
     const id = decodeURIComponent(new URL(this.#url).pathname.split("/").pop() ?? "");
-    for (;;) {
-      await pause(lookAgain, signal);
-      if (turn !== this.#turn || signal.aborted) return;
-      const status = await stream({ api, token, signal }, id).catch(() => undefined);
-      if (turn === this.#turn && status?.live && this.#fresh(status.since)) return this.retry();
-    }
-  }
-
-  // A stream that went on all the while ended for this viewer alone, by somebody's order: that is respected.
-  #fresh(since: string | undefined): boolean {
     const left = this.#inactiveAt + (this.#clock.offset ?? 0);
-    return since === undefined || Date.parse(since) > left - tail;
+    const { api, token } = this.#config;
+    if (await comeback({ api, token, id, left, signal: this.#life.signal, wanted: () => turn === this.#turn })) this.retry();
   }
 
   #lost(resumable: boolean): void {

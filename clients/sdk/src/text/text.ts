@@ -23,9 +23,11 @@ export function translator<K extends string>(
 ): (key: K, values?: Values) => string {
   const lang = language(wanted, Object.keys(catalogues));
   const plural = new Intl.PluralRules(lang);
+  const figures = new Intl.NumberFormat(lang, { maximumFractionDigits: 0 });
+  const shown = (v: string | number) => (typeof v === "number" ? figures.format(v) : v);
   return (key, values = {}) => {
     const message: Message = catalogues[lang]?.[key] ?? catalogues.en[key];
     const text = typeof message === "string" ? message : plural.select(Number(values.n)) === "one" ? message.one : message.other;
-    return text.replace(/\{(\w+)\}/g, (whole, name: string) => (name in values ? String(values[name]) : whole));
+    return text.replace(/\{(\w+)\}/g, (whole, name: string) => (name in values ? shown(values[name]!) : whole));
   };
 }

@@ -58,6 +58,7 @@ export const playerStyle = css`
   }
   .top > * {
     pointer-events: auto;
+    margin-bottom: auto;
   }
   .quiet .bar {
     opacity: 0;
@@ -113,7 +114,7 @@ export const playerStyle = css`
     text-transform: uppercase;
   }
   .ms {
-    min-width: 7.5ch;
+    min-width: 6ch;
     text-align: right;
   }
   .sound {
@@ -283,6 +284,10 @@ export const playerStyle = css`
     .wide,
     input[type="range"] {
       display: none;
+    }
+    .menu {
+      bottom: var(--s-2);
+      max-height: calc(100% - 16px);
     }
     .card h2 {
       font-size: 1.0625rem;

@@ -8,8 +8,8 @@ import * as format from "./format";
 import { icon, type IconName } from "./icons";
 import type { SluicePlayer } from "./player";
 
-/** badge shows LIVE and the measured latency; it keeps its width while the number changes. */
-export function badge(p: SluicePlayer): TemplateResult {
+// LIVE and the measured latency; it keeps its width while the number changes.
+function badge(p: SluicePlayer): TemplateResult {
   const ms = p.latency;
   return html`<span class="badge" title=${t("latencyHelp")}>
     <span class="mark">${t("live")}</span>
@@ -24,7 +24,6 @@ export function bar(p: SluicePlayer): TemplateResult {
     ${tool(p.muted ? "muted" : "sound", p.muted ? "unmute" : "mute", () => p.toggleMute())}
     <input type="range" min="0" max="1" step="0.05" aria-label=${t("volume")} .value=${String(p.muted ? 0 : p.volume)}
       @input=${(e: InputEvent) => p.setVolume(Number((e.target as HTMLInputElement).value))} />
-    ${p.state === "live" ? badge(p) : nothing}
     <span class="spacer"></span>
     ${p.layers.length > 1 && p.selectable ? tool("layers", "quality", () => p.open("layers"), { expanded: p.opened === "layers", id: "layers" }) : nothing}
     ${tool("stats", "stats", () => p.toggleStats(), { cls: "roomy" })}
@@ -39,8 +38,12 @@ function tool(name: IconName, label: Key, act: () => void, o: { cls?: string; ex
   return html`<button id=${o.id ?? nothing} class="tool ${o.cls ?? ""}" aria-label=${t(label)} title=${t(label)} aria-expanded=${expanded} @click=${act}>${icon(name)}</button>`;
 }
 
-/** sound is the one tap that a muted start leaves to do. */
-export function sound(p: SluicePlayer): TemplateResult {
+/** top is what stays on a live picture: the one tap that a muted start leaves to do, and LIVE. */
+export function top(p: SluicePlayer): TemplateResult {
+  return html`<div class="top">${p.muted ? sound(p) : nothing}<span class="spacer"></span>${badge(p)}</div>`;
+}
+
+function sound(p: SluicePlayer): TemplateResult {
   return html`<button class="sound" @click=${(e: Event) => (e.stopPropagation(), p.toggleMute())}>${icon("muted")}${t("tapForSound")}</button>`;
 }
 
@@ -58,7 +61,7 @@ export function layerMenu(p: SluicePlayer): TemplateResult {
 function item(p: SluicePlayer, name: string, rate: string, layer: LayerOption | undefined): TemplateResult {
   const checked = (layer?.key ?? "") === p.chosen;
   return html`<button role="menuitemradio" aria-checked=${checked} ?disabled=${layer ? !layer.active : false} @click=${() => p.choose(layer)}>
-    ${checked ? icon("check", 20) : html`<span></span>`}<span>${name}</span><span class="rate">${rate}</span>
+    ${checked ? icon("check", 20) : html`<span></span>`}<span>${name}</span> <span class="rate">${rate}</span>
   </button>`;
 }
 

@@ -8,7 +8,7 @@ import { t } from "../text";
 import { send } from "./events";
 import { type Command, commandOf } from "./keys";
 import { playerStyle } from "./player-style";
-import { bar, card, help, layerMenu, sheet, sound, words } from "./player-view";
+import { bar, card, help, layerMenu, sheet, top, words } from "./player-view";
 import { Screen } from "./screen";
 import { controls, tokens } from "./tokens";
 
@@ -191,7 +191,7 @@ export class SluicePlayer extends LitElement {
         <video playsinline .muted=${true} @playing=${() => (this.paused = false)} @pause=${() => (this.paused = true)}></video>
         <canvas class="still" hidden></canvas>
         ${card(this)}
-        ${live && this.muted ? html`<div class="top">${sound(this)}</div>` : nothing}
+        ${live ? top(this) : nothing}
         ${live || this.pictured ? bar(this) : nothing}
         ${this.opened === "layers" ? layerMenu(this) : nothing}
         ${this.opened === "help" ? help(this) : nothing}

@@ -112,7 +112,8 @@ export class SluiceUplink extends LitElement {
   }
 }
 
-/** The server's findings may come without a full stop; here they stand side by side. */
+/** The server's findings are parts of a log line, too; here they stand as sentences. */
 function sentence(text: string): string {
-  return !text || /[.!?:]$/.test(text) ? text : `${text}.`;
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return !begun || /[.!?:]$/.test(begun) ? begun : `${begun}.`;
 }

@@ -57,6 +57,9 @@ export class SluiceHome extends LitElement {
         margin-bottom: var(--s-4);
         border-left: 4px solid var(--s-warn);
       }
+      .notice .button {
+        margin-top: var(--s-3);
+      }
       .none {
         display: grid;
         justify-items: center;
@@ -114,7 +117,7 @@ export class SluiceHome extends LitElement {
         </form>
       </div>
       ${this.#notice()}
-      ${this.list.length ? this.#cards() : this.loaded ? this.#none() : this.#skeleton()}
+      ${this.list.length ? this.#cards() : this.error ? nothing : this.loaded ? this.#none() : this.#skeleton()}
       <div class="sr" role="status">${this.loaded ? t("home.viewers", { n: this.list.reduce((n, s) => n + s.viewers, 0) }) : t("home.loading")}</div>
     </div>`;
   }
