@@ -55,7 +55,6 @@ test: ## all that runs within ten minutes: Go, pages, and a short story in Chrom
 unit:
 	@echo "== go vet, then every Go test"
 	@$(GO) vet ./...
-	@$(GO) test ./internal/layout
 	@$(GO) test -timeout 5m ./...
 
 web-test: $(MODULES)
