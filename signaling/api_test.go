@@ -1,7 +1,6 @@
 package signaling_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -164,8 +163,9 @@ func TestRevokedKeysSessionsAreHungUp(t *testing.T) {
 		t.Errorf("%d live, the media plane did %v", d.live(), did)
 	}
 	d.want(404, "PATCH", at, trickled, with(asPub, "Content-Type", fragmentType)...)
+	d.want(201, "POST", "/whep/open", offer, "Content-Type", sdpType)
 	d.server.Revoke("")
-	if d.live() != 1 {
+	if d.live() != 2 {
 		t.Error("nobody's sessions were hung up")
 	}
 }
@@ -175,9 +175,7 @@ func TestRevokedKeysSessionsAreHungUp(t *testing.T) {
 func TestSessionsThatEndedByThemselvesAreNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t)
-		ctx, stop := context.WithCancel(t.Context())
-		over := make(chan error)
-		go func() { over <- d.server.Run(ctx) }()
+		defer d.run(t)()
 		gone, id := d.publish()
 		_, other := d.view()
 		d.vanish(id)
@@ -191,10 +189,6 @@ func TestSessionsThatEndedByThemselvesAreNoticed(t *testing.T) {
 		d.want(200, "DELETE", gone, "", asPub...)
 		time.Sleep(70 * time.Second)
 		d.want(404, "DELETE", gone, "", asPub...)
-		stop()
-		if err := <-over; err != nil {
-			t.Error(err)
-		}
 	})
 }
 

@@ -62,3 +62,18 @@ func TestExpiredTokenStillEndsItsSession(t *testing.T) {
 		t.Error("the session lives")
 	}
 }
+
+// The media plane noticed the end before we did.
+func TestPatchOfAVanishedSessionIs404AndItsEndIsKnown(t *testing.T) {
+	for name, fragment := range map[string]string{"trickle": trickled, "restart": restarted} {
+		d := newDoor(t)
+		at, id := d.publish()
+		d.vanish(id)
+		d.want(404, "PATCH", at, fragment, with(asPub, "Content-Type", fragmentType)...)
+		if !strings.Contains(d.log.String(), "session ended") {
+			t.Errorf("%s: its end is not in the log", name)
+		}
+		d.want(404, "GET", at, "")
+		d.want(200, "DELETE", at, "", asPub...)
+	}
+}

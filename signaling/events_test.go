@@ -77,6 +77,9 @@ func TestEventsFollowTheSession(t *testing.T) {
 		d.change(id, func(v *media.SessionView) { v.Reconnect, v.ReconnectURL = true, "https://b.example/whep/x" })
 		time.Sleep(2 * time.Second)
 		expect(t, "when the node drains", r.events(), `reconnect {"url":"https://b.example/whep/x"}`)
+		d.change(id, func(v *media.SessionView) { v.Viewers++ })
+		time.Sleep(2 * time.Second)
+		expect(t, "reconnect is told once", r.events(), `viewercount {"viewercount":2}`)
 	})
 }
 

@@ -88,7 +88,7 @@ func (l *limiter[K]) sweep(now time.Time) {
 // least, in which one machine picks addresses at will (RFC 6177).
 func block(a netip.Addr) netip.Prefix {
 	bits := 64
-	if a = a.Unmap().WithZone(""); a.Is4() {
+	if a.Is4() {
 		bits = 32
 	}
 	p, _ := a.Prefix(bits)

@@ -33,11 +33,12 @@ type teller struct {
 	active   *bool
 	viewers  *int
 	layers   string // without bitrates
+	rates    string // with them
 	layersAt time.Time
 }
 
 // fresh begins a connection, which is told everything that holds now.
-func (t *teller) fresh() { t.active, t.viewers, t.layers, t.layersAt = nil, nil, "", time.Time{} }
+func (t *teller) fresh() { t.active, t.viewers, t.layers, t.rates = nil, nil, "", "" }
 
 // tell returns what has changed. inactive never comes first: a viewer before
 // the publisher knows nothing else, and the draft forbids it.
@@ -61,9 +62,9 @@ func (t *teller) tell(v media.SessionView, now time.Time) []event {
 	if v.Ended {
 		return out
 	}
-	if list, key := layerLists(v); key != "" && t.layersDue(key, now) {
-		t.layers, t.layersAt = key, now
-		say("layers", list)
+	if still, rates := layerLists(v); still != "" && t.layersDue(still, rates, now) {
+		t.layers, t.rates, t.layersAt = still, rates, now
+		say("layers", json.RawMessage(rates))
 	}
 	if t.viewers == nil || *t.viewers != v.Viewers {
 		t.viewers = &v.Viewers
@@ -76,8 +77,8 @@ func (t *teller) tell(v media.SessionView, now time.Time) []event {
 	return out
 }
 
-func (t *teller) layersDue(key string, now time.Time) bool {
-	return key != t.layers || now.Sub(t.layersAt) >= bitrates
+func (t *teller) layersDue(still, rates string, now time.Time) bool {
+	return still != t.layers || rates != t.rates && now.Sub(t.layersAt) >= bitrates
 }
 
 type inactive struct {
@@ -104,10 +105,10 @@ type layer struct {
 	Current bool          `json:"current,omitempty"`
 }
 
-// layerLists are the video layers by m-line index, largest first, and a key
-// that is equal while nothing but bitrates differs; "" without video.
-func layerLists(v media.SessionView) (lists map[string][]layer, key string) {
-	lists, still := make(map[string][]layer), make(map[string][]layer)
+// layerLists are the video layers by m-line index, largest first, as JSON: once
+// without what only bitrates change, and once whole. Both are "" without video.
+func layerLists(v media.SessionView) (still, rates string) {
+	calm, full := make(map[string][]layer), make(map[string][]layer)
 	for _, tr := range v.Tracks {
 		line, ok := v.MLine[tr.ID]
 		if !ok || tr.Kind != media.Video {
@@ -123,16 +124,17 @@ func layerLists(v media.SessionView) (lists map[string][]layer, key string) {
 		at := strconv.Itoa(line)
 		for _, info := range infos {
 			l := layerOf(info, v.Current)
-			lists[at] = append(lists[at], l)
+			full[at] = append(full[at], l)
 			l.Bitrate = min(l.Bitrate, 1)
-			still[at] = append(still[at], l)
+			calm[at] = append(calm[at], l)
 		}
 	}
-	if len(lists) == 0 {
-		return nil, ""
+	if len(full) == 0 {
+		return "", ""
 	}
-	b, _ := json.Marshal(still) // strings and numbers only
-	return lists, string(b)
+	a, _ := json.Marshal(calm) // strings and numbers only
+	b, _ := json.Marshal(full)
+	return string(a), string(b)
 }
 
 func layerOf(info media.LayerInfo, current media.Layer) layer {
