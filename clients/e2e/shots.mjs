@@ -73,10 +73,10 @@ const states = {
   "watch-reconnecting": { path: "/watch/demo", fake: { events }, then: all(live, seconds(1), set(() => { window.fake.down = true; window.fake.pcs.forEach((pc) => pc.close()); }), wait("reconnecting"), seconds(0.5)) },
   "watch-unreachable": { path: "/watch/demo", fake: { down: true }, then: wait("reconnecting") },
   "watch-away": { path: "/watch/demo", fake: { events }, then: all(live, seconds(1), set(() => window.fake.tell("inactive", { reason: "" })), wait("waiting")) },
-  "watch-ended": { path: "/watch/demo", fake: { events, status: { stream: "demo", live: false, public: true, viewers: 0 } }, then: all(live, seconds(1), set(() => { window.fake.tell("inactive", { reason: "the publisher left and did not come back" }); window.fake.pcs.forEach((pc) => pc.getSenders().forEach((s) => s.track?.stop())); setTimeout(() => window.fake.endFeeds(), 100); }), wait("ended")) },
+  "watch-ended": { path: "/watch/demo", fake: { events, status: { stream: "demo", live: false, public: true, viewers: 0 } }, then: all(live, seconds(1), set(() => { window.fake.tell("inactive", { reason: "the publisher left and did not come back" }); window.fake.pcs.forEach((pc) => pc.getSenders().forEach((s) => void s.replaceTrack(null))); setTimeout(() => window.fake.endFeeds(), 100); }), wait("ended")) },
   "watch-refused": { path: "/watch/demo", fake: { whep: 401 }, then: wait("refused") },
   "watch-notlive": { path: "/watch/demo", fake: { whep: 409 }, then: wait("waiting") },
-  "watch-offline": { path: "/watch/demo", fake: { events }, then: all(live, seconds(1), set(() => { window.fake.pcs.forEach((pc) => pc.getSenders().forEach((s) => s.track?.stop())); setTimeout(() => dispatchEvent(new Event("offline")), 600); }), wait("offline")) },
+  "watch-offline": { path: "/watch/demo", fake: { events }, then: all(live, seconds(1), set(() => { window.fake.pcs.forEach((pc) => pc.getSenders().forEach((s) => void s.replaceTrack(null))); setTimeout(() => dispatchEvent(new Event("offline")), 2500); }), wait("offline")) },
 };
 
 const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 }, tiny: { width: 320, height: 640 } };

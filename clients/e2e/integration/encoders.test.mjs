@@ -35,7 +35,7 @@ function encode(stream, shape) {
 async function watch(stream) {
   await viewer.goto(`${house.http}/watch/${stream}#token=${token}`);
   player = viewer.locator("sluice-player");
-  await eventually(`${stream} is live`, async () => (await player.getAttribute("state")) === "live", 60000);
+  await eventually(`${stream} is live`, async () => (await player.getAttribute("state")) === "live", 150000); // the first encoder makes its media, which takes a while
 }
 
 /** inbound returns the viewer's statistics of its picture. */
