@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-live/sluice/loadtest/view"
 )
 
 // userHz is the unit of utime and stime in /proc/<pid>/stat: 100 on every
@@ -41,7 +43,7 @@ type sample struct {
 // take reads /proc; a pid of 0 gives nil.
 func take(pid int) (*sample, error) {
 	if pid == 0 {
-		return nil, nil //nolint:nilnil // nobody asked for a process
+		return nil, nil // nobody asked for a process
 	}
 	s := &sample{at: time.Now()}
 	var err error
@@ -117,9 +119,10 @@ func busy() (uint64, error) {
 	return sum, nil
 }
 
-// usage is the difference of two samples, over packets that viewers received.
-func usage(a, b *sample, packets uint64, viewers int, rssBefore uint64) *Usage {
-	if a == nil || b == nil {
+// usage is the difference of two samples, over packets that viewers received
+// and the viewers that hold memory; empty is the server before them.
+func (a *sample) usage(b, empty *sample, m view.Summary) *Usage {
+	if a == nil || b == nil || empty == nil {
 		return nil
 	}
 	seconds := b.at.Sub(a.at).Seconds()
@@ -127,12 +130,12 @@ func usage(a, b *sample, packets uint64, viewers int, rssBefore uint64) *Usage {
 	user, system := b.user-a.user, b.system-a.system
 	u := &Usage{Cores: cores(user + system), Kernel: cores(system), RSS: b.rss, Threads: b.threads, Files: b.files, LoadTestCores: cores(b.own - a.own)}
 	u.OthersCores = cores(b.busy-a.busy) - u.Cores - u.LoadTestCores
-	if packets > 0 {
-		u.PerPacket = float64(user+system) / userHz * 1e6 / float64(packets)
-		u.KernelPer = float64(system) / userHz * 1e6 / float64(packets)
+	if m.Packets > 0 {
+		u.PerPacket = float64(user+system) / userHz * 1e6 / float64(m.Packets)
+		u.KernelPer = float64(system) / userHz * 1e6 / float64(m.Packets)
 	}
-	if viewers > 0 {
-		u.RSSPerViewer = (float64(b.rss) - float64(rssBefore)) / float64(viewers)
+	if m.Viewers > 0 {
+		u.RSSPerViewer = (float64(b.rss) - float64(empty.rss)) / float64(m.Viewers)
 	}
 	return u
 }

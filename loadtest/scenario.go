@@ -69,11 +69,7 @@ func (s *stage) measure(ctx context.Context, wanted int) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	step := Step{Wanted: wanted, Summary: summary}
-	if b != nil {
-		step.Server = usage(a, b, summary.Packets, summary.Viewers, s.empty.rss)
-	}
-	return step, nil
+	return Step{Wanted: wanted, Summary: summary, Server: a.usage(b, s.empty, summary)}, nil
 }
 
 // awaitAll waits until each viewer has its key frame and is live, but not for ever.
@@ -112,15 +108,12 @@ func (s *stage) joins(ctx context.Context, r *Result, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	j := &Joins{Wanted: s.o.Joins, Rate: s.o.Rate, Summary: summary, Keyless: int(keyless.Load())}
+	j := &Joins{Wanted: s.o.Joins, Rate: s.o.Rate, Summary: summary, Keyless: int(keyless.Load()), Server: a.usage(b, s.empty, summary)}
 	if before != nil {
 		j.PLIs = minus(s.plis(), before)
 		for _, n := range j.PLIs {
 			j.PLIRate = append(j.PLIRate, float64(n)/seconds)
 		}
-	}
-	if b != nil {
-		j.Server = usage(a, b, summary.Packets, 0, s.empty.rss)
 	}
 	r.Joins = j
 	_, _ = fmt.Fprint(out, joinTable([]Step{{Summary: summary, PLIs: j.PLIs}}))

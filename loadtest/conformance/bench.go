@@ -105,8 +105,8 @@ func (b *bench) offer(local link.Credentials, edits ...edit) []byte {
 
 // shaped is the recorded offer of a client.
 func (b *bench) shaped(s publish.Shape, local link.Credentials) string {
-	n := rand.Uint32()
-	offer, err := publish.Offer(s, local, b.cert.Fingerprint, publish.SSRCs{Audio: n, Video: n + 1, Repair: n + 2}, b.media)
+	n := rand.Uint32() //nolint:gosec // chance, not secrets
+	offer, err := publish.Offer(s, publish.Identity{Local: local, Fingerprint: b.cert.Fingerprint, Audio: n, Video: n + 1, Repair: n + 2}, b.media)
 	if err != nil {
 		return err.Error() // no SDP: the server refuses it, the row shows it
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,13 +120,13 @@ func Run(ctx context.Context, o Options) Report {
 	return r
 }
 
+// sessionDuties are those that WHIP and WHEP share.
+func sessionDuties() []duty {
+	return slices.Concat(httpDuties(), corsDuties(), accessDuties(), trickleDuties(), restartDuties(), endDuties(), answerDuties(), inputDuties())
+}
+
 func (o *Options) wants(id string) bool {
-	for _, only := range o.Only {
-		if only == id {
-			return true
-		}
-	}
-	return len(o.Only) == 0
+	return len(o.Only) == 0 || slices.Contains(o.Only, id)
 }
 
 func (b *bench) run(ctx context.Context, d duty) Row {

@@ -24,8 +24,7 @@ var (
 
 // whepDuties are all rows of a WHEP server (draft-ietf-wish-whep).
 func whepDuties() []duty {
-	d := append(httpDuties(), iceDuties()...)
-	d = append(d, answerDuties()...)
+	d := sessionDuties()
 	d = append(d,
 		duty{id: "head", section: "4.2", text: "HEAD on the endpoint is answered 200 with Content-Type application/sdp", check: head},
 		duty{id: "direction", section: "4.3.5", text: "The answer is sendonly", check: direction("sendonly")},

@@ -14,8 +14,7 @@ import (
 
 // whipDuties are all rows of a WHIP server (RFC 9725).
 func whipDuties() []duty {
-	d := append(httpDuties(), iceDuties()...)
-	d = append(d, answerDuties()...)
+	d := sessionDuties()
 	return append(d,
 		duty{id: "direction", section: "4.2", text: "The answer is recvonly", check: direction("recvonly")},
 		duty{id: "sendrecv", section: "4.2", text: "An offer that is sendrecv is accepted", check: taken(replace("a=sendonly", "a=sendrecv"))},

@@ -112,7 +112,7 @@ func TestDatagramsAreToldApart(t *testing.T) {
 func TestARefusalSaysWhatTheServerSaid(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not today", http.StatusTeapot) }))
 	defer server.Close()
-	_, err := link.Post(t.Context(), link.NewClient(), server.URL, "", []byte("v=0"))
+	_, err := link.Post(t.Context(), link.Endpoint{Client: link.NewClient(), URL: server.URL}, []byte("v=0"))
 	if err == nil || !strings.Contains(err.Error(), "418") || !strings.Contains(err.Error(), "not today") {
 		t.Errorf("got %v", err)
 	}

@@ -59,10 +59,16 @@ func NewClient() *http.Client {
 	return &http.Client{Transport: t, Timeout: 20 * time.Second}
 }
 
+// Endpoint is where sessions are made.
+type Endpoint struct {
+	Client     *http.Client
+	URL, Token string
+}
+
 // Post makes a session with an offer.
-func Post(ctx context.Context, c *http.Client, endpoint, token string, offer []byte) (*Resource, error) {
+func Post(ctx context.Context, e Endpoint, offer []byte) (*Resource, error) {
 	header := http.Header{"Content-Type": {TypeSDP}, "Accept": {TypeSDP}}
-	res, body, err := Do(ctx, c, Request{Method: http.MethodPost, URL: endpoint, Token: token, Header: header, Body: offer})
+	res, body, err := Do(ctx, e.Client, Request{Method: http.MethodPost, URL: e.URL, Token: e.Token, Header: header, Body: offer})
 	if err != nil {
 		return nil, fmt.Errorf("post the offer: %w", err)
 	}
@@ -73,7 +79,7 @@ func Post(ctx context.Context, c *http.Client, endpoint, token string, offer []b
 	if err != nil {
 		return nil, err
 	}
-	return &Resource{URL: location, ETag: res.Header.Get("ETag"), Answer: body, Header: res.Header, client: c, token: token}, nil
+	return &Resource{URL: location, ETag: res.Header.Get("ETag"), Answer: body, Header: res.Header, client: e.Client, token: e.Token}, nil
 }
 
 // Patch sends an ICE fragment, with If-Match when ifMatch is not empty.

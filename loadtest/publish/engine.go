@@ -20,33 +20,13 @@ var (
 )
 
 func newPeerConnection(loss float64, t *tap) (*webrtc.PeerConnection, error) {
-	m := &webrtc.MediaEngine{}
+	m, err := newEngine()
+	if err != nil {
+		return nil, err
+	}
 	i := &interceptor.Registry{}
 	if loss > 0 {
 		i.Add(lossy{loss, t}) // first means nearest to the wire: below the NACK responder's history
-	}
-	codecs := []struct {
-		p    webrtc.RTPCodecParameters
-		kind webrtc.RTPCodecType
-	}{
-		{webrtc.RTPCodecParameters{RTPCodecCapability: opus, PayloadType: 111}, webrtc.RTPCodecTypeAudio},
-		{webrtc.RTPCodecParameters{RTPCodecCapability: h264, PayloadType: 102}, webrtc.RTPCodecTypeVideo},
-		{webrtc.RTPCodecParameters{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=102"}, PayloadType: 103}, webrtc.RTPCodecTypeVideo},
-	}
-	for _, c := range codecs {
-		if err := m.RegisterCodec(c.p, c.kind); err != nil {
-			return nil, fmt.Errorf("register %s: %w", c.p.MimeType, err)
-		}
-	}
-	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
-		for _, uri := range []string{midURI, source.CaptureURI} {
-			if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, kind); err != nil {
-				return nil, fmt.Errorf("register %s: %w", uri, err)
-			}
-		}
-	}
-	if err := webrtc.ConfigureSimulcastExtensionHeaders(m); err != nil {
-		return nil, fmt.Errorf("register simulcast: %w", err)
 	}
 	if err := errors.Join(webrtc.ConfigureNack(m, i), webrtc.ConfigureRTCPReports(i), webrtc.ConfigureTWCCSender(m, i), webrtc.ConfigureTWCCHeaderExtensionSender(m, i)); err != nil {
 		return nil, fmt.Errorf("register interceptors: %w", err)
@@ -59,6 +39,24 @@ func newPeerConnection(loss float64, t *tap) (*webrtc.PeerConnection, error) {
 		return nil, fmt.Errorf("make the PeerConnection: %w", err)
 	}
 	return pc, nil
+}
+
+// newEngine knows Opus, H264 and its RTX, simulcast and the capture time.
+func newEngine() (*webrtc.MediaEngine, error) {
+	m := &webrtc.MediaEngine{}
+	audio := webrtc.RTPCodecParameters{RTPCodecCapability: opus, PayloadType: 111}
+	video := webrtc.RTPCodecParameters{RTPCodecCapability: h264, PayloadType: 102}
+	repair := webrtc.RTPCodecParameters{RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=102"}, PayloadType: 103}
+	err := errors.Join(m.RegisterCodec(audio, webrtc.RTPCodecTypeAudio), m.RegisterCodec(video, webrtc.RTPCodecTypeVideo), m.RegisterCodec(repair, webrtc.RTPCodecTypeVideo))
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+		for _, uri := range []string{midURI, source.CaptureURI} {
+			err = errors.Join(err, m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, kind))
+		}
+	}
+	if err = errors.Join(err, webrtc.ConfigureSimulcastExtensionHeaders(m)); err != nil {
+		return nil, fmt.Errorf("set the media engine up: %w", err)
+	}
+	return m, nil
 }
 
 // lossy drops a share of what goes out, under everything else that is registered.
@@ -80,7 +78,7 @@ type dropper struct {
 // BindLocalStream puts the dropper between the stream and the wire.
 func (d *dropper) BindLocalStream(_ *interceptor.StreamInfo, next interceptor.RTPWriter) interceptor.RTPWriter {
 	return interceptor.RTPWriterFunc(func(h *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
-		if rand.Float64() < d.share {
+		if rand.Float64() < d.share { //nolint:gosec // chance, not secrets
 			d.tap.with(func(s *Stats) { s.Dropped++ })
 			return len(payload), nil
 		}

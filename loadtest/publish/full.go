@@ -103,7 +103,7 @@ func (f *full) negotiate(ctx context.Context, c Config, client *http.Client) err
 	case <-ctx.Done():
 		return fmt.Errorf("gather candidates: %w", context.Cause(ctx))
 	}
-	if f.resource, err = link.Post(ctx, client, c.URL, c.Token, []byte(f.pc.LocalDescription().SDP)); err != nil {
+	if f.resource, err = link.Post(ctx, link.Endpoint{Client: client, URL: c.URL, Token: c.Token}, []byte(f.pc.LocalDescription().SDP)); err != nil {
 		return err
 	}
 	answer := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(f.resource.Answer)}

@@ -40,19 +40,18 @@ func dialLite(ctx context.Context, c Config, client *http.Client, t *tap) (*lite
 	if err != nil {
 		return nil, err
 	}
-	local := link.NewCredentials()
-	ssrc := SSRCs{Audio: rand.Uint32(), Video: rand.Uint32(), Repair: rand.Uint32()}
-	offer, err := Offer(c.Shape, local, cert.Fingerprint, ssrc, declared(c))
+	id := Identity{Local: link.NewCredentials(), Fingerprint: cert.Fingerprint, Audio: rand.Uint32(), Video: rand.Uint32(), Repair: rand.Uint32()} //nolint:gosec // chance, not secrets
+	offer, err := Offer(c.Shape, id, declared(c))
 	if err != nil {
 		return nil, err
 	}
 	begun := time.Now()
 	l := &lite{shape: c.Shape, noReport: c.NoReports, tap: t}
-	if l.resource, err = link.Post(ctx, client, c.URL, c.Token, offer); err != nil {
+	if l.resource, err = link.Post(ctx, link.Endpoint{Client: client, URL: c.URL, Token: c.Token}, offer); err != nil {
 		return nil, err
 	}
 	t.answered(time.Since(begun))
-	if err := l.connect(ctx, c, connection{cert: cert, local: local, ssrc: ssrc}); err != nil {
+	if err := l.connect(ctx, c, cert, id); err != nil {
 		_, _ = l.resource.Delete(context.WithoutCancel(ctx)) // the error at hand is the better one
 		return nil, err
 	}
@@ -71,26 +70,20 @@ func declared(c Config) *source.Media {
 	return &m
 }
 
-type connection struct {
-	cert  link.Certificate
-	local link.Credentials
-	ssrc  SSRCs
-}
-
-func (l *lite) connect(ctx context.Context, c Config, n connection) error {
+func (l *lite) connect(ctx context.Context, c Config, cert link.Certificate, id Identity) error {
 	answer, err := link.ParseAnswer(l.resource.Answer)
 	if err != nil {
 		return err
 	}
-	if err := l.streams(c, answer, n.ssrc); err != nil {
+	if err := l.streams(c, answer, id); err != nil {
 		return err
 	}
 	if l.shape == GStreamer {
-		if err := l.trickle(ctx, n.local); err != nil {
+		if err := l.trickle(ctx, id.Local); err != nil {
 			return err
 		}
 	}
-	l.peer, err = link.Dial(ctx, link.Config{Certificate: n.cert, Local: n.local, Answer: answer, RTCP: l.feedback})
+	l.peer, err = link.Dial(ctx, link.Config{Certificate: cert, Local: id.Local, Answer: answer, RTCP: l.feedback})
 	return err
 }
 
@@ -105,7 +98,7 @@ func (l *lite) trickle(ctx context.Context, local link.Credentials) error {
 	return nil
 }
 
-func (l *lite) streams(c Config, a link.Answer, ssrc SSRCs) error {
+func (l *lite) streams(c Config, a link.Answer, id Identity) error {
 	video := a.First("video")
 	if video == nil {
 		return errors.New("read the answer: it has no video")
@@ -115,24 +108,24 @@ func (l *lite) streams(c Config, a link.Answer, ssrc SSRCs) error {
 		return errors.New("read the answer: it has no H264")
 	}
 	for i := range c.Media.Layers {
-		s := newStream(false, i, ssrc.Video+uint32(i), h264.PT)
-		if id := video.Extensions[midURI]; id != 0 {
-			s.extensions = append(s.extensions, extension{id, []byte(video.MID)})
+		s := newStream(false, i, id.Video+uint32(i), h264.PT)
+		if ext := video.Extensions[midURI]; ext != 0 {
+			s.extensions = append(s.extensions, extension{ext, []byte(video.MID)})
 		}
-		if id := video.Extensions[ridURI]; id != 0 && len(c.Media.Layers) > 1 {
+		if ext := video.Extensions[ridURI]; ext != 0 && len(c.Media.Layers) > 1 {
 			// OBS calls the largest picture 0.
 			rid := string('0' + rune(len(c.Media.Layers)-1-i))
-			s.extensions = append(s.extensions, extension{id, []byte(rid)})
+			s.extensions = append(s.extensions, extension{ext, []byte(rid)})
 		}
 		if rtx := video.Repair(h264.PT); rtx != 0 && c.Shape == FFmpeg {
-			s.repairPT, s.repairSSRC = rtx, ssrc.Repair
+			s.repairPT, s.repairSSRC = rtx, id.Repair
 		}
 		l.video = append(l.video, s)
 	}
 	// GStreamer's audio is bundle-only: an answer may echo port 0 or give 9.
 	for i := range a.Media {
 		if f, ok := a.Media[i].Find("opus"); ok && a.Media[i].Kind == "audio" {
-			l.audio = newStream(true, 0, ssrc.Audio, f.PT)
+			l.audio = newStream(true, 0, id.Audio, f.PT)
 		}
 	}
 	return nil

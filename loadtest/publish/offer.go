@@ -24,11 +24,15 @@ var (
 	gstreamerOffer string
 )
 
-// SSRCs are the sources that an offer names.
-type SSRCs struct{ Audio, Video, Repair uint32 }
+// Identity is what an offer says of who sends it.
+type Identity struct {
+	Local                link.Credentials
+	Fingerprint          string
+	Audio, Video, Repair uint32 // SSRCs; layers count on from Video
+}
 
 // Offer returns the SDP that a light shape POSTs.
-func Offer(shape Shape, local link.Credentials, fingerprint string, ssrc SSRCs, m *source.Media) ([]byte, error) {
+func Offer(shape Shape, id Identity, m *source.Media) ([]byte, error) {
 	var text string
 	switch {
 	case shape == OBS && len(m.Layers) > 1:
@@ -44,8 +48,8 @@ func Offer(shape Shape, local link.Credentials, fingerprint string, ssrc SSRCs, 
 	}
 	top := m.Layers[len(m.Layers)-1]
 	u := func(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
-	text = strings.NewReplacer("\n", "\r\n", "{ufrag}", local.Ufrag, "{pwd}", local.Pwd, "{fingerprint}", fingerprint,
-		"{audio}", u(ssrc.Audio), "{video}", u(ssrc.Video), "{rtx}", u(ssrc.Repair),
+	text = strings.NewReplacer("\n", "\r\n", "{ufrag}", id.Local.Ufrag, "{pwd}", id.Local.Pwd, "{fingerprint}", id.Fingerprint,
+		"{audio}", u(id.Audio), "{video}", u(id.Video), "{rtx}", u(id.Repair),
 		"{profile}", top.Profile, "{sprop}", sprop(top.Frames[0])).Replace(text)
 	return []byte(text), nil
 }

@@ -207,7 +207,7 @@ func (p *Publisher) unit(ctx context.Context, u source.Unit) error {
 }
 
 func (p *Publisher) packet(u source.Unit, out packet) error {
-	out.drop = p.c.Shape != Default && p.c.Loss > 0 && rand.Float64() < p.c.Loss
+	out.drop = p.c.Shape != Default && p.c.Loss > 0 && rand.Float64() < p.c.Loss //nolint:gosec // chance, not secrets
 	p.tap.with(func(s *Stats) {
 		s.Packets++
 		s.Bytes += uint64(len(out.payload))

@@ -47,7 +47,7 @@ func newStream(audio bool, layer int, ssrc uint32, pt uint8) *stream {
 	if audio {
 		clock = 48000
 	}
-	return &stream{audio: audio, layer: layer, ssrc: ssrc, pt: pt, clock: clock, seq: uint16(rand.Uint32()), base: rand.Uint32(), kept: map[uint16][]byte{}}
+	return &stream{audio: audio, layer: layer, ssrc: ssrc, pt: pt, clock: clock, seq: uint16(rand.Uint32()), base: rand.Uint32(), kept: map[uint16][]byte{}} //nolint:gosec // chance, not secrets
 }
 
 // next makes the header of the stream's next packet.

@@ -111,7 +111,7 @@ func (l *Layer) open(ctx context.Context, c Config) error {
 	if err := ensure(ctx, c, path, videoArgs(*l, c)); err != nil {
 		return err
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // our own file
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("open media: %w", err)
 	}
@@ -128,7 +128,7 @@ func (m *Media) openAudio(ctx context.Context, c Config) error {
 	if err := ensure(ctx, c, path, audioArgs(c.Seconds)); err != nil {
 		return err
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // our own file
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("open media: %w", err)
 	}

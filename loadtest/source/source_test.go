@@ -178,7 +178,7 @@ func TestAReaderPlaysAllLayersAndAudioAtTheirPace(t *testing.T) {
 		if want := uint32(u.Index) * 3000; u.TS != want {
 			t.Fatalf("frame %d has the time stamp %d, want %d", u.Index, u.TS, want)
 		}
-		if key := u.Index%60 == 0; u.Key != key {
+		if key := u.Index%source.FPS == 0; u.Key != key {
 			t.Fatalf("frame %d: key is %v", u.Index, u.Key)
 		}
 		seen[u.Layer]++

@@ -13,6 +13,9 @@ var parameterSets = [...]struct{ sps, pps string }{
 	{"6742c01fda014016ec0440000003004000000f03c60ca8", "68ce3c80"},
 }
 
+// syntheticGOP is short: tests wait for key frames.
+const syntheticGOP = FPS
+
 // Synthetic returns media that looks like H.264 and Opus to whoever forwards
 // it, without ffmpeg: true parameter sets, slices full of noise. It is for
 // tests; nobody can watch it.
@@ -27,7 +30,7 @@ func Synthetic(layers int, top media.Bitrate) *Media {
 		}
 		sps, _ := hex.DecodeString(set.sps) // a constant
 		pps, _ := hex.DecodeString(set.pps) // a constant
-		for i := range gop {
+		for i := range syntheticGOP {
 			f := Frame{Display: i, Key: i == 0}
 			size := int(bitrate) / 8 / FPS
 			if f.Key {

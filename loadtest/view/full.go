@@ -96,7 +96,7 @@ func (f *Full) connect(ctx context.Context, c Config) error {
 		return fmt.Errorf("gather candidates: %w", context.Cause(ctx))
 	}
 	f.begun = time.Now()
-	if f.resource, err = link.Post(ctx, c.Client, c.URL, c.Token, []byte(f.pc.LocalDescription().SDP)); err != nil {
+	if f.resource, err = link.Post(ctx, link.Endpoint{Client: c.Client, URL: c.URL, Token: c.Token}, []byte(f.pc.LocalDescription().SDP)); err != nil {
 		return err
 	}
 	return f.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(f.resource.Answer)})

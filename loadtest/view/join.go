@@ -38,7 +38,7 @@ func (s *Swarm) Join(ctx context.Context) (*Viewer, error) {
 func (s *Swarm) join(ctx context.Context) (*Viewer, error) {
 	local := link.NewCredentials()
 	begun := time.Now()
-	r, err := link.Post(ctx, s.c.Client, s.c.URL, s.c.Token, Offer(local, s.cert.Fingerprint, s.c.RTX))
+	r, err := link.Post(ctx, link.Endpoint{Client: s.c.Client, URL: s.c.URL, Token: s.c.Token}, Offer(local, s.cert.Fingerprint, s.c.RTX))
 	if err != nil {
 		return nil, err
 	}

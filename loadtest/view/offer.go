@@ -22,7 +22,7 @@ const (
 func Offer(local link.Credentials, fingerprint string, rtx bool) []byte {
 	common := []string{"c=IN IP4 0.0.0.0", "a=ice-ufrag:" + local.Ufrag, "a=ice-pwd:" + local.Pwd, "a=fingerprint:sha-256 " + fingerprint,
 		"a=setup:actpass", "a=recvonly", "a=rtcp-mux", "a=rtcp-mux-only", "a=rtcp-rsize", "a=extmap:1 " + source.CaptureURI}
-	lines := []string{"v=0", "o=- " + strconv.FormatUint(rand.Uint64()>>2, 10) + " 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1", "a=msid-semantic: WMS",
+	lines := []string{"v=0", "o=- " + strconv.FormatUint(rand.Uint64()>>2, 10) + " 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1", "a=msid-semantic: WMS", //nolint:gosec // chance, not secrets
 		"m=audio 9 UDP/TLS/RTP/SAVPF 111"}
 	lines = append(append(lines, common...), "a=mid:0", "a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=10;useinbandfec=1")
 	formats := "102"

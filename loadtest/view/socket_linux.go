@@ -138,7 +138,7 @@ func (p *poller) read(fd int, take func(b []byte, at Instant)) {
 		for i := range p.messages {
 			p.messages[i].header.SetControllen(control)
 		}
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.messages[0])), batch, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.messages[0])), batch, unix.MSG_DONTWAIT, 0, 0) //nolint:gosec // the kernel's structures, of this process's own arrays
 		if errno != 0 {
 			if errno == syscall.ECONNREFUSED || errno == syscall.EINTR {
 				continue // ICMP for something sent before the server listened
@@ -158,9 +158,9 @@ func (p *poller) read(fd int, take func(b []byte, at Instant)) {
 func (p *poller) received(i int) Instant {
 	const head = unix.SizeofCmsghdr
 	if p.messages[i].header.Controllen >= head+uint64(unsafe.Sizeof(unix.Timespec{})) {
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&p.controls[i][0]))
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&p.controls[i][0])) //nolint:gosec // the kernel's structures, of this process's own arrays
 		if h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS {
-			return Instant((*unix.Timespec)(unsafe.Pointer(&p.controls[i][head])).Nano())
+			return Instant((*unix.Timespec)(unsafe.Pointer(&p.controls[i][head])).Nano()) //nolint:gosec // the kernel's structures, of this process's own arrays
 		}
 	}
 	return InstantOf(time.Now())

@@ -77,7 +77,7 @@ const (
 
 func newViewer(begun time.Time, r *link.Resource, c *link.Checker) *Viewer {
 	return &Viewer{
-		resource: r, begun: begun, checker: c, ssrc: rand.Uint32(), interval: source.FrameInterval, fd: -1,
+		resource: r, begun: begun, checker: c, ssrc: rand.Uint32(), interval: source.FrameInterval, fd: -1, //nolint:gosec // chance, not secrets
 		checked: make(chan struct{}), keyed: make(chan struct{}), edge: make(chan struct{}), left: make(chan struct{}),
 		video: NewTrack(VideoWindow), audio: NewTrack(AudioWindow),
 	}
