@@ -131,7 +131,7 @@ func (s *Server) joined(ctx context.Context, st start, ans media.Answer) *sessio
 	if sess.role == publisher {
 		who = "publisher joined"
 	}
-	s.log.Info(who, "trace", sess.trace, "session", sess.id, "stream", sess.stream, "subject", sess.subject, "remote", st.offer.Remote)
+	s.log.Info(who, "trace", sess.trace, "session", short(sess.id), "stream", sess.stream, "subject", sess.subject, "remote", st.offer.Remote)
 	return sess
 }
 

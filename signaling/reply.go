@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/signaling/problem"
 )
 
@@ -33,20 +34,24 @@ func (s *Server) refuse(rt route, w http.ResponseWriter, r *http.Request, err er
 	case http.StatusUnsupportedMediaType:
 		describe(rt, h)
 	}
-	s.logRefusal(r, p, err)
+	s.logRefusal(rt, r, p, err)
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client may be gone
 }
 
-func (s *Server) logRefusal(r *http.Request, p problem.Problem, err error) {
+func (s *Server) logRefusal(rt route, r *http.Request, p problem.Problem, err error) {
 	if r.Context().Err() != nil {
 		return // the client went away; nobody reads the answer
 	}
-	at := []any{"trace", p.Instance, "method", r.Method, "path", r.URL.Path, "status", p.Status, "err", err}
+	at := []any{"trace", p.Instance, "method", r.Method, "endpoint", rt.name, "status", p.Status, "err", err}
+	if id, err := media.ParseStreamID(r.PathValue("stream")); err == nil {
+		at = append(at, "stream", id)
+	}
 	switch {
 	case p.Status == http.StatusInternalServerError:
 		s.log.Error("request failed", at...)
-	case r.Method == http.MethodPost && p.Status != http.StatusTooManyRequests:
+	case r.Method == http.MethodPost && bearer(r) != "" && p.Status != http.StatusTooManyRequests:
+		// Somebody with a key or token does not get in: the operator will be asked.
 		s.log.Warn("request refused", at...)
 	default:
 		// Whoever floods the door must not flood the log too.
@@ -108,7 +113,7 @@ func mediaType(r *http.Request) string {
 
 func wantType(r *http.Request, want string) error {
 	if got := mediaType(r); got != want {
-		return fmt.Errorf("%w: send %s, not %q", problem.ErrMediaType, want, got)
+		return fmt.Errorf("%w: send %s, not %q", problem.ErrMediaType, want, got[:min(len(got), 64)])
 	}
 	return nil
 }

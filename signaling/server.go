@@ -125,7 +125,7 @@ func (s *Server) Ended(id media.SessionID, why error) {
 	sess.feeds.close()
 	s.metrics.sessions.WithLabelValues(string(sess.role)).Dec()
 	s.metrics.ended.WithLabelValues(string(sess.role), reasonName(why)).Inc()
-	s.log.Info("session ended", "trace", sess.trace, "session", sess.id, "stream", sess.stream, "role", sess.role,
+	s.log.Info("session ended", "trace", sess.trace, "session", short(sess.id), "stream", sess.stream, "role", sess.role,
 		"subject", sess.subject, "why", why, "after", time.Since(sess.since).Round(time.Millisecond))
 }
 
@@ -137,7 +137,7 @@ func (s *Server) Revoke(subject string) {
 		}
 		ctx := withTrace(context.Background(), sess.trace)
 		if err := s.hangup(ctx, sess.id, errRevoked); err != nil {
-			s.log.Error("session of a revoked key could not be hung up", "trace", sess.trace, "session", sess.id, "err", err)
+			s.log.Error("session of a revoked key could not be hung up", "trace", sess.trace, "session", short(sess.id), "err", err)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"strings"
+
+	"github.com/sluice-live/sluice/media"
 )
 
 type traceKey struct{}
@@ -42,3 +44,7 @@ func (h traced) WithAttrs(a []slog.Attr) slog.Handler { return traced{h.Handler.
 
 // WithGroup keeps the trace in derived handlers.
 func (h traced) WithGroup(name string) slog.Handler { return traced{h.Handler.WithGroup(name)} }
+
+// short names a session in the log: enough to tell sessions apart, too little
+// to act on one, as a session's URL is a secret.
+func short(id media.SessionID) string { return string(id[:min(len(id), 12)]) }

@@ -82,9 +82,33 @@ func TestSecretsAreNotLogged(t *testing.T) {
 	at, _ := d.publish()
 	d.do("POST", "/whip/x?token=topsecret", offer, "Content-Type", sdpType, "Authorization", "Bearer hunter2")
 	d.do("PATCH", at, trickled, with(asPub, "Content-Type", fragmentType)...)
-	for _, secret := range []string{"topsecret", "hunter2", "clientpassword"} {
+	d.do("PATCH", at, "nonsense", with(asPub, "Content-Type", fragmentType)...)
+	d.do("POST", at, "", asPub...)
+	d.do("DELETE", at, "", asPub...)
+	for _, secret := range []string{"topsecret", "hunter2", "clientpassword", at, at[len("/whip/x/"):]} {
 		if strings.Contains(d.log.String(), secret) {
 			t.Errorf("%q is in the log", secret)
 		}
+	}
+}
+
+// What strangers send does not fill the log: no names that are none, and
+// nothing above debug for those who show no token.
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	d := newDoor(t)
+	long := strings.Repeat("x", 10000)
+	d.want(400, "POST", "/whip/"+long, offer, with(asPub, "Content-Type", sdpType)...)
+	d.want(415, "POST", "/whip/x", offer, with(asPub, "Content-Type", long)...)
+	if n := len(d.log.String()); n > 2000 {
+		t.Errorf("%d bytes were logged", n)
+	}
+	d = newDoor(t)
+	d.want(401, "POST", "/whip/x", offer, "Content-Type", sdpType)
+	if got := d.log.String(); strings.Contains(got, "level=WARN") || !strings.Contains(got, "level=DEBUG") {
+		t.Errorf("logged %s", got)
+	}
+	d.want(403, "POST", "/whip/x", offer, with(asPlay, "Content-Type", sdpType)...)
+	if got := d.log.String(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "stream=x") {
+		t.Errorf("logged %s", got)
 	}
 }
