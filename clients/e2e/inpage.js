@@ -51,8 +51,8 @@
       }
     };
     draw();
-    const worker = new Worker("/ticker.js");
-    worker.onmessage = draw;
+    if (fake.real) setInterval(draw, 1000 / 30); // a real server has no ticker; nothing is hidden there
+    else new Worker("/ticker.js").onmessage = draw;
     return canvas;
   };
 
@@ -66,13 +66,7 @@
     fake.pcs.push(pc);
     await pc.setRemoteDescription({ type: "offer", sdp: offer });
     if (fake.whep === "live") {
-      const stream = fake.canvas().captureStream(30);
-      const audio = new AudioContext();
-      const tone = audio.createOscillator();
-      const out = audio.createMediaStreamDestination();
-      tone.connect(out);
-      tone.start();
-      for (const t of [out.stream.getAudioTracks()[0], stream.getVideoTracks()[0]]) {
+      for (const t of fake.media().getTracks()) {
         const tr = pc.getTransceivers().find((x) => x.receiver.track.kind === t.kind);
         await tr.sender.replaceTrack(t);
         tr.direction = "sendonly";
@@ -89,6 +83,20 @@
     await pc.setRemoteDescription({ type: "offer", sdp: offer });
     await pc.setLocalDescription(await pc.createAnswer());
     return gathered(pc);
+  }
+
+  // Against a real server only the camera is ours.
+  fake.media = () => {
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    const out = audio.createMediaStreamDestination();
+    tone.connect(out);
+    tone.start();
+    return new MediaStream([fake.canvas().captureStream(30).getVideoTracks()[0], out.stream.getAudioTracks()[0]]);
+  };
+  if (fake.real) {
+    if (navigator.mediaDevices) navigator.mediaDevices.getUserMedia = async () => fake.media();
+    return;
   }
 
   window.fetch = async (input, init = {}) => {

@@ -1,23 +1,35 @@
 // Holds the latency readout against the time code that is drawn into the picture
 // and read from pixels at the moment of display.
 //
-//   node e2e/latency.mjs [seconds]
+//   node e2e/latency.mjs [seconds]                 against a sender in the same page
+//   node e2e/latency.mjs seconds URL TOKEN [CODEC]  through a running server
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { serve } from "./site.mjs";
 
-const seconds = Number(process.argv[2] ?? 12);
+const [, , n = "12", base = "", token = "", codec = "H264"] = process.argv;
+const seconds = Number(n);
 const inpage = await readFile(fileURLToPath(new URL("./inpage.js", import.meta.url)), "utf8");
 const site = await serve();
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
   args: ["--no-sandbox", "--headless", "--disable-background-networking", "--disable-features=WebRtcHideLocalIpsWithMdns", "--allow-loopback-in-peer-connection"],
 });
-const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-await page.addInitScript(`window.fakeInit = { events: [["active", {}]], clockAhead: ${process.env.AHEAD ?? 0} };\n${inpage}`);
-await page.goto(`http://localhost:${site.port}/watch/demo`);
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, permissions: ["camera", "microphone"] });
+const init = { events: [["active", {}]], clockAhead: Number(process.env.AHEAD ?? 0), real: base !== "" };
+await context.addInitScript(`window.fakeInit = ${JSON.stringify(init)};\n${inpage}`);
+const root = base || `http://localhost:${site.port}`;
+if (base) {
+  const publish = await context.newPage();
+  await publish.addInitScript(`localStorage.setItem("sluice.publish", JSON.stringify({ codec: "${codec}" }))`);
+  await publish.goto(`${root}/publish/latency#token=${token}`);
+  await publish.click("text=Go live");
+  await publish.waitForSelector('sluice-publisher[state="live"]');
+}
+const page = await context.newPage();
+await page.goto(`${root}/watch/${base ? "latency" : "demo"}#token=${token}`);
 await page.waitForFunction(() => document.querySelector("sluice-app").shadowRoot.querySelector("sluice-watch-page").shadowRoot.querySelector("sluice-player").state === "live");
 const rows = await page.evaluate(async (n) => {
   const player = document.querySelector("sluice-app").shadowRoot.querySelector("sluice-watch-page").shadowRoot.querySelector("sluice-player");

@@ -23,8 +23,8 @@ const restartTime = 5000;
 // No media for so long while the server says that there is some.
 const stallTime = 6000;
 const tick = 1000;
-// A jitter buffer holds no more than this after the last packet.
-const tail = 1000;
+// What a jitter buffer holds after the last packet, and one sample more, may still come.
+const tail = 2500;
 
 /** Viewing keeps one stream on the screen. */
 export class Viewing extends Emitter<ViewingEvents> {

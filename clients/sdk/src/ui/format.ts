@@ -35,3 +35,9 @@ export function size(width: number, height: number): string {
   const short = Math.min(width, height);
   return short > 0 ? `${short}p` : "";
 }
+
+/** sentence makes one of a part of a log line, as the server's findings and reasons are. */
+export function sentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return !begun || /[.!?:]$/.test(begun) ? begun : `${begun}.`;
+}

@@ -161,7 +161,7 @@ export const playerStyle = css`
     position: absolute;
     inset: 0;
     display: grid;
-    place-content: center;
+    place-content: safe center center;
     justify-items: center;
     gap: var(--s-2);
     padding: var(--s-4);
@@ -180,7 +180,11 @@ export const playerStyle = css`
     max-width: 42ch;
     color: #d3d9e2;
   }
-  .card .button {
+  .acts {
+    display: flex;
+    flex-wrap: wrap;
+    gap: var(--s-2);
+    justify-content: center;
     margin-top: var(--s-2);
   }
   .trace {
@@ -207,79 +211,6 @@ export const playerStyle = css`
       opacity: 0.25;
     }
   }
-  .menu,
-  .sheet {
-    position: absolute;
-    right: var(--s-2);
-    bottom: 60px;
-    max-height: calc(100% - 68px);
-    overflow: auto;
-    padding: var(--s-1);
-    border-radius: var(--s-radius);
-    background: #1c222b;
-    box-shadow: 0 4px 24px rgb(0 0 0 / 0.5);
-  }
-  .menu button {
-    display: grid;
-    grid-template-columns: 24px 1fr auto;
-    gap: var(--s-2);
-    align-items: center;
-    width: 100%;
-    min-height: var(--s-touch);
-    padding: 0 var(--s-3) 0 var(--s-2);
-    border: 0;
-    border-radius: 6px;
-    background: none;
-    color: #fff;
-    text-align: left;
-    cursor: pointer;
-  }
-  .menu button:hover:not(:disabled) {
-    background: rgb(255 255 255 / 0.1);
-  }
-  .menu button:disabled {
-    color: #a4adbb;
-    cursor: default;
-  }
-  .menu .rate {
-    color: #c3cad5;
-    font-size: 0.875rem;
-    padding-left: var(--s-4);
-  }
-  .sheet {
-    padding: var(--s-2) var(--s-4) var(--s-3);
-    top: var(--s-2);
-    bottom: auto;
-    width: min(360px, calc(100% - 16px));
-    max-height: calc(100% - 76px);
-    background: rgb(20 24 31 / 0.94);
-  }
-  .sheet header {
-    display: flex;
-    align-items: center;
-    justify-content: space-between;
-    font-weight: 600;
-  }
-  .keys {
-    display: grid;
-    grid-template-columns: auto 1fr;
-    gap: var(--s-1) var(--s-4);
-    margin: 0;
-  }
-  .keys dd {
-    margin: 0;
-    color: #d3d9e2;
-  }
-  kbd {
-    display: inline-block;
-    min-width: 28px;
-    padding: 0 6px;
-    border: 1px solid #6f7888;
-    border-radius: 4px;
-    text-align: center;
-    font: inherit;
-    font-size: 0.875rem;
-  }
   @container (max-width: 560px) {
     .wide,
     input[type="range"] {
@@ -292,9 +223,13 @@ export const playerStyle = css`
     .card h2 {
       font-size: 1.0625rem;
     }
+    .card {
+      gap: var(--s-1);
+      padding: var(--s-2) var(--s-3);
+    }
     .card p,
     .card .button {
-      font-size: 0.9375rem;
+      font-size: 0.875rem;
     }
   }
   @container (max-width: 340px) {

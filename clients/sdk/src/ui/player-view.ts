@@ -54,8 +54,13 @@ export function layerMenu(p: SluicePlayer): TemplateResult {
   const automatic = shown && !p.chosen ? t("automaticNow", { now: shown }) : t("automatic");
   return html`<div class="menu" role="menu" aria-label=${t("quality")} @keydown=${(e: KeyboardEvent) => walk(e)} @click=${(e: Event) => e.stopPropagation()}>
     ${item(p, automatic, "", undefined)}
-    ${p.layers.map((l) => item(p, format.size(l.width, l.height) || l.rid, l.active ? format.bitrate(l.bitrate) : t("layerOff"), l))}
+    ${p.layers.map((l) => item(p, format.size(l.width, l.height) || l.rid, l.active ? rate(l) : t("layerOff"), l))}
   </div>`;
+}
+
+// A layer that began just now has no rate yet: servers then send a number of a few bits, as 0 would mean "not sent".
+function rate(l: LayerOption): string {
+  return l.bitrate < 1000 ? "" : format.bitrate(l.bitrate);
 }
 
 function item(p: SluicePlayer, name: string, rate: string, layer: LayerOption | undefined): TemplateResult {
@@ -112,12 +117,15 @@ export function card(p: SluicePlayer): TemplateResult | typeof nothing {
     ${busy ? html`<span class="breath"></span>` : nothing}
     <h2>${title}</h2>
     <p>${line}</p>
-    ${reason && reason !== line && state !== "refused" ? html`<p>${reason}</p>` : nothing}
-    ${state === "refused" ? html`<slot name="refused"></slot>` : nothing}
-    ${again ? html`<button class="button" @click=${() => p.retry()}>${t("tryAgain")}</button>` : nothing}
-    ${state === "idle" ? html`<button class="button" @click=${() => p.start()}>${t("play")}</button>` : nothing}
+    ${reason && state === "ended" ? html`<p>${format.sentence(reason)}</p>` : nothing}
+    ${again || state === "idle" ? html`<div class="acts">${state === "refused" ? html`<slot name="refused"></slot>` : nothing}${act(p)}</div>` : nothing}
     ${error && (error.status || error.trace) ? trace(p) : nothing}
   </div>`;
+}
+
+function act(p: SluicePlayer): TemplateResult {
+  if (p.state === "idle") return html`<button class="button" @click=${() => p.start()}>${t("play")}</button>`;
+  return html`<button class="button" @click=${() => p.retry()}>${t("tryAgain")}</button>`;
 }
 
 function trace(p: SluicePlayer): TemplateResult {

@@ -7,6 +7,7 @@ import { type Condition, type FrameTimes, type LayerOption, Viewing, type WatchS
 import { t } from "../text";
 import { send } from "./events";
 import { type Command, commandOf } from "./keys";
+import { menuStyle } from "./menu-style";
 import { playerStyle } from "./player-style";
 import { bar, card, help, layerMenu, sheet, top, words } from "./player-view";
 import { Screen } from "./screen";
@@ -25,7 +26,7 @@ export class SluicePlayer extends LitElement {
     condition: { state: true }, layers: { state: true }, chosen: { state: true }, latency: { state: true }, opened: { state: true },
     paused: { state: true }, muted: { type: Boolean, reflect: true }, volume: { state: true }, quiet: { state: true }, fullscreen: { state: true }, pictured: { state: true },
   };
-  static override styles = [tokens, controls, playerStyle];
+  static override styles = [tokens, controls, playerStyle, menuStyle];
 
   /** src is the WHEP endpoint. */
   declare src: string;

@@ -43,7 +43,7 @@ export class SluiceStats extends LitElement {
       }
       .row {
         display: grid;
-        grid-template-columns: minmax(72px, 1fr) minmax(60px, 120px) 92px;
+        grid-template-columns: minmax(84px, 1fr) minmax(48px, 120px) 84px;
         gap: var(--s-3);
         align-items: center;
         min-height: 40px;
@@ -53,6 +53,7 @@ export class SluiceStats extends LitElement {
         min-height: 28px;
       }
       dt {
+        white-space: nowrap;
         color: var(--s-dim);
         font-size: 0.875rem;
       }

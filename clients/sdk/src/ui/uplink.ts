@@ -96,7 +96,7 @@ export class SluiceUplink extends LitElement {
   }
 
   #finding(f: Finding): TemplateResult {
-    return html`<li data-code=${f.code}><b>${sentence(f.text)}</b> <span>${sentence(f.advice)}</span></li>`;
+    return html`<li data-code=${f.code}><b>${format.sentence(f.text)}</b> <span>${format.sentence(f.advice)}</span></li>`;
   }
 
   #layers(): TemplateResult | typeof nothing {
@@ -110,10 +110,4 @@ export class SluiceUplink extends LitElement {
   #lower(bitrate: number): void {
     this.dispatchEvent(new CustomEvent("lower", { detail: bitrate }));
   }
-}
-
-/** The server's findings are parts of a log line, too; here they stand as sentences. */
-function sentence(text: string): string {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return !begun || /[.!?:]$/.test(begun) ? begun : `${begun}.`;
 }

@@ -39,7 +39,23 @@ export class SluicePublishPage extends LitElement {
         font-weight: 600;
         cursor: pointer;
         gap: var(--s-2);
-        list-style-position: inside;
+        justify-content: space-between;
+        list-style: none;
+      }
+      summary::-webkit-details-marker {
+        display: none;
+      }
+      summary::after {
+        content: "";
+        width: 8px;
+        height: 8px;
+        margin: 0 4px;
+        border: solid var(--s-dim);
+        border-width: 0 2px 2px 0;
+        transform: rotate(45deg);
+      }
+      details[open] summary::after {
+        transform: rotate(225deg);
       }
       details .stack {
         padding: var(--s-2) 0;

@@ -71,7 +71,7 @@ export class SluiceWatchPage extends LitElement {
           margin: 0 var(--s-3);
         }
         sluice-player {
-          --sluice-radius: 0px;
+          border-radius: 0;
         }
       }
     `,
