@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-live/sluice/cmd/sluice/config"
 	"github.com/sluice-live/sluice/cmd/sluice/front"
 	"github.com/sluice-live/sluice/internal/claims"
+	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu"
 	"github.com/sluice-live/sluice/signaling"
 	"github.com/sluice-live/sluice/signaling/token"
@@ -130,6 +131,8 @@ func (h *house) openMedia() error {
 		Log:         h.log,
 		Metrics:     h.registry,
 		MaxSessions: h.cfg.Limits.Sessions,
+		// signaling is made after the sfu; nothing runs before both are there.
+		Ended: func(id media.SessionID, why error) { h.signaling.Ended(id, why) },
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("listen on %s (media): another program has this port; stop it, or choose another with --media: %w", h.cfg.Media, syscall.EADDRINUSE)
