@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"os"
@@ -55,6 +57,7 @@ func TestServeAnswersAndEndsCleanly(t *testing.T) {
 	if resp, _ := publish(t, n, "live", "nonsense"); resp.StatusCode != 401 {
 		t.Errorf("a wrong token gets %d", resp.StatusCode)
 	}
+	checkHTTPS(t, n, filepath.Join(dir, "node.crt"))
 	start := time.Now()
 	if code := n.stop(); code != 0 {
 		t.Errorf("exit code %d:\n%s", code, n.log)
@@ -63,6 +66,31 @@ func TestServeAnswersAndEndsCleanly(t *testing.T) {
 		t.Errorf("stopping took %v", took)
 	}
 	eventually(t, "all goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// checkHTTPS asks over TLS, trusting the node's own certificate and no other.
+func checkHTTPS(t *testing.T, n *node, cert string) {
+	t.Helper()
+	pem, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get(n.https + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 || resp.ProtoMajor != 2 {
+		t.Errorf("https: %d by %s", resp.StatusCode, resp.Proto)
+	}
+	// A self-signed certificate and HSTS together lock the user out.
+	if resp.Header.Get("Strict-Transport-Security") != "" {
+		t.Error("HSTS with a self-signed certificate")
+	}
 }
 
 func TestPublisherComesInAndRevokedKeyThrowsItOut(t *testing.T) {
