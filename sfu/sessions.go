@@ -11,6 +11,12 @@ import (
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
+// The least that ICE credentials may be (RFC 8839 section 5.4).
+const (
+	minUfrag = 4
+	minPwd   = 22
+)
+
 // Publish answers a WHIP offer. The publisher takes the stream when it has
 // connected, so that an offer that never connects disturbs nobody.
 func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) {
@@ -119,8 +125,9 @@ func (s *SFU) Restart(_ context.Context, id media.SessionID, f media.Fragment) (
 	if err != nil {
 		return media.Fragment{}, err
 	}
-	if f.Ufrag == "" || f.Pwd == "" {
-		return media.Fragment{}, fmt.Errorf("%w: a restart needs ice-ufrag and ice-pwd", media.ErrBadFragment)
+	if len(f.Ufrag) < minUfrag || len(f.Pwd) < minPwd {
+		return media.Fragment{}, fmt.Errorf("%w: a restart needs an ice-ufrag of %d characters or more and an ice-pwd of %d",
+			media.ErrBadFragment, minUfrag, minPwd)
 	}
 	c := credentials(f.Ufrag, f.Pwd)
 	if err := sess.restart(c); err != nil {

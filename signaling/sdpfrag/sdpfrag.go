@@ -67,7 +67,7 @@ func (p *parser) line(line string) error {
 }
 
 func (p *parser) attribute(a string) error {
-	name, value, _ := strings.Cut(a, ":")
+	name, value, valued := strings.Cut(a, ":")
 	value = strings.TrimSpace(value)
 	if p.media > 1 {
 		return nil
@@ -86,6 +86,9 @@ func (p *parser) attribute(a string) error {
 	case "end-of-candidates":
 		p.f.End = true
 	case "candidate":
+		if !valued { // an empty value is how some browsers write the end
+			return errors.New("it holds no candidate (RFC 8839 section 5.1)")
+		}
 		if len(p.f.Candidates) < maxCandidates && Usable(value) {
 			p.f.Candidates = append(p.f.Candidates, value)
 		}
