@@ -27,6 +27,7 @@ var (
 	ErrGone          = errors.New("the other side stopped answering")
 	ErrPublisherLeft = errors.New("the publisher left and did not come back")
 	ErrNoCodec       = errors.New("the publisher's codec is not one that this viewer accepted")
+	ErrTooLarge      = errors.New("the publisher's picture is larger than the stream's policy allows")
 	ErrTooFast       = errors.New("the publisher sends more than the stream's policy allows")
 )
 

@@ -41,6 +41,18 @@ func (b *books) overLimit(limit media.Bitrate) bool {
 	return b.overFor >= overTime
 }
 
+// height returns the height of the largest picture, in pixels; for a picture
+// that stands upright, its width.
+func (p *publisher) height() int {
+	most := 0
+	for _, u := range p.upstreams {
+		if u.rtxOf == nil {
+			most = max(most, min(u.seen.width, u.seen.height))
+		}
+	}
+	return most
+}
+
 // publishTracks tells shards and sinks what flows now.
 func (p *publisher) publishTracks(now time.Time) {
 	var infos []media.TrackInfo

@@ -72,7 +72,7 @@ func reasonLabel(why error) string {
 		name string
 	}{
 		{media.ErrHangup, "hangup"}, {media.ErrKicked, "kicked"}, {media.ErrTakenOver, "taken_over"}, {media.ErrGone, "gone"},
-		{media.ErrPublisherLeft, "publisher_left"}, {media.ErrNoCodec, "no_codec"}, {media.ErrTooFast, "too_fast"},
+		{media.ErrPublisherLeft, "publisher_left"}, {media.ErrNoCodec, "no_codec"}, {media.ErrTooFast, "too_fast"}, {media.ErrTooLarge, "too_large"},
 		{media.ErrShuttingDown, "shutdown"},
 	} {
 		if errors.Is(why, r.err) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -405,5 +406,38 @@ func BenchmarkSeal(b *testing.B) {
 	for b.Loop() {
 		binary.BigEndian.PutUint16(raw[2:], binary.BigEndian.Uint16(raw[2:])+1)
 		d.Send(burst)
+	}
+}
+
+func TestAViewerWithoutTheCodecIsToldAndClosed(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	line := b.v.remote.Video()
+	kept := line.Codecs[:0]
+	for _, c := range line.Codecs {
+		if c.Codec != media.H264 {
+			kept = append(kept, c)
+		}
+	}
+	line.Codecs = kept
+	b.stream(5, 30)
+	if len(b.out.sent) != 0 {
+		t.Error("something was sent in a codec that the viewer did not offer")
+	}
+	if view := b.v.view(); view.Active {
+		t.Errorf("%+v", view)
+	}
+	if !b.v.stats.noCodec.Load() || b.v.lackedAt.IsZero() {
+		t.Error("the lack was not noted")
+	}
+	if err := b.st.decodable(b.v.remote); !errors.Is(err, media.ErrUnsupported) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAPictureLargerThanThePolicyIsTold(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	b.stream(5, 30)
+	if h := b.pub.height(); h != 720 {
+		t.Errorf("height %d", h)
 	}
 }

@@ -280,4 +280,7 @@ func (p *publisher) second(now time.Time) {
 	if p.books.overLimit(p.st.policy.MaxBitrate) {
 		p.close(media.ErrTooFast)
 	}
+	if limit := p.st.policy.MaxHeight; limit > 0 && p.height() > limit {
+		p.close(media.ErrTooLarge)
+	}
 }

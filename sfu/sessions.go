@@ -74,6 +74,9 @@ func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error
 	if err != nil {
 		return media.Answer{}, err
 	}
+	if err := st.decodable(remote); err != nil {
+		return media.Answer{}, err
+	}
 	v := newViewer(st, o, remote)
 	v.log = context.WithoutCancel(ctx)
 	local := negotiate.Local{CNAME: token(12), MSID: string(o.Stream), Stereo: true, SSRC: map[media.Kind]negotiate.Pair{}}

@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/media/history"
+	"github.com/sluice-live/sluice/sfu/negotiate"
 )
 
 // source is one continuous run of a publisher's packets: what its numbers mean
@@ -117,6 +119,20 @@ func (st *stream) preferred(codecs []media.Codec) []media.Codec {
 	}
 	rest := slices.DeleteFunc(slices.Clone(codecs), func(c media.Codec) bool { return c == info.Codec })
 	return append([]media.Codec{info.Codec}, rest...)
+}
+
+// decodable returns an error if the viewer offers nothing that what is
+// published now could be decoded with.
+func (st *stream) decodable(r *negotiate.Remote) error {
+	src := st.current.Load()
+	if src == nil {
+		return nil
+	}
+	info, line := src.info(media.VideoTrack), r.Video()
+	if info == nil || line == nil || line.Match(info.Codec, info.Params) != nil {
+		return nil
+	}
+	return fmt.Errorf("%w: the stream is %s now, and the offer has no payload type for it", media.ErrUnsupported, info.Codec)
 }
 
 // joining keeps a publisher that has not connected yet.

@@ -18,6 +18,10 @@ import (
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
+// lackTime is how long a viewer without a fitting codec is kept: for its event
+// stream to tell why, and for a publisher that changes its mind.
+const lackTime = 3 * time.Second
+
 // viewer is one WHEP session. Its fields below the line belong to its shard.
 type viewer struct {
 	st     *stream
@@ -40,7 +44,9 @@ type viewer struct {
 	opener *srtp.Context
 	tracks [media.MaxTracks]*downTrack
 	quota  rtcpQuota
-	rtt    time.Duration
+	// lackedAt is since when the viewer cannot decode what is published.
+	lackedAt time.Time
+	rtt      time.Duration
 }
 
 // viewerStats are read by the API while the shard writes them.
@@ -138,7 +144,13 @@ func (v *viewer) adopt(src *source, now time.Time) {
 			v.startReplay(t, now)
 		}
 	}
-	if v.stats.noCodec.Swap(noCodec) != noCodec {
+	v.lack(noCodec, now)
+}
+
+// lack notes whether a track flows in a codec that this viewer did not offer.
+func (v *viewer) lack(lacks bool, now time.Time) {
+	if v.stats.noCodec.Swap(lacks) != lacks {
+		v.lackedAt = now
 		v.st.changed.notify()
 	}
 }
@@ -223,8 +235,7 @@ func (v *viewer) recode(t *downTrack, p *media.Packet) bool {
 	}
 	if !t.turn(&info) {
 		t.refused = p.Codec
-		v.stats.noCodec.Store(true)
-		v.st.changed.notify()
+		v.lack(true, p.Arrival)
 		return false
 	}
 	if t.kind == media.Video {
@@ -282,6 +293,11 @@ func (v *viewer) house(now time.Time) {
 		return
 	}
 	v.quota.refill()
+	if v.stats.noCodec.Load() && now.Sub(v.lackedAt) > lackTime {
+		v.st.sfu.running.Go(func() { v.close(media.ErrNoCodec) }) // not from here: closing orders a leave; ends at once
+		v.lackedAt = now.Add(time.Hour)
+		return
+	}
 	for _, t := range v.tracks {
 		if t == nil || t.pt == 0 {
 			continue
