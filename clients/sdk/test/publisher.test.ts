@@ -111,6 +111,19 @@ describe("<sluice-publisher>", () => {
     expect(text()).toContain("3 viewers");
   });
 
+  it("says once that the uplink loses packets, and offers a bitrate that fits", async () => {
+    const health = [{ code: "uplink_loss", text: "The uplink loses 6 % of packets.", advice: "Try a cable, or lower the bitrate.", level: "warning" }];
+    server.routes["GET /v1/streams/demo"] = () => new Response(JSON.stringify({ stream: "demo", live: true, public: true, viewers: 0, epoch: 1, publisher: { transport: "udp", loss: 0.06, tracks: [], health } }));
+    await mount();
+    await goLive();
+    await vi.advanceTimersByTimeAsync(3000);
+    await turn();
+    const uplink = find<HTMLElement>("sluice-uplink") as unknown as { renderRoot: ShadowRoot };
+    const words = uplink.renderRoot.textContent!.replace(/\s+/g, " ");
+    expect(words.match(/6 %/g)).toHaveLength(1);
+    expect(words).toContain("Lower to 1.3 Mbit/s");
+  });
+
   it("lowers the bitrate on air when asked to", async () => {
     await mount();
     await goLive();
@@ -144,6 +157,14 @@ describe("<sluice-publisher>", () => {
     await turn();
     expect(publisher.getAttribute("state")).toBe("idle");
     expect(opened.every((t) => t.stopped)).toBe(true);
+  });
+
+  it("goes live without sound where there is no microphone", async () => {
+    const real = devices.getUserMedia;
+    devices.getUserMedia = (c) => (c.audio ? Promise.reject(new DOMException("", "NotFoundError")) : real(c));
+    await mount();
+    await goLive();
+    expect(FakePC.last.transceivers.map((t) => t.kind)).toEqual(["video"]);
   });
 
   it("says what to do when the browser was told not to share", async () => {

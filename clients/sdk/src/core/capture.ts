@@ -92,7 +92,13 @@ export class Capture {
       frameRate: { ideal: choice.frameRate },
       ...(choice.camera ? { deviceId: { exact: choice.camera } } : {}),
     };
-    return this.#keep(await devices().getUserMedia({ audio, video }));
+    try {
+      return this.#keep(await devices().getUserMedia({ audio, video }));
+    } catch (cause) {
+      // Without any microphone the picture alone is worth showing.
+      if (!video || choice.microphone || (cause as Error).name !== "NotFoundError") throw cause;
+      return this.#keep(await devices().getUserMedia({ audio: false, video }));
+    }
   }
 
   #keep(stream: MediaStream): MediaStream {

@@ -28,7 +28,7 @@ export function judge(sample: PublishSample | undefined, wanted: number, bitrate
   if (!sample) return { level: "unknown", code: "measuring", values };
   const lower = lowerBitrate(bitrate, sample.available, wanted);
   if (values.loss >= badLoss) return { level: "bad", code: "loss", values, lower };
-  if (findings.some((f) => f.level === "error")) return { level: "bad", code: "server", values };
+  if (findings.some((f) => f.level === "error")) return { level: "bad", code: "server", values, ...(findings.some((f) => f.code === "too_fast") ? { lower } : {}) };
   if (sample.limited === "cpu") return { level: "fair", code: "slow-computer", values };
   if (sample.limited === "bandwidth") return { level: "fair", code: "narrow", values, lower };
   if (values.loss >= fairLoss) return { level: "fair", code: "loss", values, lower };

@@ -25,7 +25,6 @@ export const en = {
   close: "Close",
   tryAgain: "Try again",
   copyTrace: "Copy for support",
-  copied: "Copied",
   player: "Player",
   picture: "Live picture of {stream}",
 
@@ -126,9 +125,7 @@ export const en = {
   "pub.size": "Size",
   "pub.simulcast": "Three layers",
   "pub.simulcast.help": "Viewers on slow networks get a smaller picture instead of a frozen one. Costs a third more uplink.",
-  "pub.onAir": "On air for {age}",
   "pub.viewers": { one: "{n} viewer", other: "{n} viewers" },
-  "pub.afterStop": "Settings of the picture can be changed while you are off air.",
   "pub.offAir": "Off air",
   "pub.reconnecting": "The connection broke. Reconnecting; viewers keep their last picture.",
   "pub.takeBack": "Take it back",

@@ -8,10 +8,10 @@ export function bitrate(bps: number): string {
   return `${m < 9.95 ? m.toFixed(1) : Math.round(m)} Mbit/s`;
 }
 
-/** percent writes a ratio: "0.4 %", "12 %". */
+/** percent writes a ratio: "0.4 %", "6 %"; tenths count only below one. */
 export function percent(ratio: number): string {
   const p = ratio * 100;
-  return `${p < 9.95 && p > 0 ? p.toFixed(1) : Math.round(p)} %`;
+  return `${p < 0.95 && p > 0 ? p.toFixed(1) : Math.round(p)} %`;
 }
 
 /** milliseconds writes a duration of up to some seconds: "38 ms". */

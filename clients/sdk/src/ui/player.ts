@@ -189,7 +189,7 @@ export class SluicePlayer extends LitElement {
     const live = this.state === "live";
     return html`
       <div class=${this.quiet && live && !this.opened && !this.paused ? "quiet" : ""} @click=${() => this.#tapped()} role="group" aria-label=${t("player")}>
-        <video playsinline .muted=${true} @playing=${() => (this.paused = false)} @pause=${() => (this.paused = true)}></video>
+        <video playsinline aria-label=${t("picture", { stream: this.src.split("/").pop() ?? "" })} .muted=${true} @playing=${() => (this.paused = false)} @pause=${() => (this.paused = true)}></video>
         <canvas class="still" hidden></canvas>
         ${card(this)}
         ${live ? top(this) : nothing}

@@ -10,12 +10,17 @@ export const publisherStyle = css`
   }
   .grid {
     display: grid;
-    gap: var(--s-6);
+    gap: var(--s-4) var(--s-6);
     grid-template-columns: minmax(0, 1fr);
   }
   @container (min-width: 860px) {
     .grid {
       grid-template-columns: minmax(0, 1fr) 340px;
+      grid-template-rows: auto 1fr; /* a long form pushes nothing down beside it */
+    }
+    form {
+      grid-column: 2;
+      grid-row: 1 / 3;
     }
   }
   .stage {
@@ -80,7 +85,7 @@ export const publisherStyle = css`
   .below {
     display: grid;
     gap: var(--s-4);
-    margin-top: var(--s-4);
+    align-content: start;
     grid-template-columns: minmax(0, 1fr);
   }
   .go {

@@ -147,18 +147,15 @@ export class SluicePublisher extends LitElement {
 
   protected override render(): TemplateResult {
     return html`<div class="grid">
-      <div>
-        ${stage(this)}
-        <div class="below">
-          ${notice(this)}
-          <sluice-uplink ?live=${this.state === "live"} .sample=${this.sample} .status=${this.status} .bitrate=${this.settings.bitrate} .wanted=${total(this.settings)}
-            @lower=${(e: CustomEvent<number>) => this.change({ bitrate: e.detail })}></sluice-uplink>
-          <slot></slot>
-        </div>
-      </div>
+      ${stage(this)}
       <form @submit=${(e: Event) => e.preventDefault()} aria-label=${t("pub.goLive")}>
-        ${this.#button()} ${sourceChoice(this)} ${deviceChoice(this)} ${pictureChoice(this)}
+        ${this.#button()} ${notice(this)} ${sourceChoice(this)} ${deviceChoice(this)} ${pictureChoice(this)}
       </form>
+      <div class="below">
+        <sluice-uplink ?live=${this.state === "live"} .sample=${this.sample} .status=${this.status} .bitrate=${this.settings.bitrate} .wanted=${total(this.settings)}
+          @lower=${(e: CustomEvent<number>) => this.change({ bitrate: e.detail })}></sluice-uplink>
+        <slot></slot>
+      </div>
     </div>`;
   }
 

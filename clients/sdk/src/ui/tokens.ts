@@ -17,7 +17,7 @@ export const tokens = css`
     --s-accent: var(--sluice-accent, light-dark(#0b5cc4, #7ab4ff));
     --s-on-accent: var(--sluice-on-accent, light-dark(#ffffff, #06172e));
     --s-red: var(--sluice-red, light-dark(#c01830, #ff7b86)); /* live and danger only */
-    --s-on-red: var(--sluice-on-red, light-dark(#ffffff, #2b0006));
+    --s-danger: var(--sluice-danger, light-dark(#c01830, #cf2a40)); /* beneath white text */
     --s-good: var(--sluice-good, light-dark(#176b3a, #6fd59a));
     --s-warn: var(--sluice-warn, light-dark(#8a5300, #f2b85c));
     --s-1: 4px;
@@ -104,9 +104,9 @@ export const controls = css`
     color: var(--s-on-accent);
   }
   .button.danger {
-    border-color: var(--s-red);
-    background: var(--s-red);
-    color: var(--s-on-red);
+    border-color: var(--s-danger);
+    background: var(--s-danger);
+    color: #fff;
   }
   .button.primary:hover,
   .button.danger:hover {

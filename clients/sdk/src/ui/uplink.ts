@@ -82,10 +82,12 @@ export class SluiceUplink extends LitElement {
     if (!this.live) return html`<h3><i></i>${t("uplink")}</h3><p class="help">${t("uplink.off")}</p>`;
     const findings = this.status?.publisher?.health ?? [];
     const verdict = judge(this.sample, this.wanted, this.bitrate, findings, this.status?.publisher?.loss);
+    // What the verdict says already is not said twice.
+    const more = findings.filter((f) => verdict.code !== "loss" || f.code !== "uplink_loss");
     return html`<div class=${verdict.level}>
       <h3><i></i>${t("uplink")}</h3>
       <p role="status">${this.#text(verdict)}</p>
-      ${findings.length ? html`<ul>${findings.map((f) => this.#finding(f))}</ul>` : nothing}
+      ${more.length ? html`<ul>${more.map((f) => this.#finding(f))}</ul>` : nothing}
       ${verdict.lower ? html`<button class="button" @click=${() => this.#lower(verdict.lower!)}>${t("uplink.lower", { bitrate: format.bitrate(verdict.lower) })}</button>` : nothing}
       ${this.#layers()}
     </div>`;

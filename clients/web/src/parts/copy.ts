@@ -66,7 +66,7 @@ export class SluiceCopy extends LitElement {
     const hidden = this.secret && !this.shown;
     return html`<span class="label">${this.label}</span>
       <div class="box">
-        <code>${hidden ? "•".repeat(12) : this.value}</code>
+        <code>${hidden ? "•".repeat(8) : this.value}</code>
         ${this.secret ? html`<button class="button" aria-pressed=${this.shown} @click=${() => (this.shown = !this.shown)}>${this.shown ? t("hide") : t("show")}</button>` : nothing}
         <button class="button copy" aria-label="${t("copy")}: ${this.label}" @click=${() => void this.#copy()}>${icon(this.copied ? "check" : "copy", 18)}${this.copied ? t("copied") : t("copy")}</button>
       </div>

@@ -38,7 +38,6 @@ export const en = {
   "home.viewers": { one: "{n} viewer", other: "{n} viewers" },
   "home.age": "Live for {age}",
   "home.audio": "Sound only",
-  "home.private": "Not public",
 
   "publish.title": "Publish {stream}",
   "publish.doc": "Publish",
@@ -56,12 +55,10 @@ export const en = {
   "publish.ffmpeg.line": "FFmpeg 8 or newer. No B-frames, a key frame each second.",
   "publish.noToken": "Enter a token or a stream key first; without one the server will refuse the encoder.",
 
-  "watch.doc": "Watch",
   "watch.viewers": { one: "{n} watching", other: "{n} watching" },
   "watch.share": "Copy link",
   "watch.stats": "Statistics",
   "watch.token": "Enter a token",
-  "watch.live": "live",
 
   "missing": "There is no such page",
   "missing.line": "The link may be mistyped.",
