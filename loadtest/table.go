@@ -70,7 +70,7 @@ func joinTable(steps []Step) string {
 
 // publisherTable is what the server asked of a publisher.
 func publisherTable(s publish.Stats) string {
-	return table([]string{"shape", "answer ms", "connected ms", "packets", "frames", "dropped", "PLIs", "NACKed", "resent", "RR", "cc feedback", "DELETE"},
-		[]string{string(s.Shape), fmt.Sprint(s.Answered.Milliseconds()), fmt.Sprint(s.Connected.Milliseconds()), fmt.Sprint(s.Packets), fmt.Sprint(s.Frames), fmt.Sprint(s.Dropped),
+	return table([]string{"shape", "answer ms", "connected ms", "packets", "frames", "late", "dropped", "PLIs", "NACKed", "resent", "RR", "cc feedback", "DELETE"},
+		[]string{string(s.Shape), fmt.Sprint(s.Answered.Milliseconds()), fmt.Sprint(s.Connected.Milliseconds()), fmt.Sprint(s.Packets), fmt.Sprint(s.Frames), fmt.Sprint(s.Late), fmt.Sprint(s.Dropped),
 			fmt.Sprint(s.PLIs), fmt.Sprint(s.NACKed), fmt.Sprint(s.Resent), fmt.Sprint(s.Reports), fmt.Sprint(s.Congestion), fmt.Sprint(s.Deleted)})
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sluice-live/sluice/loadtest/link"
 	"github.com/sluice-live/sluice/loadtest/publish"
@@ -66,8 +65,7 @@ func (b *bench) do(ctx context.Context, r request) (*response, error) {
 		if res.StatusCode != http.StatusTooManyRequests || try == 5 {
 			return out, nil
 		}
-		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		wait(ctx, time.Duration(max(seconds, 1))*time.Second)
+		wait(ctx, link.RetryAfter(res.Header))
 	}
 }
 

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -154,7 +155,7 @@ func (b *bench) publish(ctx context.Context) (stop func(), err error) {
 	}
 	dialling, cancel := context.WithTimeout(ctx, b.o.Timeout)
 	defer cancel()
-	p, err := publish.Dial(dialling, publish.Config{URL: b.o.PublishURL, Token: b.o.PublishToken, Shape: publish.GStreamer, Media: b.media, Client: b.client})
+	p, err := b.dial(dialling, publish.Config{URL: b.o.PublishURL, Token: b.o.PublishToken, Shape: publish.GStreamer})
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +165,19 @@ func (b *bench) publish(ctx context.Context) (stop func(), err error) {
 	// Servers that refuse viewers before the first media shall have seen it.
 	wait(ctx, time.Second)
 	return func() { end(); <-over }, nil
+}
+
+// dial publishes; 429 is waited for, as in do.
+func (b *bench) dial(ctx context.Context, c publish.Config) (*publish.Publisher, error) {
+	c.Media, c.Client = b.media, b.client
+	for {
+		p, err := publish.Dial(ctx, c)
+		var refused *link.StatusError
+		if !errors.As(err, &refused) || refused.Code != http.StatusTooManyRequests || ctx.Err() != nil {
+			return p, err
+		}
+		wait(ctx, refused.Retry)
+	}
 }
 
 // wait is a pause that ends with ctx.

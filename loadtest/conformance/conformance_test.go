@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -248,17 +247,19 @@ func TestWithoutMediaTheMediaRowFails(t *testing.T) {
 
 func TestRateLimitsAreWaitedFor(t *testing.T) {
 	t.Parallel()
-	n := 0
-	url := serve(t, reflector.Config{Token: token}, on(http.MethodPost, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		if n++; n == 1 {
-			w.Header().Set("Retry-After", strconv.Itoa(1))
-			w.WriteHeader(http.StatusTooManyRequests)
-			return
+	for _, row := range []string{"post", "media"} {
+		n := 0
+		url := serve(t, reflector.Config{Token: token}, on(http.MethodPost, "", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if n++; n == 1 {
+				w.Header().Set("Retry-After", "1")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			next.ServeHTTP(w, r)
+		}))
+		if r := conformance.Run(t.Context(), options(conformance.WHIP, url, row)); r.Failed() != 0 || n != 2 {
+			t.Errorf("%s: %d POSTs, %+v", row, n, r.Rows)
 		}
-		next.ServeHTTP(w, r)
-	}))
-	if r := conformance.Run(t.Context(), options(conformance.WHIP, url, "post")); r.Failed() != 0 || n != 2 {
-		t.Errorf("%d POSTs, %+v", n, r.Rows)
 	}
 }
 

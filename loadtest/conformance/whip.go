@@ -124,7 +124,7 @@ func simulcast(ctx context.Context, b *bench) outcome {
 
 // mediaTaken publishes for a moment.
 func mediaTaken(ctx context.Context, b *bench) outcome {
-	p, err := publish.Dial(ctx, publish.Config{URL: b.o.URL, Token: b.o.Token, Shape: publish.OBS, Media: b.media, Client: b.client})
+	p, err := b.dial(ctx, publish.Config{URL: b.o.URL, Token: b.o.Token, Shape: publish.OBS})
 	if err != nil {
 		return fail("%v", err)
 	}

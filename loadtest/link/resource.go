@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,8 +24,9 @@ const maxBody = 1 << 20
 
 // StatusError is a server's refusal.
 type StatusError struct {
-	Code int
-	Body string
+	Code  int
+	Body  string
+	Retry time.Duration // what Retry-After asks for; a second where it asks for nothing
 }
 
 // Error says what came instead of 201.
@@ -73,13 +75,23 @@ func Post(ctx context.Context, e Endpoint, offer []byte) (*Resource, error) {
 		return nil, fmt.Errorf("post the offer: %w", err)
 	}
 	if res.StatusCode != http.StatusCreated {
-		return nil, fmt.Errorf("post the offer: %w", &StatusError{Code: res.StatusCode, Body: string(body)})
+		return nil, fmt.Errorf("post the offer: %w", &StatusError{Code: res.StatusCode, Body: string(body), Retry: RetryAfter(res.Header)})
 	}
 	location, err := Resolve(res.Request.URL.String(), res.Header.Get("Location"))
 	if err != nil {
 		return nil, err
 	}
 	return &Resource{URL: location, ETag: res.Header.Get("ETag"), Answer: body, Header: res.Header, client: e.Client, token: e.Token}, nil
+}
+
+// RetryAfter reads Retry-After in seconds (RFC 9110 section 10.2.3): at least
+// one, and one where there is none.
+func RetryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil {
+		seconds = 1
+	}
+	return time.Duration(min(max(seconds, 1), 600)) * time.Second
 }
 
 // Patch sends an ICE fragment, with If-Match when ifMatch is not empty.

@@ -75,6 +75,7 @@ type Stats struct {
 	Packets    uint64        `json:"packets"`
 	Bytes      uint64        `json:"bytes"`
 	Frames     uint64        `json:"frames"`  // of the top layer
+	Late       uint64        `json:"late"`    // of these left a frame interval or more after their time: this machine is too busy
 	Dropped    uint64        `json:"dropped"` // packets lost on purpose
 	PLIs       []uint64      `json:"plis"`    // key frames asked for (PLI and FIR), per layer
 	NACKed     uint64        `json:"nacked"`  // sequence numbers asked for

@@ -201,7 +201,12 @@ func (p *Publisher) unit(ctx context.Context, u source.Unit) error {
 		}
 	}
 	if u.Layer == len(p.c.Media.Layers)-1 {
-		p.tap.with(func(s *Stats) { s.Frames++ })
+		p.tap.with(func(s *Stats) {
+			s.Frames++
+			if now.Sub(u.At) >= source.FrameInterval {
+				s.Late++
+			}
+		})
 	}
 	return nil
 }
