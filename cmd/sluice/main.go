@@ -32,11 +32,20 @@ type terminal struct {
 }
 
 func main() {
-	// The first signal asks; with the handler gone, the second one kills.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // ends with the process
+		<-signals // the first asks
+		cancel()
+		<-signals // the second does not
+		os.Exit(exitKilled)
+	}()
 	os.Exit(run(ctx, os.Args[1:], terminal{os.Stdout, os.Stderr, os.Environ()}))
 }
+
+// exitKilled is what shells report of a program that Ctrl-C ended.
+const exitKilled = 130
 
 // exit carries kong's wish to end through its own call.
 type exit int
