@@ -86,6 +86,10 @@ func (w *writer) media(r *Remote, m *Media, l *Local) {
 			w.text(" ").num(uint64(c.RTX))
 		}
 	}
+	red := !r.publish && m.RED != 0
+	if red {
+		w.text(" ").num(uint64(m.RED))
+	}
 	w.line()
 	w.line("c=IN IP4 0.0.0.0")
 	if m.MID != "" {
@@ -98,6 +102,11 @@ func (w *writer) media(r *Remote, m *Media, l *Local) {
 	}
 	for i := range m.Codecs {
 		w.codec(m, &m.Codecs[i], l)
+	}
+	if red {
+		opus := uint64(m.Codecs[0].PT)
+		w.text("a=rtpmap:").num(uint64(m.RED)).line(" red/48000/2")
+		w.text("a=fmtp:").num(uint64(m.RED)).text(" ").num(opus).text("/").num(opus).line()
 	}
 	w.simulcast(m)
 	if !r.publish {

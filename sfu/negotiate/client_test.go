@@ -130,9 +130,9 @@ func TestViewersKeepEveryCommonCodec(t *testing.T) {
 		t.Errorf("%d of 15 codecs were taken", n)
 	}
 	wants(t, answer, "a=sendonly", "a=msid:sluice video", "a=msid:sluice audio", "a=ssrc-group:FID 2001 2002", "a=ssrc:1001 cname:cname")
-	lacks(t, answer, "ulpfec", "flexfec", "red/", "abs-send-time", "rtp-stream-id", "G722")
+	lacks(t, answer, "ulpfec", "flexfec", "red/90000", "abs-send-time", "rtp-stream-id", "G722")
 	if a := r.Audio(); a.RED != 63 {
-		t.Errorf("RED was noted as %d", a.RED)
+		t.Errorf("RED for sound was answered as %d", a.RED)
 	}
 }
 

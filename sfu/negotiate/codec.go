@@ -41,9 +41,11 @@ func (c *Config) ranks() (rank [16]uint8) {
 	return rank
 }
 
-// codecs fills in those of an m-line that both sides know. Redundancy (ulpfec,
-// flexfec, RED for video) is never accepted: it would have to be made anew for
-// each viewer, and retransmission repairs better.
+// codecs fills in those of an m-line that both sides know. Redundancy for video
+// (ulpfec, flexfec, RED) is never accepted: it would have to be made anew for
+// each viewer, and retransmission repairs better. RED for Opus is accepted from
+// viewers: it is made from packets that passed, and sound has no time to be
+// asked for again.
 func (s *section) codecs(m *Media, c *Config, session *section) {
 	rank, rtx := c.ranks(), s.retransmissions()
 	allowed := feedbackNACK | feedbackPLI | feedbackFIR
@@ -53,10 +55,11 @@ func (s *section) codecs(m *Media, c *Config, session *section) {
 	if c.REMB {
 		allowed |= feedbackREMB
 	}
+	redundant := ""
 	for i := range s.formats {
 		f := &s.formats[i]
-		if m.Kind == media.Audio && m.RED == 0 && strings.EqualFold(f.name, "red") {
-			m.RED = f.pt
+		if m.Kind == media.Audio && m.RED == 0 && strings.EqualFold(f.name, "red") && !rtcpRange(f.pt) {
+			m.RED, redundant = f.pt, f.fmtp
 		}
 		codec := named(f)
 		if codec.Kind() != m.Kind || rank[codec] == 0 || rtcpRange(f.pt) || !readable(codec, f.fmtp) {
@@ -74,6 +77,10 @@ func (s *section) codecs(m *Media, c *Config, session *section) {
 		fmtp := m.Codecs[0].Fmtp
 		m.Stereo = param(fmtp, "stereo") == "1" || param(fmtp, "sprop-stereo") == "1"
 		m.DTX, m.FEC = param(fmtp, "usedtx") == "1", param(fmtp, "useinbandfec") == "1"
+		// RFC 2198 section 5: the payload types of the blocks; only Opus in Opus is made.
+		if opus := strconv.Itoa(int(m.Codecs[0].PT)); redundant != "" && redundant != opus+"/"+opus {
+			m.RED = 0
+		}
 	}
 }
 

@@ -121,7 +121,9 @@ func offeredOnly(t *rapid.T, o string, r *negotiate.Remote) {
 	parts := strings.Split(o, "\r\nm=")[1:]
 	for i := range r.Media {
 		m := &r.Media[i]
-		has := func(format string, args ...any) bool { return strings.Contains(parts[i], fmt.Sprintf(format, args...)) }
+		has := func(format string, args ...any) bool {
+			return strings.Contains(parts[i]+"\r\n", fmt.Sprintf(format, args...))
+		}
 		ids := map[uint8]bool{}
 		for name, id := range map[string]uint8{"sdes:mid": m.Ext.MID, "sdes:rtp-stream-id": m.Ext.RID, "video-orientation": m.Ext.Orientation,
 			"ssrc-audio-level": m.Ext.AudioLevel, "transport-wide-cc": m.Ext.TransportCC} {
