@@ -4,6 +4,7 @@ import { SluiceError } from "../src/core/errors";
 import { Reconnect } from "../src/core/reconnect";
 import { codecOrder, encodings, total } from "../src/core/rtp";
 import type { PublishSample } from "../src/core/stats";
+import { Watchdog } from "../src/core/watchdog";
 import { judge, lowerBitrate } from "../src/core/verdict";
 
 describe("after a break", () => {
@@ -73,6 +74,15 @@ describe("after a break", () => {
     };
     expect([at(0), at(0.5), at(1)]).toEqual([800, 1000, 1200]);
   });
+});
+
+it("the watchdog barks at once and bites once per six seconds of silence", () => {
+  const w = new Watchdog();
+  w.seen(1000);
+  const at = (s: number) => w.look(1000 + s * 1000);
+  expect([1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 15].map(at)).toEqual(["flowing", "flowing", "still", "still", "still", "still", "stalled", "still", "still", "stalled", "still"]);
+  w.seen(20_000);
+  expect(w.look(20_100)).toBe("flowing");
 });
 
 describe("encodings", () => {

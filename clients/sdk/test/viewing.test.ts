@@ -23,9 +23,21 @@ async function start(): Promise<void> {
 async function live(): Promise<void> {
   await start();
   FakePC.last.become("connected");
+  flow();
   viewing.frame(frame);
   await settle();
   expect(viewing.condition.state).toBe("live");
+}
+
+/** Lets media flow into the newest connection. */
+function flow(): void {
+  let bytes = 0;
+  FakePC.last.stats.set("V", {
+    type: "inbound-rtp", kind: "video",
+    get bytesReceived() {
+      return (bytes += 1000);
+    },
+  });
 }
 
 beforeEach(() => {
@@ -151,8 +163,12 @@ describe("a break", () => {
     server.routes["PATCH /whep/demo/s1"] = () => new Response(restartFragment, { status: 200 });
     await live();
     feed.send("active", {});
-    await pass(8000);
-    expect(viewing.condition.state).toBe("reconnecting");
+    await pass(2000);
+    FakePC.last.stats.clear();
+    await pass(3500);
+    expect(viewing.condition.state).toBe("reconnecting"); // said soon, acted on later
+    expect(server.saw("PATCH /whep/demo/s1")).toHaveLength(0);
+    await pass(4500);
     expect(server.saw("PATCH /whep/demo/s1")).toHaveLength(1);
   });
 

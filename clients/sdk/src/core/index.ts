@@ -8,7 +8,7 @@ export { Emitter } from "./emitter";
 export * from "./errors";
 export { type Link, iceServers, parseLinks } from "./http";
 export * from "./latency";
-export * from "./layers";
+export { type LayerOption, readLayers } from "./layers";
 export { Ballistics, Listener } from "./level";
 export * from "./publishing";
 export * from "./rtp";

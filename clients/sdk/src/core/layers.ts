@@ -31,7 +31,7 @@ interface Wire {
 /** readLayers reads the event's data; what cannot be read is left out. */
 export function readLayers(data: string): LayerOption[] {
   const found = new Map<string, LayerOption>();
-  for (const [mediaId, list] of Object.entries(parse(data))) {
+  for (const [mediaId, list] of Object.entries(parseObject(data))) {
     if (!Array.isArray(list)) continue;
     for (const wire of list as Wire[]) {
       const option = read(mediaId, wire);
@@ -52,7 +52,8 @@ function read(mediaId: string, wire: Wire): LayerOption {
   return { key, rid: choice.rid ?? "", width: Number(wire.width ?? 0), height: Number(wire.height ?? wire.heigth ?? 0), bitrate, active: bitrate > 0, current: wire.current === true, choice };
 }
 
-function parse(data: string): Record<string, unknown> {
+/** parseObject reads an event's data as an object; what is none is an empty one. */
+export function parseObject(data: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(data);
     return value && typeof value === "object" ? (value as Record<string, unknown>) : {};

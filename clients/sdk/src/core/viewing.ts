@@ -7,11 +7,12 @@ import { comeback } from "./comeback";
 import type { Condition, ViewingConfig, ViewingEvents } from "./condition";
 import { fromFailure, type SluiceError } from "./errors";
 import { type FrameTimes, LatencyMeter } from "./latency";
-import { type LayerOption, readLayers } from "./layers";
+import { type LayerOption, parseObject, readLayers } from "./layers";
 import { Reconnect, type Step } from "./reconnect";
 import { pause, type ServerEvent } from "./sse";
 import { type WatchSample, WatchStats } from "./stats";
 import { localNow, ServerClock } from "./time";
+import { Watchdog } from "./watchdog";
 import { type LayerChoice, WhepSession } from "./whep";
 
 // A joined stream that shows nothing for so long has no publisher, as far as a person can tell.
@@ -20,8 +21,6 @@ const patience = 1500;
 const selfHeal = 2000;
 // A restart that has not connected by then will not.
 const restartTime = 5000;
-// No media for so long while the server says that there is some.
-const stallTime = 6000;
 const tick = 1000;
 // What a jitter buffer holds after the last packet, and one sample more, may still come.
 const tail = 2500;
@@ -42,7 +41,7 @@ export class Viewing extends Emitter<ViewingEvents> {
   #active: boolean | undefined; // what the server said last of the publisher
   #inactiveAt = 0;
   #reason = "";
-  #lastMedia = 0;
+  #watchdog = new Watchdog();
   #videoless = false;
   #decoded = 0;
   #choice: LayerChoice | undefined;
@@ -96,7 +95,7 @@ export class Viewing extends Emitter<ViewingEvents> {
   /** frame is told of each frame on the screen. */
   frame(times: FrameTimes): void {
     this.latency.frame(times);
-    this.#lastMedia = localNow();
+    this.#watchdog.seen(localNow());
     this.#flows();
   }
 
@@ -120,7 +119,7 @@ export class Viewing extends Emitter<ViewingEvents> {
     this.#reason = "";
     this.#videoless = false;
     this.#decoded = 0;
-    this.#lastMedia = localNow();
+    this.#watchdog.seen(localNow());
     this.#stats = new WatchStats();
     this.latency.receiver = session.receiver("video");
     // A new session starts automatic; what the viewer chose still holds. Should the layer be gone, automatic is right.
@@ -139,7 +138,7 @@ export class Viewing extends Emitter<ViewingEvents> {
     if (state === "connected") {
       this.#turn++; // whatever was planned against the break is off
       this.#reconnect.connected(localNow());
-      this.#lastMedia = localNow();
+      this.#watchdog.seen(localNow());
     } else if (state === "disconnected") {
       this.#troubled();
       void this.#later(selfHeal, () => this.#lost(true));
@@ -151,7 +150,7 @@ export class Viewing extends Emitter<ViewingEvents> {
   }
 
   #event({ name, data }: ServerEvent): void {
-    const body = parse(data);
+    const body = parseObject(data);
     if (name === "active") this.#active = true;
     else if (name === "inactive") {
       this.#active = false;
@@ -242,19 +241,26 @@ export class Viewing extends Emitter<ViewingEvents> {
   #media(sample: WatchSample): void {
     const session = this.#session;
     if (!session) return;
-    const now = localNow();
     // In a hidden page no frame is shown, but they are decoded: that is live, too.
     if (sample.frames > this.#decoded) this.#flows();
     this.#decoded = sample.frames;
-    if (sample.bitrate > 0) this.#lastMedia = now;
-    else if (this.#active && this.condition.state === "live" && now - this.#lastMedia > stallTime) return this.#lost(true);
+    if (sample.bitrate > 0) this.#watchdog.seen(localNow());
+    this.#guard(session);
     // An element with a video track that never gets a frame plays no sound either: show it sound alone, until a picture comes.
     const video = session.receiver("video");
     const silent = sample.audioBitrate > 0 && video?.getSynchronizationSources().length === 0 && sample.frames === 0;
+    if (silent) this.#flows();
     if (silent === this.#videoless || !video) return;
     this.#videoless = silent;
     this.emit("stream", silent ? new MediaStream(session.stream.getAudioTracks()) : session.stream);
-    if (silent) this.#flows();
+  }
+
+  // Says at once that a picture stands still; acts later, and only where the server says that there is media.
+  #guard(session: WhepSession): void {
+    const found = this.#watchdog.look(localNow());
+    if (found === "flowing" || session.pc.connectionState !== "connected") return;
+    this.#troubled();
+    if (found === "stalled" && this.#active && this.condition.state === "reconnecting") this.#lost(true);
   }
 
   #flows(): void {
@@ -289,13 +295,5 @@ export class Viewing extends Emitter<ViewingEvents> {
     if (state === condition.state && reason === condition.reason && error === condition.error) return;
     this.condition = condition;
     this.emit("condition", condition);
-  }
-}
-
-function parse(data: string): Record<string, unknown> {
-  try {
-    return (JSON.parse(data) as Record<string, unknown> | null) ?? {};
-  } catch {
-    return {};
   }
 }
