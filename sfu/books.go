@@ -84,7 +84,6 @@ func (p *publisher) describe(now time.Time) media.PublisherStatus {
 	s := media.PublisherStatus{Session: p.offer.Session, Subject: p.offer.Subject, Transport: p.conn.Network(),
 		RTT: media.MS(p.conn.RTT()), Bitrate: media.Bitrate(p.books.bytes * 8), Packets: p.books.packets,
 		Repaired: p.books.repaired, NACKs: p.books.nacks, PLIs: p.books.plis}
-	infos := p.source.tracks.Load()
 	for _, u := range p.upstreams {
 		if u.rtxOf == nil {
 			u.look(now)
@@ -94,8 +93,7 @@ func (p *publisher) describe(now time.Time) media.PublisherStatus {
 		}
 	}
 	p.publishTracks(now)
-	infos = p.source.tracks.Load()
-	for _, info := range *infos {
+	for _, info := range *p.source.tracks.Load() {
 		t := media.TrackStatus{Kind: info.Kind, Codec: info.Codec, Layers: info.Layers}
 		for _, u := range p.upstreams {
 			if u.rtxOf == nil && u.track == info.ID && u.seen.profile != "" {

@@ -122,7 +122,7 @@ func (s ICEServer) validate() error {
 			return errors.New("a TURN server needs username and credential")
 		}
 	default:
-		return errors.New("it must begin with stun:, stuns:, turn: or turns:")
+		return errors.New("it must begin with one of stun:, stuns:, turn: and turns: as its scheme")
 	}
 	if rest == "" || strings.ContainsAny(s.URL, "<>\" \t\r\n") {
 		return errors.New("it is not a URI")

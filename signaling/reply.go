@@ -65,7 +65,7 @@ func (s *Server) logRefusal(rt route, r *http.Request, p problem.Problem, err er
 func retryAfter(p problem.Problem) int {
 	wait := p.Retry
 	if p.Status == http.StatusServiceUnavailable {
-		wait += rand.N(wait)
+		wait += rand.N(wait) //nolint:gosec // it spreads load, it hides nothing
 	}
 	return int((wait + time.Second - 1) / time.Second)
 }

@@ -75,7 +75,7 @@ func (h *house) drain() {
 	h.sfu.Drain(ctx)
 	tick := time.NewTicker(lookTime)
 	defer tick.Stop()
-	for h.viewers() > 0 {
+	for h.viewers() > 0 && len(h.cfg.Join) > 0 { // a node that is alone has nowhere to send them
 		select {
 		case <-ctx.Done():
 			h.log.Info("viewers remained", "viewers", h.viewers())

@@ -27,7 +27,7 @@ func process(t *testing.T) (*exec.Cmd, *node) {
 	n := &node{log: &screen{}, out: &screen{}}
 	cmd := exec.Command(os.Args[0], "serve", "--data", filepath.Join(t.TempDir(), "data"),
 		"--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--media", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), asMain+"=1", "SLUICE_LOG__FORMAT=json", `SLUICE_STREAMS=[{match: "*", public: true}]`)
+	cmd.Env = append(os.Environ(), asMain+"=1", "SLUICE_LOG__FORMAT=json", `SLUICE_STREAMS=[{match: "*", public: true}]`, "SLUICE_JOIN=192.0.2.1:7946")
 	cmd.Stdout, cmd.Stderr = n.out, n.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
