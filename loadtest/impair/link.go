@@ -1,6 +1,7 @@
 package impair
 
 import (
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -152,21 +153,18 @@ func (l *Link) transmit(step, size int, now time.Time) (time.Time, Cause) {
 		at = l.free
 	}
 	for bits := float64(size) * 8; ; step++ {
-		p := &l.course[step].Path
 		end, ends := l.end(step)
-		done := at
-		if ends && !at.Before(end) {
-			done = end.Add(1) // it waits beyond this change
-		} else if p.Rate > 0 {
-			done = at.Add(time.Duration(bits * float64(time.Second) / float64(p.Rate)))
-		}
-		if !ends || !done.After(end) {
-			l.free = done
-			l.waiting.push(entry{done, size})
-			return done, Passed
-		}
-		if at.Before(end) {
-			bits -= end.Sub(at).Seconds() * float64(p.Rate)
+		if !ends || at.Before(end) {
+			rate, done := float64(l.course[step].Path.Rate), at
+			if rate > 0 {
+				done = at.Add(time.Duration(math.Ceil(bits / rate * float64(time.Second)))) // up: never faster than asked
+			}
+			if !ends || !done.After(end) {
+				l.free = done
+				l.waiting.push(entry{done, size})
+				return done, Passed
+			}
+			bits -= end.Sub(at).Seconds() * rate
 			at = end
 		}
 		next := &l.course[step+1].Path
