@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-live/sluice/sfu/layer"
 	"github.com/sluice-live/sluice/sfu/munge"
 	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/red"
 	"github.com/sluice-live/sluice/sfu/report"
 )
 
@@ -49,6 +50,7 @@ type downTrack struct {
 	answerer *nack.Answerer
 	books    report.Sender
 
+	repair     repair
 	flowing    bool
 	known      *[]media.TrackInfo
 	asked      time.Time
@@ -84,6 +86,7 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 
 // adopt forgets what belonged to the source before.
 func (t *downTrack) adopt() {
+	t.repair.earlier = [maxCopies]*media.Packet{} // numbers of another source mean other times
 	t.flowing, t.refused, t.codec, t.pt, t.known = false, 0, 0, 0, nil
 	t.selector.Reset()
 }
@@ -103,11 +106,19 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 //
 // hot:
 func (v *viewer) build(t *downTrack, p *media.Packet, out munge.Out) []byte {
-	b := v.shard.arena.packet(maxHeader + len(p.Payload))
+	size := len(p.Payload)
+	if t.repair.copies > 0 {
+		size = red.Size(p, t.repair.earlier[:]...)
+	}
+	b := v.shard.arena.packet(maxHeader + size)
 	if b == nil {
 		return nil
 	}
 	b = t.writeHeader(b, p, out.Seq, out.TS, out.Marker)
+	if t.repair.copies > 0 {
+		b[1] = b[1]&0x80 | t.line.RED
+		return red.Append(b, t.pt, p, t.repair.earlier[:]...)
+	}
 	return appendPayload(b, p, out)
 }
 
@@ -130,6 +141,7 @@ func appendPayload(b []byte, p *media.Packet, out munge.Out) []byte {
 // hot:
 func (t *downTrack) sent(p *media.Packet, out munge.Out, now time.Time) {
 	t.books.Packet(out.TS, len(p.Payload), now)
+	t.repair.sent(p)
 	if p.FrameStart {
 		t.lastTS, t.lastAt = out.TS, startOf(p)
 	}

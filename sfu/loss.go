@@ -74,6 +74,9 @@ func (v *viewer) reception(blocks []rtcp.ReceptionReport, at time.Time) {
 			v.rtt = rtt
 			v.stats.rtt.Store(int64(rtt))
 		}
+		if t.kind == media.Audio && t.line.RED != 0 {
+			t.repair.told(float64(r.FractionLost)/256, at)
+		}
 		if t.kind == media.Video || v.tracks[media.VideoTrack] == nil {
 			v.stats.lossPPM.Store(int64(r.FractionLost) * 1_000_000 / 256)
 			rate := int64(t.clockRate())
@@ -100,7 +103,7 @@ func (v *viewer) pictureLost(ssrc uint32, at time.Time) {
 // has none, by the very same bytes, as a number is sealed only once otherwise.
 func (v *viewer) resend(m *rtcp.TransportLayerNack, at time.Time) {
 	t := v.bySSRC(m.MediaSSRC)
-	if t == nil || v.src == nil || t.pt == 0 {
+	if t == nil || v.src == nil || t.pt == 0 || t.line.RED != 0 { // RED repairs; a resend beside it could not be identical
 		return
 	}
 	for _, pair := range m.Nacks {

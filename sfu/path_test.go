@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/red"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
@@ -439,5 +440,50 @@ func TestAPictureLargerThanThePolicyIsTold(t *testing.T) {
 	b.stream(5, 30)
 	if h := b.pub.height(); h != 720 {
 		t.Errorf("height %d", h)
+	}
+}
+
+func opus(seq uint16, pt uint8) *rtp.Packet {
+	return &rtp.Packet{Header: rtp.Header{Version: 2, Marker: seq == 0, PayloadType: pt, SequenceNumber: seq, Timestamp: uint32(seq) * 960, SSRC: 9},
+		Payload: []byte{0xfc, byte(seq), 1, 2, 3}}
+}
+
+// A viewer that loses sound gets each packet again with the next ones, as long as it needs them.
+func TestLostSoundTravelsAgainWithTheNext(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	a := b.v.tracks[media.AudioTrack]
+	say := func(from, to uint16) {
+		for seq := from; seq < to; seq++ {
+			b.now = b.now.Add(20 * time.Millisecond)
+			b.feed(opus(seq, 111))
+		}
+	}
+	report := func(lost uint8) {
+		b.v.reception([]rtcp.ReceptionReport{{SSRC: a.ssrc, FractionLost: lost}}, b.now)
+	}
+	say(0, 5)
+	report(30) // 12 %
+	say(5, 10)
+	last := parse(t, b.out.sent[len(b.out.sent)-1])
+	if last.PayloadType != a.line.RED {
+		t.Fatalf("payload type %d, want RED's %d", last.PayloadType, a.line.RED)
+	}
+	blocks, err := red.Parse(nil, last.Payload)
+	if err != nil || len(blocks) != 3 {
+		t.Fatalf("%d blocks, %v", len(blocks), err)
+	}
+	for i, want := range []byte{7, 8, 9} {
+		if blocks[i].Payload[1] != want || blocks[i].PT != 111 || int(blocks[i].Offset) != (2-i)*960 {
+			t.Errorf("block %d: %+v", i, blocks[i])
+		}
+	}
+	if first := parse(t, b.out.sent[0]); first.PayloadType != 111 {
+		t.Errorf("without loss the payload type was %d", first.PayloadType)
+	}
+	b.now = b.now.Add(repairTime + time.Second)
+	report(0)
+	say(10, 12)
+	if p := parse(t, b.out.sent[len(b.out.sent)-1]); p.PayloadType != 111 {
+		t.Errorf("after the loss the payload type is still %d", p.PayloadType)
 	}
 }
