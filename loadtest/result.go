@@ -71,11 +71,12 @@ type Joins struct {
 
 // Churn is what the churn scenario found.
 type Churn struct {
-	Connects int     `json:"connects"`
-	Failed   int     `json:"failed"`
-	First    Reading `json:"first"` // after a tenth of the connects
-	Last     Reading `json:"last"`
-	HeapRise float64 `json:"heap_rise"` // share, 0.02 is 2 %
+	Connects int            `json:"connects"`
+	Failed   int            `json:"failed"`
+	Errors   map[string]int `json:"errors,omitempty"` // why
+	First    Reading        `json:"first"`            // after a tenth of the connects
+	Last     Reading        `json:"last"`
+	HeapRise float64        `json:"heap_rise"` // share, 0.02 is 2 %
 }
 
 // Reading is the server's state between connects.

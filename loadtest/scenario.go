@@ -185,10 +185,14 @@ func (s *stage) churn(ctx context.Context, r *Result, out io.Writer) error {
 		return err
 	}
 	c.Failed = int(failed.Load())
+	if summary, err := s.swarm.Summary(); err == nil {
+		c.Errors = summary.Errors
+	}
 	if c.First.HeapBytes > 0 {
 		c.HeapRise = c.Last.HeapBytes/c.First.HeapBytes - 1
 	}
 	_, _ = fmt.Fprintf(out, "after %d connects: %.0f goroutines, %.0f bytes of heap (%+.2f %%), %d connects failed\n",
 		s.o.Connects, c.Last.Goroutines, c.Last.HeapBytes, c.HeapRise*100, c.Failed)
+	_, _ = fmt.Fprint(out, reasons(c.Errors))
 	return ctx.Err()
 }

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -61,11 +62,18 @@ func joinTable(steps []Step) string {
 	}
 	out := table(rows...)
 	for _, s := range steps {
-		for why, n := range s.Summary.Errors {
-			out += fmt.Sprintf("  %d joins failed: %s\n", n, why)
-		}
+		out += reasons(s.Summary.Errors)
 	}
 	return out
+}
+
+// reasons says why joins failed.
+func reasons(errs map[string]int) string {
+	var out strings.Builder
+	for _, why := range slices.Sorted(maps.Keys(errs)) {
+		_, _ = fmt.Fprintf(&out, "  %d joins failed: %s\n", errs[why], why)
+	}
+	return out.String()
 }
 
 // publisherTable is what the server asked of a publisher.

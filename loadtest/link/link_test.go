@@ -128,3 +128,29 @@ func TestLocationsAreResolved(t *testing.T) {
 		t.Error("no Location was taken")
 	}
 }
+
+// A DELETE that is lost to a rate limit would leave a session on the server.
+func TestADeleteIsRepeatedWhenTheServerSaysSo(t *testing.T) {
+	n := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			w.Header().Set("Location", "/1")
+			w.WriteHeader(http.StatusCreated)
+		case n == 0:
+			n++
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		default:
+			n++
+		}
+	}))
+	defer server.Close()
+	r, err := link.Post(t.Context(), link.Endpoint{Client: link.NewClient(), URL: server.URL}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := r.Delete(t.Context()); err != nil || status != http.StatusOK || n != 2 {
+		t.Errorf("%d after %d DELETEs, %v", status, n, err)
+	}
+}

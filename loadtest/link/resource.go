@@ -22,6 +22,9 @@ const (
 // maxBody is the longest answer that is read; real ones have a few kilobytes.
 const maxBody = 1 << 20
 
+// deleteTries is how often a DELETE is repeated after 429.
+const deleteTries = 5
+
 // StatusError is a server's refusal.
 type StatusError struct {
 	Code  int
@@ -103,13 +106,26 @@ func (r *Resource) Patch(ctx context.Context, fragment []byte, ifMatch string) (
 	return Do(ctx, r.client, Request{Method: http.MethodPatch, URL: r.URL, Token: r.token, Header: header, Body: fragment})
 }
 
-// Delete ends the session and returns the status.
+// Delete ends the session and returns the status. A server that is asked too
+// much (429) is asked again when it says so: a session that is left behind
+// would spoil what is measured next.
 func (r *Resource) Delete(ctx context.Context) (int, error) {
-	res, _, err := Do(ctx, r.client, Request{Method: http.MethodDelete, URL: r.URL, Token: r.token})
-	if err != nil {
-		return 0, fmt.Errorf("delete the session: %w", err)
+	for try := 0; ; try++ {
+		res, _, err := Do(ctx, r.client, Request{Method: http.MethodDelete, URL: r.URL, Token: r.token})
+		if err != nil {
+			return 0, fmt.Errorf("delete the session: %w", err)
+		}
+		if res.StatusCode != http.StatusTooManyRequests || try == deleteTries {
+			return res.StatusCode, nil
+		}
+		t := time.NewTimer(RetryAfter(res.Header))
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return res.StatusCode, nil
+		}
 	}
-	return res.StatusCode, nil
 }
 
 // Request is one HTTP request of a session.

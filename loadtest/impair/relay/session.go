@@ -1,0 +1,161 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-live/sluice/loadtest/impair"
+)
+
+// Bounds of one session.
+const (
+	datagram = 2048
+	// maxFlows is how many of a client's sockets the relay translates: a browser
+	// has one per interface and protocol, and a new one after a restart.
+	maxFlows = 16
+	// socketBuffer holds what a sender lets go in one burst; the kernel may give
+	// less. Loss here would be nobody's wish.
+	socketBuffer = 4 << 20
+)
+
+// Session is the relay's place in one WHIP or WHEP session: a port that the
+// client takes for the server, and sockets towards the server.
+type Session struct {
+	relay   *Relay
+	front   *net.UDPConn
+	server  netip.AddrPort
+	up      *direction
+	down    *direction
+	profile impair.Profile
+	wg      sync.WaitGroup
+	heard   atomic.Int64 // Unix nanoseconds of the last packet either way
+
+	mu     sync.Mutex // guards what follows
+	flows  map[netip.AddrPort]*flow
+	closed bool
+}
+
+// flow is one of the client's sockets as the server sees it.
+type flow struct {
+	session *Session
+	client  netip.AddrPort
+	back    *net.UDPConn // connected to the server
+}
+
+// toClient and toServer are the two ends of a flow.
+type (
+	toClient struct{ *flow }
+	toServer struct{ *flow }
+)
+
+func (o toClient) emit(b []byte) {
+	_, _ = o.session.front.WriteToUDPAddrPort(b, o.client) // lost like any datagram
+}
+
+func (o toServer) emit(b []byte) {
+	_, _ = o.back.Write(b) // likewise
+}
+
+// Addr is where the client shall send to.
+func (s *Session) Addr() netip.AddrPort {
+	addr := s.front.LocalAddr().(*net.UDPAddr).AddrPort()
+	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+}
+
+// Begin starts the profile now, and the counting with it.
+func (s *Session) Begin() { s.Switch(s.profile) }
+
+// Switch goes over to another profile now.
+func (s *Session) Switch(p impair.Profile) {
+	now := time.Now()
+	s.down.begin(p.Down, now)
+	s.up.begin(p.Up, now)
+}
+
+// Down is what was sent towards the client.
+func (s *Session) Down() Traffic { return s.down.traffic() }
+
+// Up is what the client sent.
+func (s *Session) Up() Traffic { return s.up.traffic() }
+
+// Close ends the session and waits for its goroutines.
+func (s *Session) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, f := range s.flows {
+		_ = f.back.Close()
+	}
+	s.mu.Unlock()
+	_ = s.front.Close()
+	s.wg.Wait()
+	s.relay.forget(s)
+}
+
+// readFront reads what the client sends, until Close.
+func (s *Session) readFront() {
+	buf := make([]byte, datagram)
+	for {
+		n, from, err := s.front.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue // ICMP says "refused": a client's old socket
+		}
+		now := time.Now()
+		s.heard.Store(now.UnixNano())
+		if f := s.flow(from); f != nil {
+			s.up.take(append([]byte(nil), buf[:n]...), now, toServer{f})
+		}
+	}
+}
+
+// flow finds or opens the way of one of the client's sockets.
+func (s *Session) flow(client netip.AddrPort) *flow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.flows[client]
+	if f != nil || s.closed || len(s.flows) >= maxFlows {
+		return f
+	}
+	back, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.server))
+	if err != nil {
+		return nil // as if the network could not be reached; the next check tries again
+	}
+	widen(back)
+	f = &flow{session: s, client: client, back: back}
+	s.flows[client] = f
+	s.wg.Go(f.readBack)
+	return f
+}
+
+// readBack reads what the server sends to one flow, until Close.
+func (f *flow) readBack() {
+	buf := make([]byte, datagram)
+	for {
+		n, err := f.back.Read(buf)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue // ICMP says "refused": the server may be starting again
+		}
+		now := time.Now()
+		f.session.heard.Store(now.UnixNano())
+		f.session.down.take(append([]byte(nil), buf[:n]...), now, toClient{f})
+	}
+}
+
+func openFront(addr netip.Addr) (*net.UDPConn, error) {
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
+	if err != nil {
+		return nil, fmt.Errorf("open a relay port: %w", err)
+	}
+	widen(c)
+	return c, nil
+}
