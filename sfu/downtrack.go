@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-live/sluice/sfu/layer"
 	"github.com/sluice-live/sluice/sfu/munge"
 	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/playout"
 	"github.com/sluice-live/sluice/sfu/red"
 	"github.com/sluice-live/sluice/sfu/report"
 )
@@ -18,9 +19,6 @@ import (
 const (
 	// replaySpeed is how much faster than real time a joining viewer is served.
 	replaySpeed = 3
-	// hurryTime is how long after catching up the viewer is told to play at once,
-	// and then, as long again, to go back to its own judgement.
-	hurryTime = time.Second
 	// oldKey is how old a key frame may be before a viewer that starts from it asks
 	// for a new one: more than the 2 s between key frames that encoders are told.
 	oldKey = 2200 * time.Millisecond
@@ -64,8 +62,7 @@ type downTrack struct {
 	startTS   media.Ticks
 	startAt   time.Time
 	leapt     bool // the cursor was moved to a newer key frame
-	caughtUp  time.Time
-	hurry     hurry
+	playout   playout.Control
 }
 
 func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
@@ -105,7 +102,7 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 // build writes one packet into the arena; nil when it has no room.
 //
 // hot:
-func (v *viewer) build(t *downTrack, p *media.Packet, out munge.Out) []byte {
+func (v *viewer) build(t *downTrack, p *media.Packet, out munge.Out, now time.Time) []byte {
 	size := len(p.Payload)
 	if t.repair.copies > 0 {
 		size = red.Size(p, t.repair.earlier[:]...)
@@ -114,7 +111,7 @@ func (v *viewer) build(t *downTrack, p *media.Packet, out munge.Out) []byte {
 	if b == nil {
 		return nil
 	}
-	b = t.writeHeader(b, p, out.Seq, out.TS, out.Marker)
+	b = t.writeHeader(b, p, out, now)
 	if t.repair.copies > 0 {
 		b[1] = b[1]&0x80 | t.line.RED
 		return red.Append(b, t.pt, p, t.repair.earlier[:]...)
@@ -190,7 +187,7 @@ func (v *viewer) startReplay(t *downTrack, now time.Time) {
 	if now.Sub(first.Arrival) > oldKey { // a fresh one is sooner at the live edge, if the publisher gives it
 		v.src.ask(t.id, l)
 	}
-	t.hurry = catchUp
+	t.playout.Hurry(now)
 	v.shard.replaying++
 }
 
@@ -229,7 +226,7 @@ func (v *viewer) replay(now time.Time) {
 		t.leapt = false
 	}
 	v.shard.arena.flush(v.out)
-	t.caughtUp = now
+	t.playout.CaughtUp(now)
 	v.stopReplay()
 }
 

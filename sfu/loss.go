@@ -77,6 +77,9 @@ func (v *viewer) reception(blocks []rtcp.ReceptionReport, at time.Time) {
 		if t.kind == media.Audio && t.line.RED != 0 {
 			t.repair.told(float64(r.FractionLost)/256, at)
 		}
+		if t.kind == media.Video {
+			t.playout.Update(float64(r.FractionLost)/256, max(v.rtt, v.conn.RTT()), at)
+		}
 		if t.kind == media.Video || v.tracks[media.VideoTrack] == nil {
 			v.stats.lossPPM.Store(int64(r.FractionLost) * 1_000_000 / 256)
 			rate := int64(t.clockRate())
@@ -134,7 +137,7 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 			return
 		}
 	}
-	b = t.writeHeader(b, p, seq, ref.Out.TS, ref.Out.Marker)
+	b = t.writeHeader(b, p, ref.Out, at)
 	if t.rtx != 0 {
 		t.rtxSeq++
 		b[1] = b[1]&0x80 | t.rtx

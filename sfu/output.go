@@ -9,6 +9,7 @@ import (
 	"github.com/pion/srtp/v3"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/munge"
 	"github.com/sluice-live/sluice/sfu/report"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
@@ -110,20 +111,6 @@ func (a *arena) flush(o Output) {
 	}
 }
 
-// hurry is what a viewer is told of its playout delay.
-type hurry uint8
-
-const (
-	calm      hurry = iota // nothing: what was told last holds
-	catchUp                // play each frame at once: it comes from the past
-	settleNow              // back to the viewer's own judgement
-)
-
-// playoutDelay is the header extension's value: minimum and maximum, 12 bits
-// each, in units of 10 ms. A maximum of 0 shows each frame when it is decoded;
-// 4 s is more than any jitter buffer wants.
-var playoutDelay = [...][3]byte{catchUp: {0, 0, 0}, settleNow: {0, 0x01, 0x90}}
-
 // extension writes RFC 8285 header extensions: one-byte headers, or two-byte
 // ones where an id needs it.
 type extension struct {
@@ -146,12 +133,12 @@ func (x *extension) add(id uint8, data ...byte) {
 // only written where resends go over RTX: a resend without it must be identical.
 //
 // hot:
-func (t *downTrack) writeHeader(dst []byte, p *media.Packet, seq uint16, ts uint32, marker bool) []byte {
-	dst = append(dst, 0x80, t.pt, byte(seq>>8), byte(seq))
-	if marker {
+func (t *downTrack) writeHeader(dst []byte, p *media.Packet, out munge.Out, now time.Time) []byte {
+	dst = append(dst, 0x80, t.pt, byte(out.Seq>>8), byte(out.Seq))
+	if out.Marker {
 		dst[1] |= 0x80
 	}
-	dst = binary.BigEndian.AppendUint32(dst, ts)
+	dst = binary.BigEndian.AppendUint32(dst, out.TS)
 	dst = binary.BigEndian.AppendUint32(dst, t.ssrc)
 	head := len(dst)
 	x := extension{b: append(dst, 0, 0, 0, 0), wide: t.wide}
@@ -159,9 +146,10 @@ func (t *downTrack) writeHeader(dst []byte, p *media.Packet, seq uint16, ts uint
 		stamp := report.AbsCapture(p.Capture)
 		x.add(t.ext.AbsCapture, stamp[:]...)
 	}
-	if t.ext.PlayoutDelay != 0 && t.rtx != 0 && p.FrameStart && t.hurry != calm {
-		delay := playoutDelay[t.hurry]
-		x.add(t.ext.PlayoutDelay, delay[0], delay[1], delay[2])
+	if t.ext.PlayoutDelay != 0 && t.rtx != 0 && p.FrameStart {
+		if delay, said := t.playout.Value(now); said {
+			x.add(t.ext.PlayoutDelay, delay[0], delay[1], delay[2])
+		}
 	}
 	if t.ext.Orientation != 0 && p.HasOrientation {
 		x.add(t.ext.Orientation, p.Orientation)

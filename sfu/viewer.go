@@ -255,10 +255,10 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 	if !ok {
 		return
 	}
-	b := v.build(t, p, out)
+	b := v.build(t, p, out, now)
 	if b == nil {
 		v.shard.arena.flush(v.out)
-		if b = v.build(t, p, out); b == nil {
+		if b = v.build(t, p, out, now); b == nil {
 			v.stats.dropped.Add(1)
 			return
 		}
@@ -310,24 +310,11 @@ func (v *viewer) house(now time.Time) {
 				}
 			}
 			v.wish(t, now)
-			t.settle(now)
+			t.playout.Tick(now)
 		}
 		if t.flowing && !now.Before(t.nextReport) {
 			v.report(t, now)
 		}
-	}
-}
-
-// settle says how the viewer should play: at once while it catches up and a
-// little longer, then as it thinks best.
-func (t *downTrack) settle(now time.Time) {
-	switch since := now.Sub(t.caughtUp); {
-	case t.replaying || since < hurryTime:
-		t.hurry = catchUp
-	case since < 2*hurryTime:
-		t.hurry = settleNow
-	default:
-		t.hurry = calm
 	}
 }
 

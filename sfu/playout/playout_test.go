@@ -1,0 +1,89 @@
+package playout_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/sluice-live/sluice/sfu/playout"
+)
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func value(t *testing.T, c *playout.Control, now time.Time) (lo, hi time.Duration, said bool) {
+	t.Helper()
+	b, said := c.Value(now)
+	lo = time.Duration(b[0])<<4 | time.Duration(b[1])>>4
+	hi = time.Duration(b[1]&15)<<8 | time.Duration(b[2])
+	return lo * 10 * time.Millisecond, hi * 10 * time.Millisecond, said
+}
+
+func TestAViewerThatNothingWasToldIsLeftAlone(t *testing.T) {
+	var c playout.Control
+	c.Update(0, 20*time.Millisecond, start)
+	if _, _, said := value(t, &c, start); said {
+		t.Error("something was said")
+	}
+}
+
+func TestCatchingUpIsShownAtOnceAndThenLeftToTheViewer(t *testing.T) {
+	var c playout.Control
+	c.Hurry(start)
+	now := start.Add(900 * time.Millisecond)
+	c.Tick(now)
+	if lo, hi, said := value(t, &c, now); !said || lo != 0 || hi != 0 {
+		t.Errorf("while catching up: %v %v %v", lo, hi, said)
+	}
+	c.CaughtUp(now)
+	now = now.Add(1100 * time.Millisecond)
+	c.Tick(now)
+	if lo, hi, said := value(t, &c, now); !said || lo != 0 || hi != 4*time.Second {
+		t.Errorf("after it: %v %v %v", lo, hi, said)
+	}
+	now = now.Add(2 * time.Second)
+	c.Tick(now)
+	if _, _, said := value(t, &c, now); said {
+		t.Error("it is still said")
+	}
+}
+
+func TestLossOnALongWayHoldsFramesUntilTheirRepair(t *testing.T) {
+	var c playout.Control
+	c.Update(0.02, 200*time.Millisecond, start)
+	if lo, hi, said := value(t, &c, start); !said || lo != 240*time.Millisecond || hi != 4*time.Second {
+		t.Errorf("%v %v %v", lo, hi, said)
+	}
+	now := start.Add(10 * time.Second)
+	c.Update(0, 200*time.Millisecond, now)
+	if c.Min() != 240*time.Millisecond {
+		t.Errorf("a good moment took the delay away: %v", c.Min())
+	}
+	now = now.Add(21 * time.Second)
+	c.Update(0, 200*time.Millisecond, now)
+	if c.Min() != 0 {
+		t.Errorf("a good while did not: %v", c.Min())
+	}
+}
+
+func TestTheDelayIsBoundedAndChangesAreFew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var c playout.Control
+		now, last, changes := start, time.Duration(0), 0
+		for range 120 {
+			now = now.Add(time.Second)
+			rtt := 100*time.Millisecond + time.Duration(rapid.IntRange(0, 30).Draw(t, "rtt"))*time.Millisecond
+			c.Update(rapid.SampledFrom([]float64{0, 0, 0.001, 0.01, 0.02, 0.05}).Draw(t, "loss"), rtt, now)
+			if c.Min() != last {
+				last = c.Min()
+				changes++
+			}
+			if c.Min() < 0 || c.Min() > 800*time.Millisecond {
+				t.Fatalf("%v", c.Min())
+			}
+		}
+		if changes > 20 { // six spells of patience, each with a fall and two rises
+			t.Fatalf("%d changes in two minutes", changes)
+		}
+	})
+}
