@@ -16,7 +16,12 @@ type VP9 struct {
 	SwitchUp     bool // U
 	Spatial      uint8
 	InterLayer   bool // D: needs the spatial layer below
+	HasTL0       bool // with layers, where F is not set
 	TL0          uint8
+	// Diffs are, in flexible mode, how many pictures back the references are
+	// (P_DIFF); References is their number.
+	References uint8
+	Diffs      [3]uint8
 	// Layers is the number of spatial layers that a scalability structure
 	// announces, 0 without one; Width and Height are those of the largest.
 	Layers        uint8
@@ -45,14 +50,12 @@ func ParseVP9(payload []byte) (VP9, error) {
 	if d.HasLayers {
 		l := c.byte()
 		d.Temporal, d.SwitchUp, d.Spatial, d.InterLayer = l>>5, l&0x10 != 0, l>>1&7, l&1 != 0
-		if !d.Flexible {
+		if d.HasTL0 = !d.Flexible; d.HasTL0 {
 			d.TL0 = c.byte()
 		}
 	}
 	if d.Flexible && d.Inter {
-		// At most three P_DIFF, each with a bit that says whether another follows.
-		for n := 0; n < 3 && c.byte()&1 != 0; n++ {
-		}
+		d.references(&c)
 	}
 	if b&0x02 != 0 {
 		d.structure(&c)
@@ -62,6 +65,38 @@ func ParseVP9(payload []byte) (VP9, error) {
 		return VP9{}, ErrShort
 	}
 	return d, nil
+}
+
+// references reads at most three P_DIFF, each with a bit that says whether
+// another follows.
+func (d *VP9) references(c *cursor) {
+	for more := true; more && int(d.References) < len(d.Diffs); {
+		b := c.byte()
+		d.Diffs[d.References] = b >> 1
+		d.References++
+		more = b&1 != 0
+	}
+}
+
+// Patch writes other numbers into dst, a copy of the payload that d was read
+// from, in place: fields that the descriptor does not have stay absent, and a
+// 7-bit picture id stays 7 bits long. References are told by distance (P_DIFF)
+// and stay as they are.
+//
+// hot: once per viewer and packet of a VP9 track.
+func (d VP9) Patch(dst []byte, pictureID uint16, tl0 uint8) {
+	at := 1
+	switch {
+	case d.HasPictureID && d.LongID:
+		dst[at], dst[at+1] = 0x80|byte(pictureID>>8), byte(pictureID)
+		at += 2
+	case d.HasPictureID:
+		dst[at] = byte(pictureID) & 0x7f
+		at++
+	}
+	if d.HasTL0 {
+		dst[at+1] = tl0 // after the layer byte
+	}
 }
 
 // structure reads a scalability structure (RFC 9628 section 4.2.1).

@@ -1,6 +1,8 @@
 package codec_test
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/pion/rtp/codecs"
@@ -79,12 +81,14 @@ func drawVP9(t *rapid.T) vp9Fields {
 		d.Temporal, d.SwitchUp = rapid.Uint8Range(0, 7).Draw(t, "tid"), flag("U")
 		// Pion refuses more than 5 spatial layers.
 		d.Spatial, d.InterLayer = rapid.Uint8Range(0, 4).Draw(t, "sid"), flag("D")
-		if !d.Flexible {
+		if d.HasTL0 = !d.Flexible; d.HasTL0 {
 			d.TL0 = rapid.Uint8().Draw(t, "tl0")
 		}
 	}
 	if d.Flexible && d.Inter {
 		f.diffs = rapid.SliceOfN(rapid.ByteRange(1, 127), 1, 3).Draw(t, "diffs")
+		d.References = uint8(len(f.diffs))
+		copy(d.Diffs[:], f.diffs)
 	}
 	if f.hasSS {
 		d.Layers = rapid.Uint8Range(1, 5).Draw(t, "layers")
@@ -163,13 +167,61 @@ func TestVP9ReadsWhatIsWritten(t *testing.T) {
 	})
 }
 
+// A patch changes the two numbers, cut to their width, and not one bit else.
+func TestVP9Patch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := drawVP9(t)
+		frame := rapid.SliceOf(rapid.Byte()).Draw(t, "frame")
+		payload := append(f.write(), frame...)
+		d, err := codec.ParseVP9(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, tl0 := rapid.Uint16().Draw(t, "new id"), rapid.Uint8().Draw(t, "new tl0")
+		out := slices.Clone(payload)
+		d.Patch(out, id, tl0)
+		if f.d.HasPictureID {
+			f.d.PictureID = id & 0x7f
+			if f.d.LongID {
+				f.d.PictureID = id & 0x7fff
+			}
+		}
+		if f.d.HasTL0 {
+			f.d.TL0 = tl0
+		}
+		if expect := append(f.write(), frame...); !bytes.Equal(out, expect) {
+			t.Fatalf("% x became % x, want % x", payload, out, expect)
+		}
+	})
+}
+
+func TestVP9PatchDoesNotAllocate(t *testing.T) {
+	payload := []byte{0xa8, 0x92, 0x34, 0x00, 0x07, 0x82}
+	d, err := codec.ParseVP9(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := testing.AllocsPerRun(100, func() { d.Patch(payload, 4711, 3) }); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
 func FuzzVP9(f *testing.F) {
 	f.Add(vp9Payload([]byte{0xaa, 0x92, 0x34, 0x00, 0x07, 0x38, 2, 0x80, 1, 0x68, 5, 0, 2, 0xd0, 2, 0x04, 0x01, 0x44, 0x01}, vp9Key))
 	f.Add([]byte{0xf8, 0x11, 0x50, 0x03, 0x05, 0x08})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		d, err := codec.ParseVP9(payload)
-		if err == nil && (d.Size < 1 || d.Size > len(payload)) {
+		if err != nil {
+			return
+		}
+		if d.Size < 1 || d.Size > len(payload) {
 			t.Fatalf("the descriptor of %d bytes has %d", len(payload), d.Size)
+		}
+		out := slices.Clone(payload)
+		d.Patch(out, 4711, 7)
+		again, err := codec.ParseVP9(out)
+		if err != nil || again.Size != d.Size || again.Spatial != d.Spatial || again.Diffs != d.Diffs || !bytes.Equal(out[d.Size:], payload[d.Size:]) {
+			t.Fatalf("% x became % x: %+v, %v", payload, out, again, err)
 		}
 	})
 }
