@@ -29,6 +29,7 @@ func Sluice() House {
 			"media",
 			"signaling/sdpfrag", "signaling/problem",
 			"sfu/layer", "sfu/munge", "sfu/keyframe", "sfu/report", "sfu/feedback", "sfu/negotiate", "sfu/allocate",
+			"sfu/icelite", "sfu/red", "sfu/playout", "sfu/descriptor", "sfu/conform",
 			"cascade/plan", "cascade/demand",
 			"recorder/timeline", "recorder/segment", "recorder/cmaf",
 			"hls-fallback/playlist", "hls-fallback/dash", "hls-fallback/stitch",
@@ -36,7 +37,7 @@ func Sluice() House {
 			"class/moderate", "class/schedule", "class/replay",
 		},
 		Parsers: []string{
-			"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/sdp/v3",
+			"github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/sdp/v3", "github.com/pion/stun/v4",
 			"github.com/Eyevinn/mp4ff", "github.com/bluenviron/mediacommon/v2",
 		},
 		Forbidden: []string{"net", "os", "log", "context", "sync", "syscall", "runtime", "testing"},
