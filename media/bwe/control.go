@@ -1,0 +1,177 @@
+package bwe
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// keep is the share of a measured rate that is believed: the rest drains the queue. keepAgain is taken when the
+	// first cut did not help.
+	keep, keepAgain = 0.95, 0.9
+	// react is how long after a cut, besides a round trip, its effect shows in a report.
+	react = 200_000 // microseconds
+	// inARow is how close cuts are one trouble.
+	inARow = 2_000_000
+	// falling is the trend of a queue that drains.
+	falling = -0.03
+	// growth per second while all of the estimate is used, as in libwebrtc.
+	growth = 0.08
+	// used is the share of the estimate that must be sent for growth without a probe.
+	used = 0.8
+	// ahead is how far the estimate may grow above what came through.
+	ahead = 1.5
+	// bearable is the loss that costs nothing: libwebrtc backs off above a tenth, too.
+	bearable = 0.10
+	// queued is the loss that is congestion where a queue stands as well: one that is too short to be seen by delay alone.
+	queued = 0.05
+	// helped is how much of a loss must be left after a cut for it to be the link's own.
+	helped = 0.6
+)
+
+// decide turns what a report said into an estimate.
+func (e *Estimator) decide(t int64) {
+	e.judgeDelay(t)
+	e.judgeLoss(t)
+	if e.probe.complete() {
+		e.finish(t)
+	}
+	e.raise(t)
+}
+
+// limit is the standing queue that is too much, in microseconds: the configured one, or what this path's own noise
+// exceeds.
+func (e *Estimator) limit() float64 {
+	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise)
+}
+
+// judgeDelay lowers the estimate while a queue stands that does not drain.
+func (e *Estimator) judgeDelay(t int64) {
+	limit := e.limit()
+	switch {
+	case e.delay.queue > limit:
+		e.over = true
+	case e.delay.queue < limit/2:
+		e.over = false
+	}
+	if e.delay.queue <= limit || e.delay.trend < falling || t-e.cutAt < react+e.rtt {
+		return
+	}
+	through := e.through()
+	if through <= 0 {
+		return
+	}
+	if t-e.cutAt > inARow {
+		e.cuts, e.capacity = 0, through
+	}
+	e.cuts++
+	if e.cuts > 3 && math.Abs(e.delay.trend) < -falling && e.sent.rate(t, usual) < 0.8*e.capacity {
+		// We send much less and the queue does not care: it is the path that is longer now, or somebody else's queue.
+		e.delay.rebase()
+		e.over, e.cuts = false, 0
+		return
+	}
+	share := keep
+	if e.cuts > 1 {
+		share = keepAgain
+	}
+	e.capacity = through
+	e.cut(share*through, Delayed, t)
+}
+
+// through is the rate that a full link lets pass: of the time just now, if that holds enough packets to tell.
+func (e *Estimator) through() float64 {
+	mean := e.acked.rate(e.acked.newest(), usual)
+	if mean <= 0 {
+		return 0
+	}
+	// Six full packets.
+	window := min(max(int64(58e9/mean), brief), usual)
+	return min(mean, e.acked.rate(e.acked.newest(), window))
+}
+
+// cut lowers the estimate, and lets a probe look soon whether that was right.
+func (e *Estimator) cut(rate float64, why Why, t int64) {
+	e.cutAt, e.grownAt = t, t
+	e.delay.disturbed = true
+	e.probe.retry(t)
+	if rate < e.estimate {
+		e.set(rate, why)
+	}
+}
+
+// judgeLoss lowers the estimate to what comes through when much is lost. If as much is lost at the lower rate, it is
+// the link's own way: the estimate goes back, and that loss is borne.
+func (e *Estimator) judgeLoss(t int64) {
+	l := &e.loss
+	bear := bearable
+	if e.delay.queue > highQueue {
+		bear = queued
+	}
+	sure := l.sure()
+	if sure < l.own/2 {
+		l.own = max(sure, 0)
+	}
+	if sure <= bear+l.own || t-l.cutAt < lossSpan {
+		return
+	}
+	sent := e.sent.rate(t, usual)
+	if l.cutRatio > 0 && t-l.cutAt < 10*lossSpan && l.ratio() > helped*l.cutRatio && sent < 0.85*l.cutSent {
+		l.own, l.cutRatio = l.ratio(), 0
+		e.set(max(e.estimate, l.before), e.why)
+		return
+	}
+	l.before, l.cutRatio, l.cutSent, l.cutAt = e.estimate, l.ratio(), sent, t
+	e.freshFrom = t // the next judgement is about what is sent from now on
+	l.clear(t)
+	e.cut(e.acked.rate(e.acked.newest(), usual), Lossy, t)
+}
+
+// raise lets the estimate grow while all of it is used and no queue stands.
+func (e *Estimator) raise(t int64) {
+	dt := float64(min(t-e.grownAt, 250_000)) / 1e6
+	e.grownAt = t
+	if e.over || e.delay.queue > e.limit()/2 || t-e.cutAt < react+e.rtt || e.loss.ratio() > bearable+e.loss.own {
+		return
+	}
+	if e.sent.rate(t, usual) < used*e.estimate {
+		return
+	}
+	grown := e.estimate * (1 + growth*dt)
+	if e.capacity > 0 && e.estimate > 0.8*e.capacity && e.estimate < 1.1*e.capacity {
+		// Near where it was too much last: a packet per response, as TCP does in congestion avoidance.
+		grown = e.estimate + 9600/(float64(e.rtt)/1e6+0.1)*dt
+	}
+	if grown = min(grown, ahead*e.acked.rate(e.acked.newest(), usual)); grown > e.estimate {
+		e.set(grown, Grown)
+	}
+}
+
+// revive begins anew after a silence: what went into the dead link says nothing of the living one.
+func (e *Estimator) revive(t int64) {
+	e.stalled, e.over = false, false
+	e.freshFrom = t
+	e.delay.forget()
+	e.acked.clear()
+	e.loss.clear(t)
+	e.probe.abandon(t)
+	e.probe.retry(t)
+}
+
+// wake does what time alone brings about.
+func (e *Estimator) wake(t int64) {
+	if e.path.heard && e.inFlight > silentPackets && t > e.silentAt {
+		e.stalled = true
+	}
+	if e.probe.expired(t, e.rtt) {
+		e.finish(t)
+	}
+}
+
+// Next returns when Probe wants to be asked again.
+func (e *Estimator) Next() time.Time {
+	if e.start.IsZero() {
+		return time.Time{}
+	}
+	return e.at(max(e.clock, e.probe.due(e.rtt)))
+}

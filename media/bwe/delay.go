@@ -1,0 +1,135 @@
+package bwe
+
+const (
+	// grain is the time over which the least delay is taken: a frame interval and a bit, so that the first packet of a
+	// frame, which met no queue of its own frame, is in each.
+	grain = 40_000 // microseconds
+	// grains kept make 480 ms, over which the trend is taken.
+	grains = 12
+	// standing is over how many grains the least delay is the standing queue: what does not go away for 160 ms is no
+	// burst.
+	standing = 4
+	// epoch is how long a least delay of the path holds at least; routes change, and clocks drift by 100 ppm, 3 ms in
+	// two of these.
+	epoch = 15_000_000
+	// never is more than any delay.
+	never = int64(1) << 62
+)
+
+// delayWindow follows the one-way delay, whose zero is unknown as clocks differ: only what it is above its least counts.
+type delayWindow struct {
+	least [grains]int64 // of each grain, by arrival; never: no packet
+	head  int64         // number of the newest grain
+
+	base, baseWas int64 // least of this epoch and of the last
+	baseAt        int64
+
+	queue float64 // standing delay above base, microseconds
+	trend float64 // change of delay per time
+
+	noise     float64 // peaks of delay that went away by themselves, microseconds
+	peak      float64
+	risenAt   int64
+	risen     bool
+	disturbed bool // the estimate was lowered during this rise
+	at        int64
+}
+
+// reset begins with a path that nothing is known of.
+func (d *delayWindow) reset() {
+	*d = delayWindow{base: never, baseWas: never}
+	d.forget()
+}
+
+// forget drops what was seen lately, and keeps what is known of the path.
+func (d *delayWindow) forget() {
+	for i := range d.least {
+		d.least[i] = never
+	}
+	d.queue, d.trend, d.risen = 0, 0, false
+}
+
+// rebase takes the delay as it is for the path's own.
+func (d *delayWindow) rebase() {
+	d.base, d.baseWas = d.floor()+int64(d.queue), never
+	d.queue, d.risen = 0, false
+}
+
+// add takes one packet's delay.
+func (d *delayWindow) add(arrival, delay int64) {
+	n := arrival / grain
+	if n > d.head {
+		for i := max(d.head+1, n-grains+1); i <= n; i++ {
+			d.least[i%grains] = never
+		}
+		d.head = n
+	}
+	if n > d.head-grains {
+		d.least[n%grains] = min(d.least[n%grains], delay)
+	}
+	if arrival-d.baseAt > epoch {
+		d.baseWas, d.base, d.baseAt = d.base, never, arrival
+	}
+	d.base = min(d.base, delay)
+}
+
+// floor is the path's own delay.
+func (d *delayWindow) floor() int64 { return min(d.base, d.baseWas) }
+
+// settle works out queue and trend after a report.
+func (d *delayWindow) settle(now int64) {
+	floor, low, found := d.floor(), never, 0
+	var n, sx, sy, sxx, sxy float64
+	for i := range int64(grains) {
+		at := d.head - i
+		if at < 0 || d.least[at%grains] == never {
+			continue
+		}
+		v := d.least[at%grains]
+		if i < standing || found < 2 {
+			low = min(low, v)
+			found++
+		}
+		x, y := -float64(i*grain), float64(v-floor)
+		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
+	}
+	if found == 0 {
+		return
+	}
+	d.queue, d.trend = float64(low-floor), 0
+	if n >= 4 {
+		d.trend = (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	}
+	d.learn(now)
+}
+
+const (
+	// calmQueue is as good as empty; highQueue begins a rise.
+	calmQueue, highQueue = 8_000, 15_000
+	// ownRise is the longest rise that counts as noise: a queue of our own making that long would not go by itself.
+	ownRise = 1_500_000
+	// maxNoise bounds what noise may excuse: sound does not bear more.
+	maxNoise = 90_000
+	// noiseLife is the time in which noise is forgotten by two thirds.
+	noiseLife = 30_000_000
+)
+
+// learn notes rises of the delay that ended though nobody sent less: jitter, Wi-Fi, key frames. Delay as high as that
+// proves nothing.
+func (d *delayWindow) learn(now int64) {
+	if dt := float64(now - d.at); d.at != 0 && dt > 0 {
+		d.noise *= 1 - min(1, dt/noiseLife)
+	}
+	d.at = now
+	switch {
+	case !d.risen && d.queue > highQueue:
+		d.risen, d.risenAt, d.peak, d.disturbed = true, now, d.queue, false
+	case d.risen && d.queue < calmQueue:
+		d.risen = false
+		if !d.disturbed && now-d.risenAt < ownRise {
+			d.noise = max(d.noise, min(d.peak, maxNoise))
+		}
+	case d.risen:
+		d.peak = max(d.peak, d.queue)
+	}
+}

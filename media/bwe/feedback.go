@@ -1,0 +1,187 @@
+package bwe
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+const (
+	// firstLog and lastLog are how many sent packets are remembered: 2 KB hold 0.7 s of 2.5 Mbit/s and sound; the log
+	// doubles when a viewer needs more, up to 0.8 s of 30 Mbit/s.
+	firstLog, lastLog = 256, 4096
+
+	flying   = 1 // sent, nothing told
+	received = 2
+	missing  = 3
+
+	// turn is the range of a report's 24-bit reference time in units of 64 ms.
+	turn = 1 << 24
+	unit = 64_000
+)
+
+// record is one sent packet, in 12 bytes.
+type record struct {
+	at    uint32 // microseconds, cut to 32 bits
+	seq   uint16
+	size  uint16
+	state uint8
+	probe bool
+}
+
+// reader follows the receiver's clock through arrival reports.
+type reader struct {
+	heard     bool
+	reference int64 // the last reference time, unwrapped, in units of 64 ms
+	count     uint8 // the last report's number
+	arrival   int64 // the newest arrival, microseconds of the receiver
+	virtual   int64 // arrivals with the time of lost reports cut out
+	gap       bool  // a report was lost before this one
+}
+
+// tally is what one report said.
+type tally struct {
+	lost, total int
+	newestSent  int64
+	any         bool
+}
+
+// Feedback takes an arrival report (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
+func (e *Estimator) Feedback(cc *rtcp.TransportLayerCC, now time.Time) {
+	t := e.tick(now)
+	e.wake(t)
+	if !e.path.heard {
+		e.path = reader{heard: true, reference: int64(cc.ReferenceTime), count: cc.FbPktCount - 1}
+		e.delay.reset()
+	}
+	e.path.gap = cc.FbPktCount != e.path.count+1
+	e.path.count = cc.FbPktCount
+	e.grow()
+	sum := e.read(cc)
+	e.inFlight = 0
+	if !sum.any {
+		return
+	}
+	if e.stalled {
+		e.revive(t)
+	}
+	if sum.newestSent > 0 {
+		// Includes up to a report's interval; receiver reports know better.
+		if rtt := t - sum.newestSent; e.rtt == 0 || rtt < e.rtt {
+			e.rtt = rtt
+		} else {
+			e.rtt += (rtt - e.rtt) / 64
+		}
+	}
+	e.loss.add(t, sum.lost, sum.total)
+	e.delay.settle(t)
+	e.decide(t)
+}
+
+// read walks through the statuses of a report.
+func (e *Estimator) read(cc *rtcp.TransportLayerCC) tally {
+	var sum tally
+	d := int64(int32(cc.ReferenceTime<<8-uint32(e.path.reference)<<8) >> 8)
+	e.path.reference += d
+	arrival := e.path.reference * unit
+	seq, left, deltas := cc.BaseSequenceNumber, int(cc.PacketStatusCount), cc.RecvDeltas
+	for _, c := range cc.PacketChunks {
+		switch chunk := c.(type) {
+		case *rtcp.RunLengthChunk:
+			for range min(left, int(chunk.RunLength)) {
+				deltas, arrival = e.status(chunk.PacketStatusSymbol, seq, deltas, arrival, &sum)
+				seq++
+			}
+			left -= int(chunk.RunLength)
+		case *rtcp.StatusVectorChunk:
+			for _, symbol := range chunk.SymbolList[:min(max(left, 0), len(chunk.SymbolList))] {
+				deltas, arrival = e.status(symbol, seq, deltas, arrival, &sum)
+				seq++
+			}
+			left -= len(chunk.SymbolList)
+		}
+		if left <= 0 {
+			break
+		}
+	}
+	return sum
+}
+
+// status takes one packet's fate, and returns the deltas left and the receiver's time.
+func (e *Estimator) status(symbol, seq uint16, deltas []*rtcp.RecvDelta, arrival int64, sum *tally) ([]*rtcp.RecvDelta, int64) {
+	r := &e.log[int(seq)&(len(e.log)-1)]
+	known := r.seq == seq && (r.state == flying || r.state == missing)
+	if symbol != rtcp.TypeTCCPacketReceivedSmallDelta && symbol != rtcp.TypeTCCPacketReceivedLargeDelta {
+		if known && r.state == flying {
+			r.state = missing
+			e.count(r, 1, sum)
+		}
+		return deltas, arrival
+	}
+	if len(deltas) == 0 || deltas[0] == nil {
+		return nil, arrival // a report that promises more than it holds
+	}
+	arrival += deltas[0].Delta
+	if known {
+		e.arrived(r, arrival, sum)
+	}
+	return deltas[1:], arrival
+}
+
+// arrived takes a received packet.
+func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
+	sent := e.since(r.at)
+	if r.state == missing {
+		e.count(r, -1, sum)
+	}
+	again := r.state == missing
+	r.state = received
+	sum.any = true
+	if arrival > e.path.arrival {
+		if !e.path.gap && e.path.arrival != 0 {
+			e.path.virtual += arrival - e.path.arrival
+		}
+		e.path.arrival, e.path.gap = arrival, false
+	}
+	sum.newestSent = max(sum.newestSent, sent)
+	if sent < e.freshFrom {
+		return
+	}
+	if !again {
+		e.count(r, 0, sum)
+	}
+	e.acked.add(e.path.virtual, int(r.size))
+	e.delay.add(arrival, arrival-sent)
+	if r.probe {
+		e.probe.arrived(sent, arrival, int(r.size))
+	}
+}
+
+// count enters a packet into the tally: 1 lost, 0 received, −1 received after all.
+func (e *Estimator) count(r *record, lost int, sum *tally) {
+	if e.since(r.at) < e.freshFrom {
+		return
+	}
+	sum.lost += lost
+	if lost >= 0 {
+		sum.total++
+	}
+	if r.probe && lost > 0 {
+		e.probe.lost++
+	}
+}
+
+// grow makes the log longer when it was too short, outside the hot path.
+func (e *Estimator) grow() {
+	if !e.crowded || len(e.log) >= lastLog {
+		return
+	}
+	e.crowded = false
+	longer := make([]record, 2*len(e.log))
+	for _, r := range e.log {
+		if r.state != 0 {
+			longer[int(r.seq)&(len(longer)-1)] = r
+		}
+	}
+	e.log = longer
+}
