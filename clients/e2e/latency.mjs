@@ -25,7 +25,7 @@ if (base) {
   const publish = await context.newPage();
   await publish.addInitScript(`localStorage.setItem("sluice.publish", JSON.stringify({ codec: "${codec}" }))`);
   await publish.goto(`${root}/publish/latency#token=${token}`);
-  await publish.click("text=Go live");
+  await publish.click("button.go");
   await publish.waitForSelector('sluice-publisher[state="live"]');
 }
 const page = await context.newPage();

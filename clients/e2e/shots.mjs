@@ -42,7 +42,7 @@ const all = (...steps) => async (page) => {
 const press = (key) => (page) => page.keyboard.press(key);
 const click = (selector) => (page) => page.click(selector);
 const set = (fn, arg) => (page) => page.evaluate(fn, arg);
-const goLive = all(click("text=Go live"), (page) => page.waitForSelector('sluice-publisher[state="live"]'), seconds(6));
+const goLive = all(click("button.go"), (page) => page.waitForSelector('sluice-publisher[state="live"]'), seconds(6));
 
 const states = {
   "home-cards": { path: "/", fake: { streams: many } },
@@ -61,7 +61,7 @@ const states = {
     path: "/publish/demo" + token, full: true, then: goLive,
     fake: { status: { ...status([{ code: "uplink_loss", text: "the uplink loses 6 % of packets", advice: "use a cable, or lower the bitrate", level: "error" }, { code: "no_key_frame", text: "no key frame for 8 s", advice: "set the encoder's key frame interval to 1 or 2 s", level: "warning" }], false), publisher: { ...publisher("H264", layers, [{ code: "uplink_loss", text: "the uplink loses 6 % of packets", advice: "use a cable, or lower the bitrate", level: "error" }, { code: "no_key_frame", text: "no key frame for 8 s", advice: "set the encoder's key frame interval to 1 or 2 s", level: "warning" }]), loss: 0.06 } } },
   },
-  "publish-refused": { path: "/publish/demo", fake: { whip: 401 }, then: all(click("text=Go live"), seconds(2)) },
+  "publish-refused": { path: "/publish/demo", fake: { whip: 401 }, then: all(click("button.go"), seconds(2)) },
   "publish-insecure": { path: "/publish/demo", fake: {}, insecure: true },
   "watch-loading": { path: "/watch/demo", fake: { whep: "never" } },
   "watch-waiting": { path: "/watch/demo", fake: { whep: "silent" }, then: wait("waiting") },

@@ -167,6 +167,22 @@ describe("<sluice-publisher>", () => {
     expect(FakePC.last.transceivers.map((t) => t.kind)).toEqual(["video"]);
   });
 
+  it("drops a camera that opens after something else was chosen", async () => {
+    let give = () => {};
+    const real = devices.getUserMedia;
+    devices.getUserMedia = (c) => new Promise((done) => (give = () => done(real(c))));
+    await mount();
+    void publisher.preview();
+    await turn();
+    find<HTMLInputElement>('input[value="screen"]').click();
+    await turn();
+    give();
+    await turn();
+    expect(publisher.capture).toBeUndefined();
+    expect(opened.every((t) => t.stopped)).toBe(true);
+    expect(find<HTMLButtonElement>("button.go").disabled).toBe(false);
+  });
+
   it("says what to do when the browser was told not to share", async () => {
     devices.getUserMedia = () => Promise.reject(new DOMException("", "NotAllowedError"));
     await mount();

@@ -41,6 +41,7 @@ export class SluicePublisher extends LitElement {
   declare opening: boolean;
   #publishing: Publishing | undefined;
   #life: AbortController | undefined;
+  #turn = 0; // rises with each preview, so that an older one finds itself out of date
 
   constructor() {
     super();
@@ -84,7 +85,7 @@ export class SluicePublisher extends LitElement {
     save(this.settings);
     if (part.bitrate && this.onAir) void this.#publishing?.setBitrate(part.bitrate);
     const reopen = part.source !== undefined || part.camera !== undefined || part.microphone !== undefined || part.height !== undefined;
-    if (!reopen || !this.capture) return;
+    if (!reopen || (!this.capture && !this.opening)) return;
     // A screen is chosen in the browser's own dialog, which only opens on a press.
     if (part.source !== undefined && part.source !== "camera") this.#release();
     else void this.preview();
@@ -92,12 +93,14 @@ export class SluicePublisher extends LitElement {
 
   /** preview opens the devices; it returns whether there is a picture now. */
   async preview(): Promise<boolean> {
+    const turn = ++this.#turn;
     const before = this.capture;
     this.opening = true;
     try {
       const capture = await Capture.open(this.settings);
       capture.ended(() => capture === this.capture && (this.stop(), this.#release()));
-      if (!this.isConnected) return capture.close(), false;
+      // Meanwhile the person chose something else, or left.
+      if (turn !== this.#turn || !this.isConnected) return capture.close(), false;
       for (const track of capture.media.getTracks()) await this.#publishing?.replace(track);
       this.capture = capture;
       this.problem = undefined;
@@ -105,11 +108,12 @@ export class SluicePublisher extends LitElement {
       void this.#list();
       return true;
     } catch (error) {
+      if (turn !== this.#turn) return false;
       this.problem = (error as SluiceError).detail as CaptureProblem;
       if (!this.onAir) this.#release();
       return false;
     } finally {
-      this.opening = false;
+      if (turn === this.#turn) this.opening = false;
     }
   }
 
@@ -171,6 +175,8 @@ export class SluicePublisher extends LitElement {
   }
 
   #release(): void {
+    this.#turn++; // what is being opened is not wanted any more
+    this.opening = false;
     this.capture?.close();
     this.capture = undefined;
   }
