@@ -109,8 +109,8 @@ func (e *Estimator) judgeLoss(t int64) {
 		bear = queued
 	}
 	sure := l.sure()
-	if sure < l.own/2 {
-		l.own = max(sure, 0)
+	if _, total := l.counts(); total > 200 && l.ratio() < l.own/2 {
+		l.own = l.ratio()
 	}
 	if sure <= bear+l.own || t-l.cutAt < lossSpan {
 		return
