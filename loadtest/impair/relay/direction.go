@@ -27,7 +27,7 @@ func newDirection(w *Wheel, c impair.Course, seed uint64, now time.Time) *direct
 }
 
 // take decides about a datagram and lets it go to out in its time. It keeps b.
-func (d *direction) take(b []byte, now time.Time, out outlet) {
+func (d *direction) take(b []byte, now time.Time, out Outlet) {
 	d.mu.Lock()
 	defer d.mu.Unlock() // with the wheel under it: packets of one time keep their order
 	f := d.link.Offer(len(b)+headers, now)

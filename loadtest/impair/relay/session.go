@@ -53,11 +53,13 @@ type (
 	toServer struct{ *flow }
 )
 
-func (o toClient) emit(b []byte) {
+// Emit sends to the client.
+func (o toClient) Emit(b []byte) {
 	_, _ = o.session.front.WriteToUDPAddrPort(b, o.client) // lost like any datagram
 }
 
-func (o toServer) emit(b []byte) {
+// Emit sends to the server.
+func (o toServer) Emit(b []byte) {
 	_, _ = o.back.Write(b) // likewise
 }
 

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// outlet is where a packet goes when its time has come.
-type outlet interface{ emit(b []byte) }
+// Outlet is where a packet goes when its time has come.
+type Outlet interface{ Emit(b []byte) }
 
 // parcel is a packet that waits for its time.
 type parcel struct {
 	at  time.Time
 	n   uint64 // parcels of one time leave in the order they came
 	b   []byte
-	out outlet
+	out Outlet
 }
 
 type parcels []parcel
@@ -66,7 +66,7 @@ const most = 64 << 20
 func NewWheel() *Wheel { return &Wheel{woken: make(chan struct{}, 1)} }
 
 // At lets b go to out at a time. It reports false when too much waits already.
-func (w *Wheel) At(at time.Time, b []byte, out outlet) bool {
+func (w *Wheel) At(at time.Time, b []byte, out Outlet) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.bytes+len(b) > most {
@@ -94,7 +94,7 @@ func (w *Wheel) Run(ctx context.Context) {
 		var wait time.Duration
 		due, wait = w.due(due[:0], time.Now())
 		for i := range due {
-			due[i].out.emit(due[i].b)
+			due[i].out.Emit(due[i].b)
 		}
 		if len(due) > 0 {
 			clear(due)
