@@ -40,9 +40,9 @@ func (c *caps) restart() {
 // lower takes a lower wanted cap between two frames; lower layers never need higher ones.
 func (c *caps) lower() { c.now = min(c.now, c.want) }
 
-// raise lets the layer in, at a frame by which it may be entered.
+// raise lets layers up to this one in, at a frame by which they may be entered.
 func (c *caps) raise(layer uint8, ts media.Ticks) {
-	if layer > c.now && layer <= c.want {
+	if layer = min(layer, c.want); layer > c.now {
 		c.from, c.since = c.now, ts
 		c.now = layer
 	}

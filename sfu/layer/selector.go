@@ -1,6 +1,9 @@
 package layer
 
-import "github.com/sluice-live/sluice/media"
+import (
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/codec/descriptor"
+)
 
 // Verdict is what to do with one packet.
 type Verdict uint8
@@ -19,6 +22,7 @@ const all = 255
 // Selector picks the packets of one viewer's video track. It is not safe for concurrent use.
 type Selector struct {
 	choice media.LayerChoice
+	bound  bound
 	infos  [media.MaxLayers]media.LayerInfo // in ascending order of rank
 	n      int
 
@@ -32,11 +36,20 @@ type Selector struct {
 	frame media.Ticks // media time of the newest packet
 
 	spatial, temporal caps
+
+	handed *descriptor.Structure
+	deps   *deps // of a source that tells its dependencies; nil until there is one
+}
+
+// bound is what the bandwidth allows: of one encoding, up to these layers of it.
+type bound struct {
+	layer             media.Layer
+	spatial, temporal uint8
 }
 
 // New returns a Selector that takes the highest active layer, and waits for its first key frame.
 func New() *Selector {
-	s := &Selector{target: media.AnyLayer, current: media.AnyLayer, choice: media.AutomaticChoice()}
+	s := &Selector{target: media.AnyLayer, current: media.AnyLayer, choice: media.AutomaticChoice(), bound: bound{media.AnyLayer, all, all}}
 	s.spatial, s.temporal = newCaps(), newCaps()
 	return s
 }
@@ -67,10 +80,21 @@ func (s *Selector) Choose(c media.LayerChoice) {
 		c = media.AutomaticChoice()
 	}
 	s.choice = c
-	s.spatial.want = lowest(c.Spatial, c.MaxSpatial)
-	s.temporal.want = lowest(c.Temporal, c.MaxTemporal)
 	s.retarget()
 }
+
+// Limit takes what the viewer's link allows, from whoever allocates bandwidth: no encoding above l, and of l no spatial
+// or temporal layer above these; media.AnyLayer and 255 limit nothing. Less is taken at the next place where the codec
+// allows it, and so is more. While the key frame of a lower encoding is on its way, only the lowest temporal layer of
+// the present one is forwarded.
+func (s *Selector) Limit(l media.Layer, spatial, temporal uint8) {
+	s.bound = bound{l, spatial, temporal}
+	s.retarget()
+}
+
+// Structure hands over the dependency structure that holds in the source to come, for a start at a packet that does not
+// bring one; st is not changed, and must not change. Nil takes it back.
+func (s *Selector) Structure(st *descriptor.Structure) { s.handed = st }
 
 // Reset begins a new epoch: what flowed is forgotten, and the next forwarded packet is one at which a decoder may start.
 func (s *Selector) Reset() {
@@ -105,9 +129,16 @@ func (s *Selector) Decide(p *media.Packet) Verdict {
 	if p.Seq < s.start {
 		return Drop
 	}
+	if s.deps.telling() {
+		return s.depend(p)
+	}
 	if p.TS > s.frame {
 		s.turn(p)
 	}
+	if p.Codec == media.AV1 { // without a descriptor not every packet tells its layers: all go
+		return Forward
+	}
+	s.enterSpatial(p)
 	s.spatial.seen = max(s.spatial.seen, p.Spatial)
 	if s.spatial.drops(p.Spatial, p.TS) || s.temporal.drops(p.Temporal, p.TS) {
 		return Drop
@@ -123,6 +154,10 @@ func (s *Selector) Wants() (l media.Layer, key bool) {
 		return s.target, true
 	case s.target != media.AnyLayer && s.target != s.current:
 		return s.target, true
+	case s.deps.telling():
+		if s.deps.wantKey(s.spatial.want, s.temporal.want) {
+			return s.current, true
+		}
 	case s.spatial.raised():
 		return s.current, true
 	}
@@ -136,7 +171,29 @@ func (s *Selector) Current() media.Layer { return s.current }
 func (s *Selector) Target() media.Layer { return s.target }
 
 // Spatial returns the highest spatial layer that is forwarded now, 255 if none is left out (for munge.Munger.Top).
-func (s *Selector) Spatial() uint8 { return s.spatial.now }
+func (s *Selector) Spatial() uint8 {
+	if s.deps.telling() {
+		return s.deps.top()
+	}
+	return s.spatial.now
+}
+
+// Temporal returns the highest temporal layer that is forwarded now, 255 if none is left out.
+func (s *Selector) Temporal() uint8 {
+	if s.deps.telling() {
+		return s.deps.topTemporal()
+	}
+	return s.temporal.now
+}
+
+// Targets returns the decode targets that are forwarded whole, and how many the source has; 0, 0 if none is left out or
+// the source has none (for munge.Munger.Targets).
+func (s *Selector) Targets() (active uint32, n uint8) {
+	if !s.deps.telling() {
+		return 0, 0
+	}
+	return s.deps.forwarded()
+}
 
 // enters reports whether a key frame of l is a place to switch to: the target's always, another one's only to a viewer
 // who has no picture.
@@ -154,22 +211,25 @@ func (s *Selector) enters(l media.Layer) bool {
 func (s *Selector) begin(p *media.Packet) {
 	s.current, s.silent = p.Layer, false
 	s.start, s.frame = p.Seq, p.TS
+	s.rewant()
 	s.spatial.seen = 0
 	s.spatial.restart()
 	s.temporal.restart()
+	s.enterStructure(p)
 }
 
 // turn is called at the first packet of a new frame in order: caps change between frames only.
 func (s *Selector) turn(p *media.Packet) {
 	s.frame = p.TS
 	if p.Key {
+		s.spatial.seen = 0
 		s.spatial.restart()
 		s.temporal.restart()
 	} else {
 		s.spatial.lower()
 		s.temporal.lower()
 	}
-	if p.FrameStart && p.SwitchUp {
-		s.temporal.raise(p.Temporal, p.TS)
+	if p.FrameStart && s.temporal.now < s.temporal.want {
+		s.enterTemporal(p)
 	}
 }

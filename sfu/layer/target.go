@@ -22,10 +22,43 @@ func (s *Selector) retarget() {
 	if best >= 0 {
 		s.target = s.infos[best].ID
 	}
+	s.rewant()
 }
 
-// limit returns the rank of the highest layer that the choice allows.
+// rewant sets the caps inside the current encoding by the choice and by what the link allows.
+func (s *Selector) rewant() {
+	s.spatial.want = lowest(s.choice.Spatial, s.choice.MaxSpatial)
+	s.temporal.want = lowest(s.choice.Temporal, s.choice.MaxTemporal)
+	current, limit := s.rank(s.current), s.rank(s.bound.layer)
+	switch {
+	case current < 0 || limit < 0 || current == limit:
+		s.spatial.want = min(s.spatial.want, s.bound.spatial)
+		s.temporal.want = min(s.temporal.want, s.bound.temporal)
+	case current > limit: // being left: as little as can be
+		s.temporal.want = 0
+	}
+}
+
+// rank returns the place of a layer among those that are known, from the smallest; -1 if it is not.
+func (s *Selector) rank(l media.Layer) int {
+	for i := range s.n {
+		if s.infos[i].ID == l {
+			return i
+		}
+	}
+	return -1
+}
+
+// limit returns the rank of the highest layer that the choice and the link allow.
 func (s *Selector) limit() int {
+	if r := s.rank(s.bound.layer); r >= 0 {
+		return min(r, s.chosen())
+	}
+	return s.chosen()
+}
+
+// chosen returns the rank of the highest layer that the choice allows.
+func (s *Selector) chosen() int {
 	if s.choice.RID != "" {
 		for i := range s.n {
 			if s.infos[i].RID == s.choice.RID {

@@ -33,11 +33,20 @@ type Out struct {
 	TS     uint32
 	Marker bool
 
-	// Patch says that the VP8 payload descriptor takes the three values below (codec.VP8.Patch).
+	// Patch says that the VP8 payload descriptor takes the three values below (codec.VP8.Patch); PatchVP9 that the VP9
+	// one takes the first two (codec.VP9.Patch). Payload does either.
 	Patch     bool
+	PatchVP9  bool
 	PictureID uint16
 	TL0       uint8
 	KeyIdx    uint8
+
+	// Described says that the packet's dependency descriptor takes this frame number and, if Targets is not 0, these
+	// active decode targets. Descriptor does it.
+	Described bool
+	Frame     uint16
+	Active    uint32
+	Targets   uint8
 }
 
 // Ref says where a sent packet came from and how it was written, so that it can be written again byte for byte.
@@ -53,11 +62,14 @@ type Munger struct {
 	places places
 	time   timeline
 	vp8    vp8
+	vp9    vp9
+	frames counter // of dependency descriptors
 
 	begun bool
 	epoch media.Epoch
 	layer media.Layer
 	top   uint8 // highest spatial layer that is forwarded
+	sets  set   // decode targets that are forwarded
 	whole bool  // the newest sent packet ended its frame
 }
 
@@ -113,6 +125,8 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 	if numbered {
 		m.vp8.write(d, pl)
 	}
+	m.vp9.write(p, pl, inOrder)
+	m.describe(p, pl, inOrder)
 	return m.places.out(index), true
 }
 
@@ -186,6 +200,7 @@ func (m *Munger) enter(p *media.Packet, at time.Time) {
 	m.time.enter(p, at, same)
 	m.places.enter()
 	m.vp8.fresh = true
+	m.vp9.picture.fresh, m.vp9.tl0.fresh, m.frames.fresh = true, true, true
 	m.begun, m.epoch, m.layer = true, p.Epoch, p.Layer
 }
 
@@ -194,6 +209,7 @@ func (m *Munger) enter(p *media.Packet, at time.Time) {
 func (m *Munger) restart(p *media.Packet) {
 	m.places.first = m.places.next - 1
 	m.vp8.fresh = p.Key
+	m.vp9.picture.fresh, m.vp9.tl0.fresh, m.frames.fresh = p.Key, p.Key, p.Key
 }
 
 func (m *Munger) current(p *media.Packet) bool { return p.Epoch == m.epoch && p.Layer == m.layer }

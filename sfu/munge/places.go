@@ -16,6 +16,8 @@ type place struct {
 	seq     uint64 // of the source
 	ts      uint32
 	picture uint16
+	frame   uint16 // number of the dependency descriptor
+	targets set
 	tl0     uint8
 	keyIdx  uint8 // 5 bits
 	epoch   uint8 // number of the epoch, see places.epochs
@@ -27,8 +29,11 @@ type place struct {
 const (
 	defaultHistory = 512
 	maxHistory     = 1 << 15
-	// patched is set in keyIdx, above its 5 bits, when the VP8 values are to be written.
-	patched = 0x80
+	// These are set in keyIdx, above its 5 bits, when the VP8 or VP9 values or those of the dependency descriptor are to
+	// be written.
+	patched    = 0x80
+	patchedVP9 = 0x40
+	described  = 0x20
 	// epochs that are remembered; more than four within one history do not happen with publishers that send media.
 	epochs = 4
 )
@@ -162,8 +167,13 @@ func (s *places) epochOf(pl *place) media.Epoch { return s.epochs[pl.epoch%epoch
 func (s *places) out(index uint64) Out {
 	pl := s.at(index)
 	o := Out{Seq: uint16(index), Index: index, TS: pl.ts, Marker: pl.marker}
-	if pl.keyIdx&patched != 0 {
-		o.Patch, o.PictureID, o.TL0, o.KeyIdx = true, pl.picture, pl.tl0, pl.keyIdx&^patched
+	if pl.keyIdx&(patched|patchedVP9) != 0 {
+		o.Patch, o.PatchVP9 = pl.keyIdx&patched != 0, pl.keyIdx&patchedVP9 != 0
+		o.PictureID, o.TL0, o.KeyIdx = pl.picture, pl.tl0, pl.keyIdx&0x1f
+	}
+	if pl.keyIdx&described != 0 {
+		o.Described, o.Frame = true, pl.frame
+		o.Active, o.Targets = pl.targets.targets()
 	}
 	return o
 }

@@ -104,7 +104,7 @@ func (v *vp8) note(d codec.VP8, pl *place) {
 		v.lastTL0 = pl.tl0
 	}
 	if d.HasKeyIdx {
-		v.lastKeyIdx = pl.keyIdx &^ patched
+		v.lastKeyIdx = pl.keyIdx & 0x1f
 	}
 }
 
