@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -49,6 +50,7 @@ type downTrack struct {
 	books    report.Sender
 
 	repair     repair
+	withheld   bool // the link carries no picture now
 	flowing    bool
 	known      *[]media.TrackInfo
 	asked      time.Time
@@ -68,7 +70,7 @@ type downTrack struct {
 func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32(), rtxSSRC: random32(), rtxSeq: uint16(random32()),
 		selector: layer.New(), answerer: nack.NewAnswerer(nack.DefaultAnswererConfig())}
-	for _, id := range []uint8{t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel} {
+	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel} {
 		t.wide = t.wide || id > 14
 	}
 	rate, places := media.VP8.ClockRate(), videoPlaces
@@ -102,21 +104,40 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 // build writes one packet into the arena; nil when it has no room.
 //
 // hot:
-func (v *viewer) build(t *downTrack, p *media.Packet, out munge.Out, now time.Time) []byte {
+func (v *viewer) build(o outgoing, now time.Time) []byte {
+	t, p := o.t, o.p
 	size := len(p.Payload)
 	if t.repair.copies > 0 {
 		size = red.Size(p, t.repair.earlier[:]...)
 	}
-	b := v.shard.arena.packet(maxHeader + size)
+	b := v.shard.arena.packet(maxHeader + 2 + size)
 	if b == nil {
 		return nil
 	}
-	b = t.writeHeader(b, p, out, now)
+	b = v.writeHeader(b, o, now)
+	if o.resend {
+		if t.rtx != 0 {
+			b = t.wrap(b, o.out.Seq)
+		}
+		return appendPayload(b, p, o.out)
+	}
 	if t.repair.copies > 0 {
 		b[1] = b[1]&0x80 | t.line.RED
 		return red.Append(b, t.pt, p, t.repair.earlier[:]...)
 	}
-	return appendPayload(b, p, out)
+	return appendPayload(b, p, o.out)
+}
+
+// wrap makes the header of a resend that of an RTX packet, with the original
+// number before the payload (RFC 4588 section 4).
+//
+// hot:
+func (t *downTrack) wrap(b []byte, seq uint16) []byte {
+	t.rtxSeq++
+	b[1] = b[1]&0x80 | t.rtx
+	binary.BigEndian.PutUint16(b[2:], t.rtxSeq)
+	binary.BigEndian.PutUint32(b[8:], t.rtxSSRC)
+	return append(b, byte(seq>>8), byte(seq))
 }
 
 // appendPayload copies the payload, with the viewer's numbers where VP8 has some.

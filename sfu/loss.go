@@ -1,12 +1,12 @@
 package sfu
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/pion/rtcp"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/pace"
 	"github.com/sluice-live/sluice/sfu/report"
 )
 
@@ -43,6 +43,8 @@ func (v *viewer) control(b []byte, at time.Time) {
 			v.reception(m.Reports, at)
 		case *rtcp.SenderReport:
 			v.reception(m.Reports, at)
+		case *rtcp.TransportLayerCC:
+			v.arrived(m, at)
 		case *rtcp.TransportLayerNack:
 			v.resend(m, at)
 		case *rtcp.PictureLossIndication:
@@ -106,7 +108,7 @@ func (v *viewer) pictureLost(ssrc uint32, at time.Time) {
 // has none, by the very same bytes, as a number is sealed only once otherwise.
 func (v *viewer) resend(m *rtcp.TransportLayerNack, at time.Time) {
 	t := v.bySSRC(m.MediaSSRC)
-	if t == nil || v.src == nil || t.pt == 0 || t.line.RED != 0 { // RED repairs; a resend beside it could not be identical
+	if t == nil || v.src == nil || t.pt == 0 || !v.mayResend(t) {
 		return
 	}
 	for _, pair := range m.Nacks {
@@ -115,6 +117,12 @@ func (v *viewer) resend(m *rtcp.TransportLayerNack, at time.Time) {
 		}
 	}
 	v.shard.arena.flush(v.out)
+}
+
+// mayResend reports whether a resend would be an RTX packet or the very same
+// bytes: RED and transport-wide numbers differ from send to send.
+func (v *viewer) mayResend(t *downTrack) bool {
+	return t.rtx != 0 || t.line.RED == 0 && t.ext.TransportCC == 0
 }
 
 func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
@@ -127,24 +135,30 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 		return
 	}
 	p := ring.Get(ref.Seq)
-	if p == nil || len(p.Payload) == 0 || p.Codec != t.codec || !t.answerer.Allow(seq, len(p.Payload)+20, v.rtt, at) {
+	if p == nil || len(p.Payload) == 0 || p.Codec != t.codec {
 		return
 	}
-	b := v.shard.arena.packet(maxHeader + 2 + len(p.Payload))
-	if b == nil {
-		v.shard.arena.flush(v.out)
-		if b = v.shard.arena.packet(maxHeader + 2 + len(p.Payload)); b == nil {
-			return
-		}
+	size := len(p.Payload) + overhead
+	if v.link != nil && v.link.pacer.Spare(at) < size { // not on this link, not now: no try is spent
+		return
 	}
-	b = t.writeHeader(b, p, ref.Out, at)
-	if t.rtx != 0 {
-		t.rtxSeq++
-		b[1] = b[1]&0x80 | t.rtx
-		binary.BigEndian.PutUint16(b[2:], t.rtxSeq)
-		binary.BigEndian.PutUint32(b[8:], t.rtxSSRC)
-		b = append(b, byte(seq>>8), byte(seq))
+	if !t.answerer.Allow(seq, size, v.rtt, at) {
+		return
 	}
-	v.shard.arena.keep(appendPayload(b, p, ref.Out))
-	v.stats.resent.Add(1)
+	o := outgoing{t: t, p: p, out: ref.Out, resend: true}
+	if v.link == nil {
+		v.emit(o, at)
+		return
+	}
+	kind := pace.Resend
+	if t.kind == media.Audio {
+		kind = pace.Audio
+	}
+	switch v.link.pacer.Push(size, kind, at) {
+	case pace.Now:
+		v.emit(o, at)
+	case pace.Wait:
+		v.hold(o)
+	case pace.Refuse: // it may be asked for again
+	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/pion/srtp/v3"
 
 	"github.com/sluice-live/sluice/media"
-	"github.com/sluice-live/sluice/sfu/munge"
 	"github.com/sluice-live/sluice/sfu/report"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
@@ -133,7 +132,8 @@ func (x *extension) add(id uint8, data ...byte) {
 // only written where resends go over RTX: a resend without it must be identical.
 //
 // hot:
-func (t *downTrack) writeHeader(dst []byte, p *media.Packet, out munge.Out, now time.Time) []byte {
+func (v *viewer) writeHeader(dst []byte, o outgoing, now time.Time) []byte {
+	t, p, out := o.t, o.p, o.out
 	dst = append(dst, 0x80, t.pt, byte(out.Seq>>8), byte(out.Seq))
 	if out.Marker {
 		dst[1] |= 0x80
@@ -142,6 +142,10 @@ func (t *downTrack) writeHeader(dst []byte, p *media.Packet, out munge.Out, now 
 	dst = binary.BigEndian.AppendUint32(dst, t.ssrc)
 	head := len(dst)
 	x := extension{b: append(dst, 0, 0, 0, 0), wide: t.wide}
+	if t.ext.TransportCC != 0 && v.link != nil {
+		seq := v.nextTransport()
+		x.add(t.ext.TransportCC, byte(seq>>8), byte(seq))
+	}
 	if t.ext.AbsCapture != 0 && p.FrameStart && !p.Capture.IsZero() && (t.kind == media.Video || p.Seq&15 == 0) {
 		stamp := report.AbsCapture(p.Capture)
 		x.add(t.ext.AbsCapture, stamp[:]...)
@@ -161,6 +165,14 @@ func (t *downTrack) writeHeader(dst []byte, p *media.Packet, out munge.Out, now 
 		}
 		x.add(t.ext.AudioLevel, level)
 	}
+	return x.close(dst, head)
+}
+
+// close pads the block that begins at head and writes its header; without
+// extensions the packet has none.
+//
+// hot:
+func (x *extension) close(dst []byte, head int) []byte {
 	size := len(x.b) - head - 4
 	if size == 0 {
 		return dst
@@ -170,13 +182,32 @@ func (t *downTrack) writeHeader(dst []byte, p *media.Packet, out munge.Out, now 
 		size++
 	}
 	profile := uint16(0xBEDE)
-	if t.wide {
+	if x.wide {
 		profile = 0x1000
 	}
 	binary.BigEndian.PutUint16(x.b[head:], profile)
 	binary.BigEndian.PutUint16(x.b[head+2:], uint16(size/4))
 	x.b[0] |= 0x10
 	return x.b
+}
+
+// writePadding appends an RTX packet of nothing but padding (RFC 3550 section
+// 5.1): it measures the link and means nothing.
+//
+// hot:
+func (v *viewer) writePadding(dst []byte, t *downTrack) []byte {
+	t.rtxSeq++
+	dst = append(dst, 0xa0, t.rtx, byte(t.rtxSeq>>8), byte(t.rtxSeq))
+	dst = binary.BigEndian.AppendUint32(dst, t.lastTS)
+	dst = binary.BigEndian.AppendUint32(dst, t.rtxSSRC)
+	head := len(dst)
+	x := extension{b: append(dst, 0, 0, 0, 0), wide: t.wide}
+	seq := v.nextTransport()
+	x.add(t.ext.TransportCC, byte(seq>>8), byte(seq))
+	dst = x.close(dst, head)
+	var pad [padding]byte
+	pad[padding-1] = padding
+	return append(dst, pad[:]...)
 }
 
 // startOf returns when the packet's frame was captured as far as known.

@@ -88,6 +88,13 @@ func newBench(t testing.TB, publisher string, rtx bool) *bench {
 	st.current.Store(b.pub.source)
 	b.v = newViewer(st, media.Offer{Stream: "demo"}, watch)
 	b.v.out, b.v.joined = b.out, true
+	if !rtx {
+		b.v.link = nil
+		for _, t := range b.v.tracks {
+			t.ext.TransportCC = 0
+		}
+		b.v.tracks[media.AudioTrack].line.RED = 0
+	}
 	s.shards[0].groups[st] = &group{viewers: []*viewer{b.v}}
 	return b
 }
@@ -146,7 +153,9 @@ func TestForwardingAllocatesNothing(t *testing.T) {
 	i := 0
 	before := b.v.stats.packets.Load()
 	if n := testing.AllocsPerRun(1000, func() {
+		b.now = b.now.Add(33 * time.Millisecond)
 		b.v.shard.forward(delivery{b.st, b.pub.source, packets[i : i+1]}, b.now)
+		b.v.drain(b.now)
 		i++
 	}); n != 0 {
 		t.Errorf("%v allocations per forwarded packet", n)
@@ -205,7 +214,7 @@ func TestTrap37_ExtensionIDsAreTheViewers(t *testing.T) {
 		t.Fatalf("%d packets", len(b.out.sent))
 	}
 	x := b.v.tracks[media.VideoTrack].ext
-	known := map[uint8]bool{x.AbsCapture: true, x.PlayoutDelay: true, x.Orientation: true}
+	known := map[uint8]bool{x.TransportCC: true, x.AbsCapture: true, x.PlayoutDelay: true, x.Orientation: true}
 	for _, raw := range b.out.sent {
 		p := parse(t, raw)
 		for _, id := range p.GetExtensionIDs() {
@@ -362,7 +371,7 @@ func BenchmarkForward(b *testing.B) {
 	g := bench.v.shard.groups[bench.st]
 	for range viewers - 1 {
 		v := newViewer(bench.st, media.Offer{Stream: "demo"}, bench.v.remote)
-		v.out, v.joined = &tape{discard: true}, true
+		v.out, v.joined, v.link = &tape{discard: true}, true, nil
 		g.viewers = append(g.viewers, v)
 	}
 	u := bench.pub.at(media.VideoTrack, 0)
@@ -370,6 +379,7 @@ func BenchmarkForward(b *testing.B) {
 	key := *last
 	key.Key, key.Seq, key.TS, key.Payload = true, key.Seq+1, key.TS+3000, make([]byte, 1100)
 	bench.v.shard.forward(delivery{bench.st, bench.pub.source, []*media.Packet{&key}}, bench.now)
+	bench.v.link = nil // the bench of pacing is in media/pace
 	bench.now = bench.now.Add(10 * time.Second)
 	bench.v.shard.each(func(v *viewer) { v.replay(bench.now) })
 	before := bench.v.stats.packets.Load()
@@ -380,6 +390,7 @@ func BenchmarkForward(b *testing.B) {
 	seq, ts := key.Seq, key.TS
 	for b.Loop() {
 		ts += 3000
+		bench.now = bench.now.Add(33 * time.Millisecond)
 		for i := range burst {
 			seq++
 			slab[i] = key

@@ -60,7 +60,7 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error) {
 	policy := s.config.Policy(o.Stream)
 	nc := negotiate.DefaultConfig()
-	nc.TransportCC, nc.REMB = false, false // no estimator reads them yet
+	nc.REMB = false // arrival reports say more
 	st, err := s.admit(o.Stream)
 	if err != nil {
 		return media.Answer{}, err

@@ -69,7 +69,8 @@ type shard struct {
 	dropped atomic.Uint64
 
 	groups    map[*stream]*group
-	replaying int
+	replaying int // viewers in a fast start
+	pacing    int // viewers with something queued
 	arena     arena
 }
 
@@ -114,11 +115,11 @@ func (sh *shard) run(ctx context.Context) {
 		case c := <-sh.rtcp:
 			c.viewer.control(c.b, c.at)
 		case now := <-replay.C:
-			sh.each(func(v *viewer) { v.replay(now) })
+			sh.each(func(v *viewer) { v.hurry(now) })
 		case now := <-house.C:
 			sh.each(func(v *viewer) { v.house(now) })
 		}
-		if wants := sh.replaying > 0; wants != pacing {
+		if wants := sh.replaying+sh.pacing > 0; wants != pacing {
 			pacing = wants
 			if pacing {
 				replay.Reset(replayTick)
@@ -186,6 +187,7 @@ func (sh *shard) remove(v *viewer) {
 	}
 	v.joined = false
 	v.stopReplay()
+	v.discard()
 	g := sh.groups[v.st]
 	for i, o := range g.viewers {
 		if o == v {

@@ -12,6 +12,8 @@ import (
 	"github.com/pion/srtp/v3"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/pace"
+	"github.com/sluice-live/sluice/sfu/allocate"
 	"github.com/sluice-live/sluice/sfu/icelite"
 	"github.com/sluice-live/sluice/sfu/layer"
 	"github.com/sluice-live/sluice/sfu/negotiate"
@@ -46,7 +48,14 @@ type viewer struct {
 	quota  rtcpQuota
 	// lackedAt is since when the viewer cannot decode what is published.
 	lackedAt time.Time
-	rtt      time.Duration
+
+	link      *link // nil: the viewer reports no arrivals
+	allocator *allocate.Allocator
+	input     allocate.Input
+	videos    [1]allocate.Video
+	reason    allocate.Code
+	told      media.Bitrate
+	rtt       time.Duration
 }
 
 // viewerStats are read by the API while the shard writes them.
@@ -54,6 +63,8 @@ type viewerStats struct {
 	packets, bytes, resent, dropped atomic.Uint64
 	lossPPM, jitter, rtt, latency   atomic.Int64 // parts per million; nanoseconds
 	current                         atomic.Int64 // layer + 1; 0 is none
+	estimate                        atomic.Int64 // bits per second; 0 is unknown
+	why                             atomic.Pointer[string]
 	noCodec                         atomic.Bool
 	started                         atomic.Bool // the first media packet was sent
 }
@@ -68,6 +79,14 @@ func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {
 	}
 	if m := r.Video(); m != nil {
 		v.tracks[media.VideoTrack] = newDownTrack(media.VideoTrack, m)
+	}
+	for _, t := range v.tracks {
+		if t != nil && t.ext.TransportCC != 0 && v.link == nil {
+			v.link = newLink()
+			v.allocator = allocate.New(allocate.DefaultConfig())
+			v.videos[0].Key = 1
+			v.input.Videos = v.videos[:]
+		}
 	}
 	return v
 }
@@ -177,6 +196,8 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 		switch {
 		case t.kind == media.Audio:
 			v.write(t, p, !t.flowing, now)
+		case t.withheld && len(p.Payload) > 0:
+			// The link does not carry a picture: sound comes first.
 		case t.replaying:
 			// The ring serves this track until it has caught up.
 		case len(p.Payload) == 0:
@@ -251,26 +272,53 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 	if len(p.Payload) == 0 {
 		return
 	}
-	out, ok := t.munger.Next(p, switched, now)
-	if !ok {
+	verdict := v.admit(t, p, now)
+	if verdict == pace.Refuse {
+		v.refused(t)
 		return
 	}
-	b := v.build(t, p, out, now)
+	out, ok := t.munger.Next(p, switched, now)
+	if !ok {
+		if verdict == pace.Wait {
+			v.link.pacer.Drop(len(p.Payload)+overhead, t.pacing())
+		}
+		return
+	}
+	if switched {
+		v.switched(t, p, now)
+	}
+	if o := (outgoing{t: t, p: p, out: out}); verdict == pace.Wait {
+		v.hold(o)
+	} else {
+		v.emit(o, now)
+	}
+}
+
+// emit builds one packet in the shard's arena; it leaves with the next flush.
+//
+// hot:
+func (v *viewer) emit(o outgoing, now time.Time) {
+	t, p := o.t, o.p
+	b := v.build(o, now)
 	if b == nil {
 		v.shard.arena.flush(v.out)
-		if b = v.build(t, p, out, now); b == nil {
+		if b = v.build(o, now); b == nil {
 			v.stats.dropped.Add(1)
 			return
 		}
 	}
 	v.shard.arena.keep(b)
-	t.sent(p, out, now)
+	if v.link != nil {
+		v.link.estimator.Sent(v.link.seq-1, len(b)+wire, now, false)
+	}
+	if o.resend {
+		v.stats.resent.Add(1)
+		return
+	}
+	t.sent(p, o.out, now)
 	t.answerer.Sent(len(b), now)
 	v.stats.packets.Add(1)
 	v.stats.bytes.Add(uint64(len(b)))
-	if switched {
-		v.switched(t, p, now)
-	}
 	if p.FrameEnd && t.kind == media.Video && !p.Capture.IsZero() {
 		v.stats.latency.Store(int64(now.Sub(p.Capture)))
 	}
@@ -309,8 +357,9 @@ func (v *viewer) house(now time.Time) {
 					t.selector.Layers(info.Layers)
 				}
 			}
-			v.wish(t, now)
 			t.playout.Tick(now)
+			v.adapt(now)
+			v.wish(t, now)
 		}
 		if t.flowing && !now.Before(t.nextReport) {
 			v.report(t, now)

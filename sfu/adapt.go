@@ -1,0 +1,106 @@
+package sfu
+
+import (
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/allocate"
+)
+
+const (
+	// spare is what a layer takes on the wire above its payload: 80 bytes in 1,200,
+	// and some for resends.
+	spare = 1.1
+	// audioOverhead is what sound's headers take at 50 packets a second.
+	audioOverhead = 50 * overhead * 8
+)
+
+// adapt chooses what the viewer gets for what its link carries, and looks for
+// more by probes; ten times a second.
+func (v *viewer) adapt(now time.Time) {
+	t := v.tracks[media.VideoTrack]
+	if v.link == nil || t == nil || t.pt == 0 {
+		return
+	}
+	state := v.link.estimator.State()
+	v.repace(now)
+	v.input.Estimate, v.input.Congested, v.input.Stalled = state.Estimate, state.Congested, state.Stalled
+	v.input.Audio = v.soundRate()
+	v.options(t)
+	r := v.allocator.Decide(v.input, now)
+	c := r.Choices[0]
+	v.withhold(t, c.Paused && c.Reason.Code != allocate.Nothing)
+	if !c.Paused {
+		t.selector.Limit(c.Option.Layer, c.Option.Spatial, c.Option.Temporal)
+	}
+	v.explain(state.Estimate, c.Reason)
+	v.wish(t, now)
+	v.probe(r.Wanted, now)
+}
+
+// withhold stops or goes on with the picture. It goes on at a key frame.
+func (v *viewer) withhold(t *downTrack, stop bool) {
+	if t.withheld && !stop {
+		t.selector.Resync()
+	}
+	if stop && !t.withheld {
+		v.stopReplay()
+	}
+	t.withheld = stop
+}
+
+// options lists the ways to send the picture: the layers that flow, or the one
+// that the viewer asked for by name.
+func (v *viewer) options(t *downTrack) {
+	choice := v.choice.Load()
+	video := &v.videos[0]
+	video.MaxWidth, video.MaxHeight = max(choice.MaxWidth, 0), max(choice.MaxHeight, 0)
+	video.Options = video.Options[:0]
+	info := v.src.info(t.id)
+	if info == nil {
+		return
+	}
+	for _, l := range info.Layers {
+		if !l.Active || choice.RID != "" && choice.RID != l.RID || len(video.Options) == allocate.MaxOptions {
+			continue
+		}
+		rate := media.Bitrate(float64(l.Bitrate) * spare)
+		video.Options = append(video.Options, allocate.Option{Layer: l.ID, Spatial: allocate.AllLayers, Temporal: allocate.AllLayers,
+			Width: l.Width, Height: l.Height, Bitrate: max(rate, 1)})
+	}
+}
+
+func (v *viewer) soundRate() media.Bitrate {
+	info := v.src.info(media.AudioTrack)
+	if info == nil || v.tracks[media.AudioTrack] == nil || len(info.Layers) == 0 {
+		return 0
+	}
+	rate := info.Layers[0].Bitrate
+	if t := v.tracks[media.AudioTrack]; t.repair.copies > 0 {
+		rate *= media.Bitrate(1 + t.repair.copies)
+	}
+	return rate + audioOverhead
+}
+
+// explain keeps why the viewer gets what it gets, for the player's menu. Only a
+// change of words is told.
+func (v *viewer) explain(estimate media.Bitrate, r allocate.Reason) {
+	v.stats.estimate.Store(int64(estimate))
+	if r.Code == v.reason && now10(estimate) == now10(v.told) {
+		return
+	}
+	v.reason, v.told = r.Code, estimate
+	words := r.String()
+	if old := v.stats.why.Swap(&words); old == nil || *old != words {
+		v.st.dirty.Store(true)
+	}
+}
+
+// now10 rounds an estimate to what is worth saying anew: steps of a tenth.
+func now10(b media.Bitrate) int {
+	n := 0
+	for ; b > 1000; b -= b / 10 {
+		n++
+	}
+	return n
+}

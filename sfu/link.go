@@ -1,0 +1,208 @@
+package sfu
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/bwe"
+	"github.com/sluice-live/sluice/media/pace"
+	"github.com/sluice-live/sluice/sfu/munge"
+)
+
+const (
+	// overhead is what a packet takes on the wire besides its payload: IPv4, UDP,
+	// RTP with the usual extensions, and the SRTP tag.
+	overhead = 20 + 8 + 12 + 24 + 16
+	// wire is what a built packet still gets on its way: IPv4, UDP and the SRTP tag.
+	wire = 20 + 8 + 16
+	// firstRate is the pace before the link has been measured: it lets a key frame
+	// of 60 KB out within 50 ms (times the pacer's factor).
+	firstRate media.Bitrate = 4_000_000
+	// maxQueued bounds a viewer's queue in packets; the pacer bounds it in time.
+	maxQueued = 1024
+	// padding is the payload of one probe packet: RTP padding counts in one byte.
+	padding = 255
+)
+
+// outgoing is a packet on its way to one viewer: where its bytes are, and its
+// numbers as the viewer sees them.
+type outgoing struct {
+	t      *downTrack
+	p      *media.Packet
+	out    munge.Out
+	resend bool
+}
+
+// queue holds what the pacer told to wait, oldest first.
+type queue struct {
+	items []outgoing
+	first int
+}
+
+func (q *queue) len() int { return len(q.items) - q.first }
+
+func (q *queue) put(o outgoing) { q.items = append(q.items, o) }
+
+func (q *queue) take() outgoing {
+	o := q.items[q.first]
+	q.items[q.first] = outgoing{} // let the packet go
+	if q.first++; q.first == len(q.items) {
+		q.items, q.first = q.items[:0], 0
+	}
+	return o
+}
+
+// link is what is known of the way to one viewer, and what waits for it. A
+// viewer that reports no arrivals (no transport-wide congestion control) has no
+// estimator: it gets packets as they come. It belongs to the viewer's shard.
+type link struct {
+	estimator *bwe.Estimator
+	pacer     *pace.Pacer
+	seq       uint16 // transport-wide, of the next packet
+	video     queue
+	resends   queue
+	probing   int // bytes of padding still to be sent
+}
+
+func newLink() *link {
+	return &link{estimator: bwe.New(bwe.DefaultConfig()), pacer: pace.New(pace.DefaultConfig(), firstRate)}
+}
+
+// waiting reports whether something is queued.
+func (l *link) waiting() bool { return l != nil && l.video.len()+l.resends.len() > 0 }
+
+func (t *downTrack) pacing() pace.Kind {
+	if t.kind == media.Audio {
+		return pace.Audio
+	}
+	return pace.Video
+}
+
+// admit asks the pacer for one packet of a track.
+//
+// hot:
+func (v *viewer) admit(t *downTrack, p *media.Packet, now time.Time) pace.Verdict {
+	if v.link == nil {
+		return pace.Now
+	}
+	if v.link.video.len() >= maxQueued {
+		return pace.Refuse
+	}
+	return v.link.pacer.Push(len(p.Payload)+overhead, t.pacing(), now)
+}
+
+// refused drops a track to its next key frame: what waits still goes out, so
+// that the viewer's numbering has no hole.
+func (v *viewer) refused(t *downTrack) {
+	v.stats.dropped.Add(1)
+	t.selector.Resync()
+	t.asked = time.Time{}
+}
+
+// hold queues a packet and makes the shard look at this viewer often.
+func (v *viewer) hold(o outgoing) {
+	if !v.link.waiting() {
+		v.shard.pacing++
+	}
+	if o.resend {
+		v.link.resends.put(o)
+	} else {
+		v.link.video.put(o)
+	}
+}
+
+// drain sends what is due of the queues.
+func (v *viewer) drain(now time.Time) {
+	if !v.link.waiting() {
+		return
+	}
+	for {
+		kind, ok := v.link.pacer.Due(now)
+		if !ok {
+			break
+		}
+		q := &v.link.video
+		if kind == pace.Resend {
+			q = &v.link.resends
+		}
+		if q.len() == 0 { // the pacer and we disagree: believe the queue
+			v.link.pacer.Drop(0, kind)
+			break
+		}
+		o := q.take()
+		v.link.pacer.Pop(len(o.p.Payload)+overhead, kind)
+		v.emit(o, now)
+	}
+	v.shard.arena.flush(v.out)
+	if !v.link.waiting() {
+		v.shard.pacing--
+	}
+}
+
+// discard forgets what waits, when the viewer leaves.
+func (v *viewer) discard() {
+	if v.link.waiting() {
+		v.shard.pacing--
+		v.link.video, v.link.resends = queue{}, queue{}
+	}
+}
+
+// arrived takes an arrival report.
+func (v *viewer) arrived(cc *rtcp.TransportLayerCC, now time.Time) {
+	if v.link == nil {
+		return
+	}
+	v.link.estimator.Feedback(cc, now)
+	v.repace(now)
+}
+
+func (v *viewer) repace(now time.Time) {
+	rate := v.link.estimator.Target()
+	if !v.link.estimator.State().Measured {
+		rate = max(rate, firstRate)
+	}
+	v.link.pacer.SetRate(rate, now)
+}
+
+// probe sends padding to find out what nobody has sent yet: RTP packets of
+// nothing but padding, over the RTX stream, where a viewer passes over them.
+func (v *viewer) probe(wanted media.Bitrate, now time.Time) {
+	t := v.tracks[media.VideoTrack]
+	if v.link == nil || t == nil || t.rtx == 0 || !t.flowing {
+		return
+	}
+	_, bytes, ok := v.link.estimator.Probe(now, wanted)
+	if !ok {
+		return
+	}
+	for bytes > 0 {
+		b := v.shard.arena.packet(maxHeader + padding)
+		if b == nil {
+			break
+		}
+		b = v.writePadding(b, t)
+		v.shard.arena.keep(b)
+		v.link.estimator.Sent(v.link.seq-1, len(b)+wire, now, true)
+		bytes -= len(b) + wire
+	}
+	v.shard.arena.flush(v.out)
+}
+
+// nextTransport gives the transport-wide number of one packet.
+//
+// hot:
+func (v *viewer) nextTransport() uint16 {
+	v.link.seq++
+	return v.link.seq - 1
+}
+
+// hurry does what cannot wait for the next burst: fast start, and what is due
+// of the queues.
+func (v *viewer) hurry(now time.Time) {
+	v.replay(now)
+	if v.link.waiting() {
+		v.drain(now)
+	}
+}
