@@ -145,6 +145,24 @@ describe("<sluice-player>", () => {
     expect(said()).toContain("Reconnecting");
   });
 
+  it("keeps the last picture of an ended stream, and nothing lies on the way back", async () => {
+    const feed = server.feed("/whep/demo/s1");
+    server.routes["GET /v1/streams/demo"] = () => new Response(JSON.stringify({ stream: "demo", live: false, public: true, viewers: 0 }));
+    await live();
+    const pc = FakePC.last;
+    const order: string[] = [];
+    vi.spyOn(pc, "close").mockImplementation(() => void order.push("closed"));
+    player.addEventListener("sluice-condition", (e) => order.push(e.detail.state));
+    feed.send("inactive", { reason: "the publisher left and did not come back" });
+    await settle();
+    feed.end();
+    await vi.advanceTimersByTimeAsync(3000);
+    await player.updateComplete;
+    expect(order).toEqual(["waiting", "ended", "closed"]);
+    expect(find(".card")!.textContent).toContain("The publisher left and did not come back.");
+    expect(find(".bar")).toBeNull();
+  });
+
   it("says why it is refused, what helps, and how support can find it", async () => {
     server.routes["POST /whep/demo"] = () => new Response(JSON.stringify({ detail: "the token has expired", instance: "trace7" }), { status: 401, headers: { "Content-Type": "application/problem+json" } });
     await mount();

@@ -109,8 +109,9 @@ export class Viewing extends Emitter<ViewingEvents> {
       return;
     }
     if (turn !== this.#turn) return session.close();
-    this.#session?.close(); // the old one goes only when the new one stands
+    const old = this.#session;
     this.#adopt(session);
+    old?.close(); // only now: the last picture is kept until the new stream is on
   }
 
   #adopt(session: WhepSession): void {
@@ -175,9 +176,9 @@ export class Viewing extends Emitter<ViewingEvents> {
   }
 
   #ended(): void {
+    this.#set({ state: "ended", reason: this.#reason }); // first: a closed connection has no last picture to keep
     this.#session?.close();
     this.#session = undefined;
-    this.#set({ state: "ended", reason: this.#reason });
     void this.#comeback(++this.#turn);
   }
 

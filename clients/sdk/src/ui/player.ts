@@ -193,7 +193,7 @@ export class SluicePlayer extends LitElement {
         <canvas class="still" hidden></canvas>
         ${card(this)}
         ${live ? top(this) : nothing}
-        ${live || this.pictured ? bar(this) : nothing}
+        ${live || (this.pictured && ["waiting", "reconnecting", "offline"].includes(this.state)) ? bar(this) : nothing}
         ${this.opened === "layers" ? layerMenu(this) : nothing}
         ${this.opened === "help" ? help(this) : nothing}
         ${this.opened === "stats" ? sheet(this, t("stats"), html`<sluice-stats .player=${this}></sluice-stats>`) : nothing}
@@ -205,7 +205,7 @@ export class SluicePlayer extends LitElement {
   #condition(c: Condition): void {
     this.condition = c;
     this.state = c.state;
-    if (c.state === "ended") this.#screen?.freeze();
+    if (c.state === "ended") this.#screen?.hold();
     if (c.state === "live") this.#wake();
     else this.#setLatency(undefined);
     send(this, "sluice-condition", c);

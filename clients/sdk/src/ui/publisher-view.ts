@@ -122,7 +122,7 @@ export function notice(p: SluicePublisher): TemplateResult | typeof nothing {
   return html`<div class="notice bad" role="alert">
     <h3>${has(key) ? t(key) : ""}</h3>
     <p>${has(`${key}.line`) ? t(`${key}.line` as Key) : ""}</p>
-    ${p.error.detail ? html`<p class="help">${p.error.detail}</p>` : nothing}
+    ${p.error.detail ? html`<p class="help">${format.sentence(p.error.detail)}</p>` : nothing}
     <slot name="refused"></slot>
     ${p.error.why === "taken" ? html`<button class="button" type="button" @click=${() => p.goLive()}>${t("pub.takeBack")}</button>` : nothing}
     ${trace ? html`<p class="trace">${trace}</p>` : nothing}

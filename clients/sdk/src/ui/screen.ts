@@ -44,9 +44,10 @@ export class Screen {
     this.#canvas.hidden = false;
   }
 
-  /** clear takes the stream off. */
-  clear(): void {
-    if (this.video.srcObject) this.video.srcObject = null;
+  /** hold keeps the picture until another stream is shown: a track that ends leaves a black frame behind. */
+  hold(): void {
+    this.freeze();
+    if ("cancelVideoFrameCallback" in this.video) this.video.cancelVideoFrameCallback(this.#handle);
   }
 
   #listen(): void {

@@ -2,7 +2,7 @@
 // Promises that statistics open beside the picture and move nothing above them.
 // Owned by the app.
 
-import { controls, icon, type SluicePlayer, tokens } from "@sluice/sdk";
+import { type Condition, controls, icon, type SluicePlayer, tokens } from "@sluice/sdk";
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { copyText } from "../parts/copy";
 import { pageStyle } from "../style";
@@ -94,6 +94,7 @@ export class SluiceWatchPage extends LitElement {
       <div class="layout ${this.stats ? "with" : ""}">
         <div class="stage">
           <sluice-player keys="page" src="/whep/${this.stream}" .token=${this.token}
+            @sluice-condition=${(e: CustomEvent<Condition>) => ["ended", "refused"].includes(e.detail.state) && (this.viewers = undefined)}
             @sluice-viewers=${(e: CustomEvent<number>) => (this.viewers = e.detail)}
             @sluice-stats=${(e: CustomEvent) => this.#stats(e)}>
             <button slot="refused" class="button primary" @click=${() => this.dispatchEvent(new CustomEvent("want-token", { bubbles: true, composed: true }))}>${icon("key", 20)}${t("watch.token")}</button>
