@@ -68,6 +68,8 @@ type SessionView struct {
 	MLine   map[TrackID]int
 	Choice  LayerChoice
 	Current Layer // the video layer that is being sent, AnyLayer if none
+	// Why this layer, in words ("link 0.9 Mbit/s"); empty where nothing is measured.
+	Why string
 	// Reconnect asks the client to POST again: true when the node drains. URL may be empty (same endpoint).
 	Reconnect    bool
 	ReconnectURL string

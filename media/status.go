@@ -55,6 +55,8 @@ type ViewerStatus struct {
 	RTT       Milliseconds `json:"rtt_ms"`
 	Jitter    Milliseconds `json:"jitter_ms"`
 	Latency   Milliseconds `json:"latency_ms"` // capture to the node's socket, where capture time is known
+	Estimate  Bitrate      `json:"estimate,omitempty"` // what the viewer's link carries; 0 where nothing is measured
+	Why       string       `json:"why,omitempty"`      // why the viewer gets this layer, in words
 }
 
 // Milliseconds is a duration as the API writes it.

@@ -21,6 +21,7 @@ func (v *viewer) view() media.SessionView {
 	view := v.st.view()
 	view.Choice = *v.choice.Load()
 	view.Current = media.Layer(v.stats.current.Load() - 1)
+	view.Why = v.words()
 	view.Ended = v.gone.Load()
 	view.MLine = map[media.TrackID]int{}
 	for _, t := range v.tracks {
@@ -70,11 +71,20 @@ func (st *stream) status() media.StreamStatus {
 	return s
 }
 
+// words says why the viewer gets its layer.
+func (v *viewer) words() string {
+	if why := v.stats.why.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
 func (v *viewer) status() media.ViewerStatus {
 	s := media.ViewerStatus{Session: v.offer.Session, Subject: v.offer.Subject, Since: v.since.UTC(), Transport: v.conn.Network(),
 		Packets: v.stats.packets.Load(), Bytes: v.stats.bytes.Load(), Resent: v.stats.resent.Load(), Dropped: v.stats.dropped.Load(),
 		LossRatio: float64(v.stats.lossPPM.Load()) / 1e6, RTT: media.MS(time.Duration(v.stats.rtt.Load())),
 		Jitter: media.MS(time.Duration(v.stats.jitter.Load())), Latency: media.MS(time.Duration(v.stats.latency.Load()))}
+	s.Estimate, s.Why = media.Bitrate(v.stats.estimate.Load()), v.words()
 	if s.RTT == 0 {
 		s.RTT = media.MS(v.conn.RTT())
 	}

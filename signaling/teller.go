@@ -103,6 +103,7 @@ type layer struct {
 	Width   int           `json:"width,omitempty"`
 	Height  int           `json:"height,omitempty"`
 	Current bool          `json:"current,omitempty"`
+	Why     string        `json:"why,omitempty"` // ours too: why this one, in words
 }
 
 // layerLists are the video layers by m-line index, largest first, as JSON: once
@@ -123,7 +124,7 @@ func layerLists(v media.SessionView) (still, rates string) {
 		})
 		at := strconv.Itoa(line)
 		for _, info := range infos {
-			l := layerOf(info, v.Current)
+			l := layerOf(info, v)
 			full[at] = append(full[at], l)
 			l.Bitrate = min(l.Bitrate, 1)
 			calm[at] = append(calm[at], l)
@@ -137,8 +138,11 @@ func layerLists(v media.SessionView) (still, rates string) {
 	return string(a), string(b)
 }
 
-func layerOf(info media.LayerInfo, current media.Layer) layer {
-	l := layer{RID: info.RID, Width: info.Width, Height: info.Height, Current: info.ID == current}
+func layerOf(info media.LayerInfo, v media.SessionView) layer {
+	l := layer{RID: info.RID, Width: info.Width, Height: info.Height, Current: info.ID == v.Current}
+	if l.Current {
+		l.Why = v.Why
+	}
 	if info.RID == "" {
 		// One of rid, spatialLayerId and temporalLayerId must be there.
 		l.Spatial = new(int)

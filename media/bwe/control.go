@@ -40,13 +40,44 @@ func (e *Estimator) decide(t int64) {
 }
 
 // limit is the standing queue that is too much, in microseconds: the configured one, or what this path's own noise
-// exceeds.
+// exceeds, or the time that one full packet takes where that is longer.
 func (e *Estimator) limit() float64 {
-	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise)
+	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise, min(9.6e9/e.estimate, maxNoise))
+}
+
+// alarm is a cut for delay that may yet prove to be false.
+type alarm struct {
+	raised          bool
+	before, through float64
+	from, bytes     int64 // since the cut: when arrivals began, and what they were
+}
+
+// falseAlarm is how much faster than the measured rate a queue must go away to have been none. A queue on a full link
+// goes away at the very rate at which it grew; delay that the path itself adds and takes away holds packets back, and
+// then brings them faster.
+const falseAlarm = 1.15
+
+// acquit takes a cut back when the queue that it was for proves to have been none.
+func (e *Estimator) acquit() {
+	a := &e.alarm
+	if !a.raised || e.delay.queue >= calmQueue {
+		return
+	}
+	a.raised = false
+	span := e.path.virtual - a.from
+	if span < grain || float64(a.bytes)*8e6/float64(span) < falseAlarm*a.through {
+		return
+	}
+	e.delay.excuse()
+	if a.before > e.estimate {
+		e.set(a.before, e.why)
+	}
+	e.over = false
 }
 
 // judgeDelay lowers the estimate while a queue stands that does not drain.
 func (e *Estimator) judgeDelay(t int64) {
+	e.acquit()
 	limit := e.limit()
 	switch {
 	case e.delay.queue > limit:
@@ -76,18 +107,22 @@ func (e *Estimator) judgeDelay(t int64) {
 		share = keepAgain
 	}
 	e.capacity = through
+	if e.cuts == 1 {
+		e.alarm.before = e.estimate
+	}
+	e.alarm = alarm{raised: true, before: e.alarm.before, through: through, from: e.path.virtual}
 	e.cut(share*through, Delayed, t)
 }
 
-// through is the rate that a full link lets pass: of the time just now, if that holds enough packets to tell.
+// through is the rate that a full link lets pass: of the time just now, when the queue was never empty, and of six full
+// packets at least.
 func (e *Estimator) through() float64 {
-	mean := e.acked.rate(e.acked.newest(), usual)
+	t := e.acked.newest()
+	mean := e.acked.rate(t, usual)
 	if mean <= 0 {
 		return 0
 	}
-	// Six full packets.
-	window := min(max(int64(58e9/mean), brief), usual)
-	return min(mean, e.acked.rate(e.acked.newest(), window))
+	return e.acked.rate(t, min(max(int64(58e9/mean), brief), usual))
 }
 
 // cut lowers the estimate, and lets a probe look soon whether that was right.
@@ -122,7 +157,7 @@ func (e *Estimator) judgeLoss(t int64) {
 		return
 	}
 	l.before, l.cutRatio, l.cutSent, l.cutAt = e.estimate, l.ratio(), sent, t
-	e.freshFrom = t // the next judgement is about what is sent from now on
+	e.lossFrom = t // the next judgement is about what is sent from now on
 	l.clear(t)
 	e.cut(e.acked.rate(e.acked.newest(), usual), Lossy, t)
 }

@@ -6,9 +6,9 @@ const (
 	grain = 40_000 // microseconds
 	// grains kept make 480 ms, over which the trend is taken.
 	grains = 12
-	// standing is over how many grains the least delay is the standing queue: what does not go away for 160 ms is no
+	// standing is over how many grains the least delay is the standing queue: what does not go away for 200 ms is no
 	// burst.
-	standing = 4
+	standing = 5
 	// epoch is how long a least delay of the path holds at least; routes change, and clocks drift by 100 ppm, 3 ms in
 	// two of these.
 	epoch = 15_000_000
@@ -110,8 +110,8 @@ const (
 	ownRise = 1_500_000
 	// maxNoise bounds what noise may excuse: sound does not bear more.
 	maxNoise = 90_000
-	// noiseLife is the time in which noise is forgotten by two thirds.
-	noiseLife = 30_000_000
+	// noiseLife is the time in which noise is forgotten by two thirds: a path's ways last longer than its troubles.
+	noiseLife = 120_000_000
 )
 
 // learn notes rises of the delay that ended though nobody sent less: jitter, Wi-Fi, key frames. Delay as high as that
@@ -127,9 +127,12 @@ func (d *delayWindow) learn(now int64) {
 	case d.risen && d.queue < calmQueue:
 		d.risen = false
 		if !d.disturbed && now-d.risenAt < ownRise {
-			d.noise = max(d.noise, min(d.peak, maxNoise))
+			d.excuse()
 		}
 	case d.risen:
 		d.peak = max(d.peak, d.queue)
 	}
 }
+
+// excuse takes the last rise for noise.
+func (d *delayWindow) excuse() { d.noise = max(d.noise, min(d.peak, maxNoise)) }

@@ -98,6 +98,8 @@ type Estimator struct {
 	capacity  float64
 	grownAt   int64
 	freshFrom int64 // what was sent before is not judged: it went into a dead link
+	lossFrom  int64 // what was sent before does not count for loss: the estimate was lowered for it already
+	alarm     alarm
 	stalled   bool
 
 	fallback fallback

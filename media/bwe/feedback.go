@@ -37,7 +37,15 @@ type reader struct {
 	arrival   int64 // the newest arrival, microseconds of the receiver
 	virtual   int64 // arrivals with the time of lost reports cut out
 	gap       bool  // a report was lost before this one
+
+	// The run of missing packets that goes on: how many, and when the first one was sent.
+	run   int
+	since int64
 }
+
+// hole is how long a run of missing packets lasts that tells of a dead link rather than of a full one, whose queue takes
+// a packet now and then. Dead links are not lossy ones: slowing down does not help.
+const hole = 150_000 // microseconds
 
 // tally is what one report said.
 type tally struct {
@@ -57,13 +65,13 @@ func (e *Estimator) Feedback(cc *rtcp.TransportLayerCC, now time.Time) {
 	e.path.gap = cc.FbPktCount != e.path.count+1
 	e.path.count = cc.FbPktCount
 	e.grow()
+	if e.stalled {
+		e.revive(t)
+	}
 	sum := e.read(cc)
 	e.inFlight = 0
 	if !sum.any {
 		return
-	}
-	if e.stalled {
-		e.revive(t)
 	}
 	if sum.newestSent > 0 {
 		// Includes up to a report's interval; receiver reports know better.
@@ -115,6 +123,10 @@ func (e *Estimator) status(symbol, seq uint16, deltas []*rtcp.RecvDelta, arrival
 		if known && r.state == flying {
 			r.state = missing
 			e.count(r, 1, sum)
+			if e.path.run == 0 {
+				e.path.since = e.since(r.at)
+			}
+			e.path.run++
 		}
 		return deltas, arrival
 	}
@@ -137,6 +149,13 @@ func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 	again := r.state == missing
 	r.state = received
 	sum.any = true
+	if e.path.run > 0 && !again {
+		if sent-e.path.since > hole {
+			sum.lost -= e.path.run
+			sum.total -= e.path.run
+		}
+		e.path.run = 0
+	}
 	if arrival > e.path.arrival {
 		if !e.path.gap && e.path.arrival != 0 {
 			e.path.virtual += arrival - e.path.arrival
@@ -151,6 +170,7 @@ func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 		e.count(r, 0, sum)
 	}
 	e.acked.add(e.path.virtual, int(r.size))
+	e.alarm.bytes += int64(r.size)
 	e.delay.add(arrival, arrival-sent)
 	if r.probe {
 		e.probe.arrived(sent, arrival, int(r.size))
@@ -159,7 +179,7 @@ func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 
 // count enters a packet into the tally: 1 lost, 0 received, −1 received after all.
 func (e *Estimator) count(r *record, lost int, sum *tally) {
-	if e.since(r.at) < e.freshFrom {
+	if e.since(r.at) < max(e.freshFrom, e.lossFrom) {
 		return
 	}
 	sum.lost += lost
