@@ -45,34 +45,40 @@ func (e *Estimator) limit() float64 {
 	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise, min(9.6e9/e.estimate, maxNoise))
 }
 
-// alarm is a cut for delay that may yet prove to be false.
+// alarm is a rise of the delay that may yet prove to be no queue.
 type alarm struct {
-	raised          bool
-	before, through float64
-	from, bytes     int64 // since the cut: when arrivals began, and what they were
+	raised      bool
+	before      float64 // the estimate before it was lowered for this; 0: it was not
+	through     float64 // what came through at the top of the rise
+	from, bytes int64   // since then: when arrivals began, and how much arrived
 }
 
-// falseAlarm is how much faster than the measured rate a queue must go away to have been none. A queue on a full link
-// goes away at the very rate at which it grew; delay that the path itself adds and takes away holds packets back, and
-// then brings them faster.
-const falseAlarm = 1.15
+// falseAlarm is how much faster than at its top a delay must go away to have been no queue. A queue on a full link goes
+// away at the rate at which it grew, the link's; a path that adds delay and takes it away holds packets back, and then
+// brings them faster. Two packets are left out, as either edge may be wrong by one.
+const falseAlarm, edges = 1.15, 2 * 1200
 
-// acquit takes a cut back when the queue that it was for proves to have been none.
+// rise notes the top of a rise.
+func (e *Estimator) rise() {
+	e.alarm.raised, e.alarm.through, e.alarm.from, e.alarm.bytes = true, e.through(), e.path.virtual, 0
+}
+
+// acquit looks back on a rise that is over. If it was no queue, the estimate is what it was before.
 func (e *Estimator) acquit() {
-	a := &e.alarm
+	a := e.alarm
 	if !a.raised || e.delay.queue >= calmQueue {
 		return
 	}
-	a.raised = false
+	e.alarm = alarm{}
 	span := e.path.virtual - a.from
-	if span < grain || float64(a.bytes)*8e6/float64(span) < falseAlarm*a.through {
-		return
+	if span >= grain && float64(a.bytes-edges)*8e6/float64(span) > falseAlarm*a.through {
+		e.delay.excuse()
+		e.over = false
+		if a.before > e.estimate {
+			e.set(a.before, e.why)
+		}
 	}
-	e.delay.excuse()
-	if a.before > e.estimate {
-		e.set(a.before, e.why)
-	}
-	e.over = false
+	e.delay.peak = 0
 }
 
 // judgeDelay lowers the estimate while a queue stands that does not drain.
@@ -107,10 +113,9 @@ func (e *Estimator) judgeDelay(t int64) {
 		share = keepAgain
 	}
 	e.capacity = through
-	if e.cuts == 1 {
+	if e.alarm.before == 0 {
 		e.alarm.before = e.estimate
 	}
-	e.alarm = alarm{raised: true, before: e.alarm.before, through: through, from: e.path.virtual}
 	e.cut(share*through, Delayed, t)
 }
 
@@ -128,7 +133,6 @@ func (e *Estimator) through() float64 {
 // cut lowers the estimate, and lets a probe look soon whether that was right.
 func (e *Estimator) cut(rate float64, why Why, t int64) {
 	e.cutAt, e.grownAt = t, t
-	e.delay.disturbed = true
 	e.probe.retry(t)
 	if rate < e.estimate {
 		e.set(rate, why)

@@ -27,12 +27,9 @@ type delayWindow struct {
 	queue float64 // standing delay above base, microseconds
 	trend float64 // change of delay per time
 
-	noise     float64 // peaks of delay that went away by themselves, microseconds
-	peak      float64
-	risenAt   int64
-	risen     bool
-	disturbed bool // the estimate was lowered during this rise
-	at        int64
+	noise float64 // delay that proved to be no queue, microseconds
+	peak  float64 // of the rise that goes on
+	at    int64
 }
 
 // reset begins with a path that nothing is known of.
@@ -46,13 +43,13 @@ func (d *delayWindow) forget() {
 	for i := range d.least {
 		d.least[i] = never
 	}
-	d.queue, d.trend, d.risen = 0, 0, false
+	d.queue, d.trend, d.peak = 0, 0, 0
 }
 
 // rebase takes the delay as it is for the path's own.
 func (d *delayWindow) rebase() {
 	d.base, d.baseWas = d.floor()+int64(d.queue), never
-	d.queue, d.risen = 0, false
+	d.queue, d.peak = 0, 0
 }
 
 // add takes one packet's delay.
@@ -76,8 +73,8 @@ func (d *delayWindow) add(arrival, delay int64) {
 // floor is the path's own delay.
 func (d *delayWindow) floor() int64 { return min(d.base, d.baseWas) }
 
-// settle works out queue and trend after a report.
-func (d *delayWindow) settle(now int64) {
+// settle works out queue and trend after a report, and reports whether the delay is at the top of a rise.
+func (d *delayWindow) settle(now int64) (top bool) {
 	floor, low, found := d.floor(), never, 0
 	var n, sx, sy, sxx, sxy float64
 	for i := range int64(grains) {
@@ -94,45 +91,37 @@ func (d *delayWindow) settle(now int64) {
 		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
 	}
 	if found == 0 {
-		return
+		return false
 	}
 	d.queue, d.trend = float64(low-floor), 0
 	if n >= 4 {
 		d.trend = (n*sxy - sx*sy) / (n*sxx - sx*sx)
 	}
-	d.learn(now)
+	return d.learn(now)
 }
 
 const (
-	// calmQueue is as good as empty; highQueue begins a rise.
+	// calmQueue is as good as empty; a rise begins above highQueue.
 	calmQueue, highQueue = 8_000, 15_000
-	// ownRise is the longest rise that counts as noise: a queue of our own making that long would not go by itself.
-	ownRise = 1_500_000
 	// maxNoise bounds what noise may excuse: sound does not bear more.
 	maxNoise = 90_000
 	// noiseLife is the time in which noise is forgotten by two thirds: a path's ways last longer than its troubles.
 	noiseLife = 120_000_000
 )
 
-// learn notes rises of the delay that ended though nobody sent less: jitter, Wi-Fi, key frames. Delay as high as that
-// proves nothing.
-func (d *delayWindow) learn(now int64) {
+// learn follows the rises of the delay, and reports whether this is the highest point of one so far.
+func (d *delayWindow) learn(now int64) (top bool) {
 	if dt := float64(now - d.at); d.at != 0 && dt > 0 {
 		d.noise *= 1 - min(1, dt/noiseLife)
 	}
 	d.at = now
-	switch {
-	case !d.risen && d.queue > highQueue:
-		d.risen, d.risenAt, d.peak, d.disturbed = true, now, d.queue, false
-	case d.risen && d.queue < calmQueue:
-		d.risen = false
-		if !d.disturbed && now-d.risenAt < ownRise {
-			d.excuse()
-		}
-	case d.risen:
-		d.peak = max(d.peak, d.queue)
+	if d.queue < highQueue {
+		return false
 	}
+	top = d.queue > d.peak
+	d.peak = max(d.peak, d.queue)
+	return top
 }
 
-// excuse takes the last rise for noise.
+// excuse takes the last rise for noise: delay as high as that proves nothing.
 func (d *delayWindow) excuse() { d.noise = max(d.noise, min(d.peak, maxNoise)) }

@@ -82,7 +82,9 @@ func (e *Estimator) Feedback(cc *rtcp.TransportLayerCC, now time.Time) {
 		}
 	}
 	e.loss.add(t, sum.lost, sum.total)
-	e.delay.settle(t)
+	if e.delay.settle(t) {
+		e.rise()
+	}
 	e.decide(t)
 }
 
