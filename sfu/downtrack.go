@@ -175,8 +175,12 @@ func (v *viewer) report(t *downTrack, now time.Time) {
 	// captured: its NTP time is also what round trips are told from.
 	ts := report.Extrapolate(t.lastTS, t.lastAt, now, t.clockRate())
 	sr := t.books.Report(t.ssrc, ts, now)
-	v.out.Control([]rtcp.Packet{&sr, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
-		Source: t.ssrc, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: v.cname}}}}}})
+	packets := []rtcp.Packet{&sr, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
+		Source: t.ssrc, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: v.cname}}}}}}
+	if answer := v.answerReference(t.ssrc, now); answer != nil {
+		packets = append(packets, answer)
+	}
+	v.out.Control(packets)
 }
 
 // startReplay begins at the last key frame of the wanted layer, if the ring has one.

@@ -43,6 +43,8 @@ func (v *viewer) control(b []byte, at time.Time) {
 			v.reception(m.Reports, at)
 		case *rtcp.SenderReport:
 			v.reception(m.Reports, at)
+		case *rtcp.ExtendedReport:
+			v.referenced(m, at)
 		case *rtcp.TransportLayerCC:
 			v.arrived(m, at)
 		case *rtcp.TransportLayerNack:
@@ -55,6 +57,35 @@ func (v *viewer) control(b []byte, at time.Time) {
 			}
 		}
 	}
+}
+
+// reference is a viewer's clock as its last extended report told it.
+type reference struct {
+	ssrc, middle uint32
+	at           time.Time
+}
+
+// referenced takes a viewer's reference time; the next sender report answers
+// it, so that the viewer knows its round-trip time too (RFC 3611 sections 4.4
+// and 4.5).
+func (v *viewer) referenced(x *rtcp.ExtendedReport, at time.Time) {
+	for _, block := range x.Reports {
+		if r, ok := block.(*rtcp.ReceiverReferenceTimeReportBlock); ok {
+			v.reference = reference{x.SenderSSRC, uint32(r.NTPTimestamp >> 16), at}
+		}
+	}
+}
+
+// answerReference returns what answers the viewer's reference time, or nil.
+func (v *viewer) answerReference(ssrc uint32, now time.Time) rtcp.Packet {
+	r := v.reference
+	if r.at.IsZero() {
+		return nil
+	}
+	v.reference = reference{}
+	delay := uint32(now.Sub(r.at).Seconds() * 65536)
+	return &rtcp.ExtendedReport{SenderSSRC: ssrc, Reports: []rtcp.ReportBlock{&rtcp.DLRRReportBlock{
+		Reports: []rtcp.DLRRReport{{SSRC: r.ssrc, LastRR: r.middle, DLRR: delay}}}}}
 }
 
 func (v *viewer) bySSRC(ssrc uint32) *downTrack {

@@ -12,6 +12,9 @@ import (
 	"github.com/sluice-live/sluice/sfu/negotiate"
 )
 
+// ratesEvery is how many seconds lie between news of bitrates alone.
+const ratesEvery = 5
+
 // source is one continuous run of a publisher's packets: what its numbers mean
 // and where its latest packets are. It is shared by all shards; the rings and
 // the pointer are safe to read from anywhere.
@@ -67,6 +70,7 @@ type stream struct {
 	current atomic.Pointer[source]
 	dirty   atomic.Bool    // the number of viewers changed; told once a second
 	present []atomic.Int64 // viewers per shard
+	ticks   int            // of tick, which one goroutine calls
 
 	mu        sync.Mutex // guards what follows; never held per packet
 	publisher *publisher // whose packets are forwarded
@@ -220,7 +224,9 @@ func (st *stream) tick(now time.Time) {
 	for _, v := range over {
 		v.close(media.ErrPublisherLeft)
 	}
-	if p != nil && p.flowChanged() || st.dirty.Swap(false) {
+	st.ticks++
+	rates := p != nil && st.ticks%ratesEvery == 0
+	if p != nil && p.flowChanged() || st.dirty.Swap(false) || rates {
 		st.changed.notify()
 	}
 }

@@ -55,6 +55,7 @@ type viewer struct {
 	videos    [1]allocate.Video
 	reason    allocate.Code
 	told      media.Bitrate
+	reference reference
 	rtt       time.Duration
 }
 

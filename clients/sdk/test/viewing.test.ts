@@ -261,7 +261,7 @@ describe("the server's events", () => {
     const feed = server.feed("/whep/demo/s1");
     for (const s of ["s1", "s2"]) server.routes[`POST /whep/demo/${s}/layers`] = () => new Response("{}");
     await live();
-    await viewing.choose({ key: "k", rid: "q", width: 320, height: 180, bitrate: 1, active: true, current: false, choice: { mediaId: "1", rid: "q" } });
+    await viewing.choose({ key: "k", rid: "q", width: 320, height: 180, bitrate: 1, active: true, current: false, why: "", choice: { mediaId: "1", rid: "q" } });
     feed.send("reconnect", {});
     await pass(1100);
     expect(server.saw("POST /whep/demo/s2/layers").map((a) => a.body)).toEqual(['{"mediaId":"1","rid":"q"}']);

@@ -100,6 +100,11 @@ describe("the layers event", () => {
     expect(layers[0]!.choice).toEqual({ mediaId: "1", rid: "f" });
   });
 
+  it("keeps why the server sends the layer that it sends", () => {
+    const layers = readLayers('{"0":[{"rid":"f","width":1280,"height":720,"bitrate":5},{"rid":"q","width":320,"height":180,"bitrate":1,"current":true,"why":"link 0.3 Mbit/s"}]}');
+    expect(layers.map((l) => [l.rid, l.current, l.why])).toEqual([["f", false, ""], ["q", true, "link 0.3 Mbit/s"]]);
+  });
+
   it("that cannot be read gives none", () => {
     for (const data of ["", "null", "7", '{"0":{}}', "{"]) expect(readLayers(data)).toEqual([]);
   });

@@ -15,6 +15,8 @@ export interface LayerOption {
   active: boolean;
   /** current tells that this one is being sent now, where the server says so. */
   current: boolean;
+  /** why the server sends this one now, in its words; empty for others. */
+  why: string;
   choice: LayerChoice;
 }
 
@@ -25,7 +27,8 @@ interface Wire {
   height?: number;
   heigth?: number; // as the draft spells it once
   bitrate?: number;
-  current?: boolean; // Sluice's own: the draft allows more fields
+  current?: boolean; // Sluice's own, as is why: the draft allows more fields
+  why?: string;
 }
 
 /** readLayers reads the event's data; what cannot be read is left out. */
@@ -49,7 +52,7 @@ function read(mediaId: string, wire: Wire): LayerOption {
   if (wire.rid) choice.rid = String(wire.rid);
   if (wire.spatialLayerId !== undefined) choice.spatialLayerId = Number(wire.spatialLayerId);
   const key = [mediaId, choice.rid ?? "", choice.spatialLayerId ?? ""].join("/");
-  return { key, rid: choice.rid ?? "", width: Number(wire.width ?? 0), height: Number(wire.height ?? wire.heigth ?? 0), bitrate, active: bitrate > 0, current: wire.current === true, choice };
+  return { key, rid: choice.rid ?? "", width: Number(wire.width ?? 0), height: Number(wire.height ?? wire.heigth ?? 0), bitrate, active: bitrate > 0, current: wire.current === true, why: String(wire.why ?? ""), choice };
 }
 
 /** parseObject reads an event's data as an object; what is none is an empty one. */

@@ -38,6 +38,13 @@ export const menuStyle = css`
     color: #a4adbb;
     cursor: default;
   }
+  .menu .why {
+    margin: 0;
+    padding: 0 var(--s-3) var(--s-2) 44px;
+    font-size: 0.8125rem;
+    color: #c3cad5;
+    font-variant-numeric: tabular-nums;
+  }
   .menu .rate {
     color: #c3cad5;
     font-size: 0.875rem;

@@ -54,8 +54,15 @@ export function layerMenu(p: SluicePlayer): TemplateResult {
   const automatic = shown && !p.chosen ? t("automaticNow", { now: shown }) : t("automatic");
   return html`<div class="menu" role="menu" aria-label=${t("quality")} @keydown=${(e: KeyboardEvent) => walk(e)} @click=${(e: Event) => e.stopPropagation()}>
     ${item(p, automatic, "", undefined)}
+    ${p.chosen ? nothing : why(p)}
     ${p.layers.map((l) => item(p, format.size(l.width, l.height) || l.rid, l.active ? rate(l) : t("layerOff"), l))}
   </div>`;
+}
+
+// why says what stands behind an automatic choice: "link 0.9 Mbit/s".
+function why(p: SluicePlayer): TemplateResult | typeof nothing {
+  const words = p.layers.find((l) => l.current)?.why;
+  return words ? html`<p class="why" role="note">${words}</p>` : nothing;
 }
 
 // A layer that began just now has no rate yet: servers then send a number of a few bits, as 0 would mean "not sent".
