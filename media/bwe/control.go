@@ -1,9 +1,6 @@
 package bwe
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
 	// keep is the share of a measured rate that is believed: the rest drains the queue. keepAgain is taken when the
@@ -11,8 +8,6 @@ const (
 	keep, keepAgain = 0.95, 0.9
 	// react is how long after a cut, besides a round trip, its effect shows in a report.
 	react = 200_000 // microseconds
-	// inARow is how close cuts are one trouble.
-	inARow = 2_000_000
 	// falling is the trend of a queue that drains.
 	falling = -0.03
 	// growth per second while all of the estimate is used, as in libwebrtc.
@@ -42,42 +37,47 @@ func (e *Estimator) decide(t int64) {
 // limit is the standing queue that is too much, in microseconds: the configured one, or what this path's own noise
 // exceeds, or the time that one full packet takes where that is longer.
 func (e *Estimator) limit() float64 {
-	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise, min(9.6e9/e.estimate, maxNoise))
+	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise, e.packetTime())
 }
+
+// packetTime is how long a full packet takes on the link, in microseconds.
+func (e *Estimator) packetTime() float64 { return min(9.6e9/e.estimate, maxNoise) }
 
 // alarm is a rise of the delay that may yet prove to be no queue.
 type alarm struct {
-	raised      bool
-	before      float64 // the estimate before it was lowered for this; 0: it was not
-	through     float64 // what came through at the top of the rise
-	from, bytes int64   // since then: when arrivals began, and how much arrived
+	raised  bool
+	before  float64 // the estimate before it was lowered for this; 0: it was not
+	through float64 // what came through at the top of the rise
+	surge   float64 // the most that came through since
 }
 
 // falseAlarm is how much faster than at its top a delay must go away to have been no queue. A queue on a full link goes
 // away at the rate at which it grew, the link's; a path that adds delay and takes it away holds packets back, and then
-// brings them faster. Two packets are left out, as either edge may be wrong by one.
-const falseAlarm, edges = 1.15, 2 * 1200
+// brings them faster. Two packets in 100 ms are left out, as either edge may be wrong by one.
+const falseAlarm, edges = 1.15, 2 * 1200 * 8 * 10
 
 // rise notes the top of a rise.
 func (e *Estimator) rise() {
-	e.alarm.raised, e.alarm.through, e.alarm.from, e.alarm.bytes = true, e.through(), e.path.virtual, 0
+	e.alarm.raised, e.alarm.through, e.alarm.surge = true, e.through(), 0
 }
 
-// acquit looks back on a rise that is over. If it was no queue, the estimate is what it was before.
+// acquit looks back on a rise that goes away. If it was no queue, the estimate is what it was before.
 func (e *Estimator) acquit() {
-	a := e.alarm
-	if !a.raised || e.delay.queue >= calmQueue {
+	a := &e.alarm
+	if !a.raised {
 		return
 	}
-	e.alarm = alarm{}
-	span := e.path.virtual - a.from
-	if span >= grain && float64(a.bytes-edges)*8e6/float64(span) > falseAlarm*a.through {
+	a.surge = max(a.surge, e.through())
+	if e.delay.queue < e.limit()/2 && a.surge-edges > falseAlarm*a.through {
 		e.delay.excuse()
 		e.over = false
 		if a.before > e.estimate {
 			e.set(a.before, e.why)
 		}
+	} else if e.delay.queue >= calmQueue {
+		return
 	}
+	*a = alarm{}
 	e.delay.peak = 0
 }
 
@@ -88,8 +88,8 @@ func (e *Estimator) judgeDelay(t int64) {
 	switch {
 	case e.delay.queue > limit:
 		e.over = true
-	case e.delay.queue < limit/2:
-		e.over = false
+	case e.delay.queue < max(limit/4, 0.7*e.packetTime()):
+		e.over, e.cuts = false, 0
 	}
 	if e.delay.queue <= limit || e.delay.trend < falling || t-e.cutAt < react+e.rtt {
 		return
@@ -98,26 +98,48 @@ func (e *Estimator) judgeDelay(t int64) {
 	if through <= 0 {
 		return
 	}
-	if t-e.cutAt > inARow {
-		e.cuts, e.capacity = 0, through
-	}
-	e.cuts++
-	if e.cuts > 3 && math.Abs(e.delay.trend) < -falling && e.sent.rate(t, usual) < 0.8*e.capacity {
-		// We send much less and the queue does not care: it is the path that is longer now, or somebody else's queue.
+	if e.helpless(t) {
+		// It is the path that is longer now, or somebody else's queue.
 		e.delay.rebase()
-		e.over, e.cuts = false, 0
+		e.over, e.cuts, e.alarm = false, 0, alarm{}
 		return
 	}
-	share := keep
-	if e.cuts > 1 {
-		share = keepAgain
+	share := keepAgain
+	if e.cuts == 0 {
+		share = keep
+		e.trial = trial{at: t, through: through, sent: e.sentAll}
 	}
+	e.cuts++
 	e.capacity = through
 	if e.alarm.before == 0 {
 		e.alarm.before = e.estimate
 	}
 	e.cut(share*through, Delayed, t)
 }
+
+// trial is the first of a row of cuts, and what was then.
+type trial struct {
+	at      int64
+	through float64 // bits per second
+	sent    int64   // bytes in all
+}
+
+// helpless reports that the queue does not get shorter although we have long sent less than came through.
+func (e *Estimator) helpless(t int64) bool {
+	c := &e.trial
+	// What was sent since comes behind the queue that stood, and is reported later.
+	took := float64(t-c.at-e.rtt-react) - e.delay.peak
+	if e.cuts == 0 || took < patience {
+		return false
+	}
+	sent := float64(e.sentAll-c.sent) * 8e6 / float64(t-c.at)
+	expected := (1 - sent/c.through) * took
+	return expected > noticeable && e.delay.peak-e.delay.queue < 0.3*expected
+}
+
+// patience is how long cuts must have been in vain, noticeable the change of a queue that stands out from what a few
+// packets cause.
+const patience, noticeable = 1_000_000, 100_000 // microseconds
 
 // through is the rate that a full link lets pass: of the time just now, when the queue was never empty, and of six full
 // packets at least.
@@ -178,8 +200,9 @@ func (e *Estimator) raise(t int64) {
 	}
 	grown := e.estimate * (1 + growth*dt)
 	if e.capacity > 0 && e.estimate > 0.8*e.capacity && e.estimate < 1.1*e.capacity {
-		// Near where it was too much last: a packet per response, as TCP does in congestion avoidance.
-		grown = e.estimate + 9600/(float64(e.rtt)/1e6+0.1)*dt
+		// Near where it was too much last: a packet per response, as TCP does in congestion avoidance, but on thin links,
+		// where a packet is much, half of what is usual.
+		grown = e.estimate + min(9600/(float64(e.rtt)/1e6+0.1), e.estimate*growth/2)*dt
 	}
 	if grown = min(grown, ahead*e.acked.rate(e.acked.newest(), usual)); grown > e.estimate {
 		e.set(grown, Grown)

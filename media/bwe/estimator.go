@@ -100,6 +100,8 @@ type Estimator struct {
 	freshFrom int64 // what was sent before is not judged: it went into a dead link
 	lossFrom  int64 // what was sent before does not count for loss: the estimate was lowered for it already
 	alarm     alarm
+	trial     trial
+	sentAll   int64 // bytes
 	stalled   bool
 
 	fallback fallback
@@ -136,8 +138,8 @@ func (e *Estimator) Target() media.Bitrate {
 	}
 	target := e.estimate
 	if e.over {
-		// Drain the queue within about half a second; below three quarters a greedy sender would starve.
-		target *= max(0.75, 1-e.delay.queue/0.5e6)
+		// Drain the queue within about 400 ms; below 70 % a greedy sender would starve.
+		target *= max(0.7, 1-e.delay.queue/0.4e6)
 	}
 	return max(e.cfg.Min, media.Bitrate(target))
 }
@@ -169,6 +171,7 @@ func (e *Estimator) Sent(twcc uint16, size int, now time.Time, isProbe bool) {
 	}
 	*r = record{at: uint32(t), seq: twcc, size: uint16(min(size, 0xffff)), state: flying, probe: e.probe.take(size, t, isProbe)}
 	e.sent.add(t, size)
+	e.sentAll += int64(size)
 	if e.inFlight == 0 {
 		e.silentAt = t + int64(e.cfg.Silence/time.Microsecond) + 2*e.rtt
 	}

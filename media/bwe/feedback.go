@@ -172,7 +172,6 @@ func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 		e.count(r, 0, sum)
 	}
 	e.acked.add(e.path.virtual, int(r.size))
-	e.alarm.bytes += int64(r.size)
 	e.delay.add(arrival, arrival-sent)
 	if r.probe {
 		e.probe.arrived(sent, arrival, int(r.size))

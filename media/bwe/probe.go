@@ -17,7 +17,7 @@ const (
 	probePackets = 5
 	// soon, often and seldom are the times between probes that found nothing: it doubles from soon, up to often where
 	// most of the link is unused and a probe hurts nobody, else up to seldom.
-	soon, often, seldom = 500_000, 1_000_000, 3_000_000
+	soon, often, seldom = 500_000, 1_000_000, 4_000_000
 	// lateness is how long after its last packet and a round trip a probe's reports may come.
 	lateness = 400_000
 )
