@@ -26,9 +26,10 @@ func (s *Selector) enterTemporal(p *media.Packet) {
 }
 
 // enterSpatial raises the spatial cap of VP9 by one without a key frame, at a frame that needs the layer below only: P is
-// not set (RFC 9628 section 4.2). In an upper temporal layer such a frame proves nothing for those below.
+// not set (RFC 9628 section 4.2). In an upper temporal layer such a frame proves nothing for those below, and a frame
+// that was overtaken by a part of itself is lost.
 func (s *Selector) enterSpatial(p *media.Packet) {
-	if p.Codec != media.VP9 || s.spatial.now >= s.spatial.want || p.Spatial != s.spatial.now+1 || p.Temporal != 0 || p.TS != s.frame {
+	if p.Codec != media.VP9 || s.spatial.now >= s.spatial.want || p.Spatial != s.spatial.now+1 || p.Temporal != 0 || p.TS != s.frame || p.TS == s.skipped {
 		return
 	}
 	if d, err := codec.ParseVP9(p.Payload); err == nil && d.Begin && !d.Inter {

@@ -35,6 +35,8 @@ type Selector struct {
 	start uint64      // sequence number of the first packet since the last switch
 	frame media.Ticks // media time of the newest packet
 
+	skipped media.Ticks // newest picture of which a spatial layer was dropped
+
 	spatial, temporal caps
 
 	handed *descriptor.Structure
@@ -140,7 +142,11 @@ func (s *Selector) Decide(p *media.Packet) Verdict {
 	}
 	s.enterSpatial(p)
 	s.spatial.seen = max(s.spatial.seen, p.Spatial)
-	if s.spatial.drops(p.Spatial, p.TS) || s.temporal.drops(p.Temporal, p.TS) {
+	if s.spatial.drops(p.Spatial, p.TS) {
+		s.skipped = max(s.skipped, p.TS)
+		return Drop
+	}
+	if s.temporal.drops(p.Temporal, p.TS) {
 		return Drop
 	}
 	return Forward
@@ -210,7 +216,7 @@ func (s *Selector) enters(l media.Layer) bool {
 // begin makes the packet's layer the current one.
 func (s *Selector) begin(p *media.Packet) {
 	s.current, s.silent = p.Layer, false
-	s.start, s.frame = p.Seq, p.TS
+	s.start, s.frame, s.skipped = p.Seq, p.TS, 0
 	s.rewant()
 	s.spatial.seen = 0
 	s.spatial.restart()

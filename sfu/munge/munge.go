@@ -68,9 +68,9 @@ type Munger struct {
 	begun bool
 	epoch media.Epoch
 	layer media.Layer
-	top   uint8 // highest spatial layer that is forwarded
-	sets  set   // decode targets that are forwarded
-	whole bool  // the newest sent packet ended its frame
+	top   top
+	sets  set  // decode targets that are forwarded
+	whole bool // the newest sent packet ended its frame
 }
 
 // New returns a Munger that gives its first packet FirstSeq and FirstTS.
@@ -81,7 +81,7 @@ func New(cfg Config) *Munger {
 	return &Munger{
 		places: newPlaces(cfg.History, cfg.FirstSeq),
 		time:   newTimeline(cfg.ClockRate, cfg.FirstTS),
-		top:    allSpatial,
+		top:    top{now: allSpatial, before: allSpatial},
 	}
 }
 
@@ -118,7 +118,7 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 		return Out{}, false
 	}
 	pl := m.places.at(index)
-	pl.ts, pl.layer, pl.marker = m.stamp(p, at, inOrder), int8(p.Layer), m.ends(p)
+	pl.ts, pl.layer, pl.marker = m.stamp(p, at, inOrder), int8(p.Layer), m.ends(p, inOrder)
 	if inOrder {
 		m.whole = pl.marker || p.FrameEnd || p.Codec.Kind() == media.Audio
 	}
@@ -201,6 +201,7 @@ func (m *Munger) enter(p *media.Packet, at time.Time) {
 	m.places.enter()
 	m.vp8.fresh = true
 	m.vp9.picture.fresh, m.vp9.tl0.fresh, m.frames.fresh = true, true, true
+	m.top.from, m.top.turned = p.TS, false
 	m.begun, m.epoch, m.layer = true, p.Epoch, p.Layer
 }
 
