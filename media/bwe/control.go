@@ -152,10 +152,13 @@ func (e *Estimator) through() float64 {
 	return e.acked.rate(t, min(max(int64(58e9/mean), brief), usual))
 }
 
-// cut lowers the estimate, and lets a probe look soon whether that was right.
+// cut lowers the estimate. If much is taken, a probe looks soon whether that was right; if little, it is the pendulum of
+// a link in full use.
 func (e *Estimator) cut(rate float64, why Why, t int64) {
 	e.cutAt, e.grownAt = t, t
-	e.probe.retry(t)
+	if rate < 0.88*e.estimate {
+		e.probe.retry(t)
+	}
 	if rate < e.estimate {
 		e.set(rate, why)
 	}

@@ -83,6 +83,9 @@ func (s *sim) send(size int, probe bool) {
 	s.bytes += size
 	if probe {
 		s.padded += size
+	} else if s.probeLeft > 0 { // media counts in
+		s.probeLeft -= size
+		s.probeCredit -= float64(size)
 	}
 }
 
