@@ -34,6 +34,7 @@ func TestPacketsLeaveInTheirTimeAndOrder(t *testing.T) {
 			synctest.Wait() // it sleeps for a later one when an earlier one comes
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if !slices.Equal(l.b, []byte{1, 3, 2, 0, 4}) {
 			t.Errorf("order %v", l.b)
 		}
