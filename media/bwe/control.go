@@ -16,6 +16,9 @@ const (
 	used = 0.8
 	// ahead is how far the estimate may grow above what came through.
 	ahead = 1.5
+	// proven is the share of what came through within half a second that the link must carry: jitter may have moved the
+	// rest into it.
+	proven = 0.85
 	// bearable is the loss that costs nothing: libwebrtc backs off above a tenth, too.
 	bearable = 0.10
 	// queued is the loss that is congestion where a queue stands as well: one that is too short to be seen by delay alone.
@@ -191,10 +194,14 @@ func (e *Estimator) judgeLoss(t int64) {
 	e.cut(e.acked.rate(e.acked.newest(), usual), Lossy, t)
 }
 
-// raise lets the estimate grow while all of it is used and no queue stands.
+// raise lets the estimate grow while all of it is used and no queue stands. What came through in any case, it is.
 func (e *Estimator) raise(t int64) {
 	dt := float64(min(t-e.grownAt, 250_000)) / 1e6
 	e.grownAt = t
+	through := e.acked.rate(e.acked.newest(), usual)
+	if r := proven * through; r > e.estimate && t-e.cutAt > usual+react+e.rtt {
+		e.set(r, Grown)
+	}
 	if e.over || e.delay.queue > e.limit()/2 || t-e.cutAt < react+e.rtt || e.loss.ratio() > bearable+e.loss.own {
 		return
 	}
@@ -207,7 +214,7 @@ func (e *Estimator) raise(t int64) {
 		// where a packet is much, half of what is usual.
 		grown = e.estimate + min(9600/(float64(e.rtt)/1e6+0.1), e.estimate*growth/2)*dt
 	}
-	if grown = min(grown, ahead*e.acked.rate(e.acked.newest(), usual)); grown > e.estimate {
+	if grown = min(grown, ahead*through); grown > e.estimate {
 		e.set(grown, Grown)
 	}
 }

@@ -130,7 +130,7 @@ func (e *Estimator) Probe(now time.Time, wanted media.Bitrate) (rate media.Bitra
 	e.wake(t)
 	p := &e.probe
 	if p.phase != idle || t < p.next || float64(wanted) <= e.estimate || media.Bitrate(e.estimate) >= e.cfg.Max ||
-		e.stalled || e.over || e.delay.queue > e.limit()/2 {
+		e.stalled || e.delay.queue > e.limit()/2 {
 		return 0, 0, false
 	}
 	times := float64(step)
