@@ -97,8 +97,14 @@ func (d *delayWindow) settle(now int64) (top bool) {
 	if n >= 4 {
 		d.trend = (n*sxy - sx*sy) / (n*sxx - sx*sx)
 	}
+	if d.queue > jump {
+		d.rebase()
+	}
 	return d.learn(now)
 }
+
+// jump is more than any queue: the receiver's clock was set.
+const jump = 10_000_000
 
 const (
 	// calmQueue is as good as empty; a rise begins above highQueue.

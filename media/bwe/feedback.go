@@ -15,9 +15,10 @@ const (
 	received = 2
 	missing  = 3
 
-	// turn is the range of a report's 24-bit reference time in units of 64 ms.
-	turn = 1 << 24
-	unit = 64_000
+	// unit is that of a report's reference time, 64 ms in microseconds. It starts high: no report can turn it back below
+	// zero.
+	unit           = 64_000
+	firstReference = 1 << 40
 )
 
 // record is one sent packet, in 12 bytes.
@@ -59,7 +60,7 @@ func (e *Estimator) Feedback(cc *rtcp.TransportLayerCC, now time.Time) {
 	t := e.tick(now)
 	e.wake(t)
 	if !e.path.heard {
-		e.path = reader{heard: true, reference: int64(cc.ReferenceTime), count: cc.FbPktCount - 1}
+		e.path = reader{heard: true, reference: firstReference + int64(cc.ReferenceTime), count: cc.FbPktCount - 1}
 		e.delay.reset()
 	}
 	e.path.gap = cc.FbPktCount != e.path.count+1

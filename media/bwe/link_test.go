@@ -99,7 +99,7 @@ func TestRandomLossAndJitterDoNotRuin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := 0
-			for seed := range uint64(5) {
+			for seed := range uint64(3) {
 				s := newSim(seed+1, link.Always(p))
 				s.run(60*time.Second, sender{video: constant(2_500_000), wanted: 3_000_000})
 				if seed == 0 {
@@ -114,7 +114,7 @@ func TestRandomLossAndJitterDoNotRuin(t *testing.T) {
 				bad += n
 				t.Logf("seed %d: lowest %d, below the stream %.1f %% of the time", seed, low, float64(n)/500)
 			}
-			if share := float64(bad) / 250_000; share > 0.02 {
+			if share := float64(bad) / 150_000; share > 0.02 {
 				t.Errorf("below the stream %.1f %% of the time", 100*share)
 			}
 		})

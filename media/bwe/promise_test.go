@@ -1,0 +1,224 @@
+package bwe_test
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+	"pgregory.net/rapid"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/bwe"
+	"github.com/sluice-live/sluice/media/bwe/link"
+)
+
+// path draws any link that a viewer may have.
+func path(t *rapid.T, at time.Duration) link.Step {
+	return link.Step{At: at, Path: link.Path{
+		Rate: media.Bitrate(rapid.SampledFrom([]int{0, 100_000, 300_000, 700_000, 2_000_000, 8_000_000}).Draw(t, "rate")),
+		Loss: rapid.SampledFrom([]float64{0, 0, 0.02, 0.1}).Draw(t, "loss"), Burst: rapid.SampledFrom([]float64{0, 0, 0.05}).Draw(t, "burst"),
+		Jitter: time.Duration(rapid.SampledFrom([]int{0, 0, 10, 30, 60}).Draw(t, "jitter")) * ms,
+		Delay:  time.Duration(rapid.IntRange(1, 150).Draw(t, "delay")) * ms, Down: rapid.IntRange(0, 9).Draw(t, "down") == 0,
+	}}
+}
+
+// Whatever the link does: the estimate stays in its bounds, the target below it, no probe asks for more than wanted, and
+// who keeps to the target never overruns a link for long.
+func TestAnyLink(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		steps := []link.Step{path(t, 0), path(t, 4*time.Second)}
+		s := newSim(rapid.Uint64().Draw(t, "seed"), steps...)
+		s.every = time.Duration(rapid.SampledFrom([]int{50, 100, 200}).Draw(t, "every")) * ms
+		from := sender{greedy: rapid.Bool().Draw(t, "greedy"), video: ladder, wanted: 3_000_000}
+		cfg := bwe.DefaultConfig()
+		for range 80 {
+			s.run(100*ms, from)
+			x := s.e.State()
+			if x.Estimate < cfg.Min || x.Estimate > cfg.Max || x.Target > x.Estimate || x.Target < cfg.Min {
+				t.Fatalf("out of bounds: %+v", x)
+			}
+			if x.Loss < 0 || x.Loss > 1 || x.RTT < 0 || x.Queue < 0 {
+				t.Fatalf("cannot be: %+v", x)
+			}
+		}
+		// The last second of each stretch, but where an outage, jitter or loss blurs it.
+		for i, step := range steps {
+			p := step.Path
+			if p.Rate == 0 || p.Down || p.Jitter > 0 || p.Loss+p.Burst > 0 || i > 0 && steps[i-1].Path.Down {
+				continue
+			}
+			if o := offered(s.part(step.At+3*time.Second, step.At+4*time.Second)); o > 1.5*float64(p.Rate)+90_000 {
+				t.Fatalf("%.0f bit/s were offered to a link of %d", o, p.Rate)
+			}
+		}
+	})
+}
+
+// Reports that are lost, late, doubled or lies change nothing for the bounds, and do not panic.
+func TestAnyReport(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e, now, seq := bwe.New(bwe.DefaultConfig()), epoch, rapid.Uint16().Draw(t, "first")
+		for range 30 {
+			now = now.Add(time.Duration(rapid.IntRange(-5, 200).Draw(t, "ms")) * ms)
+			size := rapid.IntRange(0, 2000).Draw(t, "size")
+			for range rapid.IntRange(0, 20).Draw(t, "packets") {
+				e.Sent(seq, size, now, seq%4 == 0)
+				seq++
+			}
+			cc := &rtcp.TransportLayerCC{BaseSequenceNumber: seq - uint16(rapid.IntRange(-10, 400).Draw(t, "back")),
+				PacketStatusCount: rapid.Uint16().Draw(t, "count"), ReferenceTime: rapid.Uint32Max(1<<24 - 1).Draw(t, "reference"), FbPktCount: rapid.Uint8().Draw(t, "number")}
+			for range rapid.IntRange(0, 4).Draw(t, "chunks") {
+				cc.PacketChunks = append(cc.PacketChunks, &rtcp.RunLengthChunk{PacketStatusSymbol: rapid.Uint16Max(3).Draw(t, "symbol"), RunLength: rapid.Uint16Max(8191).Draw(t, "run")},
+					&rtcp.StatusVectorChunk{SymbolList: rapid.SliceOfN(rapid.Uint16Max(3), 0, 14).Draw(t, "symbols")})
+			}
+			for range rapid.IntRange(0, 15).Draw(t, "deltas") {
+				cc.RecvDeltas = append(cc.RecvDeltas, &rtcp.RecvDelta{Delta: rapid.Int64Range(-8_192_000, 8_192_000).Draw(t, "delta")})
+			}
+			e.Feedback(cc, now)
+			e.Report(rapid.Float64Range(0, 1).Draw(t, "loss"), time.Duration(rapid.IntRange(0, 2000).Draw(t, "rtt"))*ms, now)
+			wanted := media.Bitrate(rapid.IntRange(0, 10_000_000).Draw(t, "wanted"))
+			if rate, n, ok := e.Probe(now, wanted); ok && (rate <= 0 || n <= 0 || float64(rate) > 1.1*float64(wanted)+1) {
+				t.Fatalf("a probe of %d bytes at %d for %d", n, rate, wanted)
+			}
+			if x := e.State(); x.Estimate < 30_000 || x.Estimate > 50_000_000 || x.Target < 30_000 {
+				t.Fatalf("out of bounds: %+v", x)
+			}
+		}
+	})
+}
+
+// FuzzFeedback reads reports from the wire.
+func FuzzFeedback(f *testing.F) {
+	r := link.NewReceiver(epoch, 0)
+	for i := range 30 {
+		if i%7 != 3 {
+			r.Arrive(uint16(i), epoch.Add(time.Duration(i)*10*ms))
+		}
+	}
+	for _, cc := range r.Report() {
+		if raw, err := cc.Marshal(); err == nil {
+			f.Add(raw)
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var cc rtcp.TransportLayerCC
+		if cc.Unmarshal(raw) != nil {
+			return
+		}
+		e := bwe.New(bwe.DefaultConfig())
+		for i := range 100 {
+			e.Sent(cc.BaseSequenceNumber+uint16(i), 1000, epoch.Add(time.Duration(i)*ms), false)
+		}
+		e.Feedback(&cc, epoch.Add(200*ms))
+		e.Feedback(&cc, epoch.Add(300*ms))
+		if x := e.State(); x.Target < 30_000 || x.Loss < 0 || x.Loss > 1 {
+			t.Fatalf("%+v", x)
+		}
+	})
+}
+
+// steady is an estimator with a viewer of 2.5 Mbit/s and the reports of one second of it.
+func steady() (e *bwe.Estimator, now *time.Time, send func(), feedback func()) {
+	e, at, seq := bwe.New(bwe.DefaultConfig()), epoch, uint16(0)
+	rx := link.NewReceiver(epoch, 0)
+	send = func() {
+		at = at.Add(3 * ms)
+		e.Sent(seq, 1000, at, false)
+		rx.Arrive(seq, at.Add(20*ms))
+		seq++
+	}
+	feedback = func() {
+		for _, cc := range rx.Report() {
+			e.Feedback(cc, at.Add(40*ms))
+		}
+	}
+	for range 100 {
+		for range 33 {
+			send()
+		}
+		feedback()
+	}
+	return e, &at, send, feedback
+}
+
+func TestSentAndFeedbackDoNotAllocate(t *testing.T) {
+	e, now, _, _ := steady()
+	seq := uint16(40_000)
+	if n := testing.AllocsPerRun(1000, func() {
+		*now = now.Add(ms)
+		e.Sent(seq, 1200, *now, seq%3 == 0)
+		e.Target()
+		e.Probe(*now, 5_000_000)
+		seq++
+	}); n != 0 {
+		t.Errorf("%v allocations per packet", n)
+	}
+	rx, base := link.NewReceiver(epoch, 0), seq
+	for range 33 {
+		e.Sent(seq, 1200, *now, false)
+		rx.Arrive(seq, now.Add(20*ms))
+		seq++
+	}
+	cc := rx.Report()[0]
+	if n := testing.AllocsPerRun(100, func() {
+		for i := range uint16(33) {
+			e.Sent(base+i, 1200, *now, false)
+		}
+		*now = now.Add(100 * ms)
+		cc.FbPktCount++
+		cc.ReferenceTime++
+		e.Feedback(cc, *now)
+	}); n != 0 {
+		t.Errorf("%v allocations per report", n)
+	}
+}
+
+func TestAnEstimatorIsSmall(t *testing.T) {
+	const many = 2000
+	keep := make([]*bwe.Estimator, many)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range keep {
+		keep[i] = bwe.New(bwe.DefaultConfig())
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if each := (int(after.HeapAlloc) - int(before.HeapAlloc)) / many; each > 4096+256 {
+		t.Errorf("%d bytes each", each)
+	}
+	runtime.KeepAlive(keep)
+}
+
+func BenchmarkSent(b *testing.B) {
+	e, now, _, _ := steady()
+	at, seq := *now, uint16(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		at = at.Add(ms)
+		e.Sent(seq, 1200, at, false)
+		seq++
+	}
+}
+
+// BenchmarkFeedback is one report of 33 packets.
+func BenchmarkFeedback(b *testing.B) {
+	e, now, _, _ := steady()
+	at := *now
+	rx := link.NewReceiver(epoch, 0)
+	for i := range uint16(33) {
+		rx.Arrive(i, at.Add(time.Duration(i)*3*ms))
+	}
+	cc := rx.Report()[0]
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range uint16(33) {
+			e.Sent(i, 1200, at, false)
+		}
+		at = at.Add(100 * ms)
+		cc.FbPktCount++
+		cc.ReferenceTime++
+		e.Feedback(cc, at)
+	}
+}

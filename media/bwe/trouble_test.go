@@ -1,0 +1,199 @@
+package bwe_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/bwe"
+	"github.com/sluice-live/sluice/media/bwe/link"
+)
+
+// A queue too short to be seen still loses what is too much: the estimate comes down to what gets through.
+func TestShallowQueueIsSeenByLoss(t *testing.T) {
+	s := newSim(1, link.Always(link.Path{Rate: 1_500_000, Queue: 15 * ms, Delay: 20 * ms}))
+	s.run(20*time.Second, sender{video: ladder, wanted: 3_000_000})
+	s.trace(t, 500*ms)
+	part := s.part(5*time.Second, 20*time.Second)
+	over := 0
+	for _, x := range part {
+		if x.state.Estimate > 1_700_000 {
+			over++
+		}
+	}
+	if over > len(part)/10 {
+		t.Errorf("above the link %d %% of the time", 100*over/len(part))
+	}
+	if r := rate(part); r < 700_000 {
+		t.Errorf("only %.0f bit/s came through", r)
+	}
+}
+
+// A link that loses a sixth of everything at any rate is not made better by sending less: the estimate comes back.
+func TestLossOfTheLinkItselfIsBorne(t *testing.T) {
+	s := newSim(3, link.Always(link.Path{Loss: 0.17, Delay: 20 * ms}))
+	s.run(60*time.Second, sender{video: ladder, wanted: 3_000_000})
+	s.trace(t, time.Second)
+	bad := 0
+	for _, x := range s.part(20*time.Second, 60*time.Second) {
+		if x.state.Estimate < 2_600_000 {
+			bad++
+		}
+	}
+	if bad > 40_000/5 {
+		t.Errorf("below the stream %d %% of the time", bad/400)
+	}
+}
+
+// Half a second without a packet is no loss rate.
+func TestShortOutageIsNoLoss(t *testing.T) {
+	p := link.Path{Delay: 20 * ms}
+	dead := p
+	dead.Down = true
+	s := newSim(1, link.Step{Path: p}, link.Step{At: 10 * time.Second, Path: dead}, link.Step{At: 10400 * ms, Path: p})
+	s.run(20*time.Second, sender{video: constant(2_500_000), wanted: 3_000_000})
+	s.trace(t, 100*ms)
+	if low := lowest(s.part(9*time.Second, 20*time.Second)); low < 2_600_000 {
+		t.Errorf("the estimate fell to %d", low)
+	}
+}
+
+// A route that becomes longer is not a queue for ever.
+func TestLongerRouteIsBelieved(t *testing.T) {
+	s := newSim(1, link.Step{Path: link.Path{Rate: 5_000_000, Delay: 10 * ms}}, link.Step{At: 10 * time.Second, Path: link.Path{Rate: 5_000_000, Delay: 90 * ms}})
+	s.run(30*time.Second, sender{video: ladder, wanted: 3_000_000})
+	s.trace(t, 500*ms)
+	if back := s.since(11*time.Second, 2_900_000, 1<<40); back < 0 || back > 6*time.Second {
+		t.Errorf("back after %v", back)
+	}
+	if low := lowest(s.part(18*time.Second, 30*time.Second)); low < 2_600_000 {
+		t.Errorf("the estimate fell to %d long after", low)
+	}
+}
+
+// On the thinnest links the lowest layer and sound, or sound alone, do not fill the queue.
+func TestThinLinks(t *testing.T) {
+	for _, c := range []struct {
+		capacity media.Bitrate
+		least    float64
+	}{{300_000, 190_000}, {150_000, 50_000}} {
+		s := newSim(1, link.Always(link.Path{Rate: c.capacity, Delay: 20 * ms}))
+		s.run(40*time.Second, sender{video: ladder, wanted: 800_000})
+		s.trace(t, time.Second)
+		part := s.part(5*time.Second, 40*time.Second)
+		if q := queueAt(part, 0.95); q > 100*ms {
+			t.Errorf("%d: queue p95 is %v", c.capacity, q)
+		}
+		if r := rate(part); r < c.least {
+			t.Errorf("%d: %.0f bit/s came through", c.capacity, r)
+		}
+		if o := offered(part); o > 1.02*float64(c.capacity) {
+			t.Errorf("%d: %.0f bit/s were offered", c.capacity, o)
+		}
+	}
+}
+
+// reports drives an estimator that only gets receiver reports: what a second of a rate brings about on a link.
+func reports(e *bwe.Estimator, now *time.Time, seconds int, rate, capacity media.Bitrate, remb bool) {
+	for range seconds {
+		for range 100 {
+			for range max(1, int(rate)/8/100/1200) {
+				e.Sent(0, 1200, *now, false)
+			}
+			*now = now.Add(10 * ms)
+		}
+		lost, rtt := 0.0, 40*ms
+		if capacity > 0 && rate > capacity {
+			lost, rtt = 1-float64(capacity)/float64(rate), 340*ms
+		}
+		if remb {
+			e.REMB(min(rate*3/2, max(capacity, 1)), *now)
+		}
+		e.Report(lost, rtt, *now)
+	}
+}
+
+// Without arrival reports the estimate grows slowly, falls at once, and random loss does not ruin it.
+func TestReceiverReportsAlone(t *testing.T) {
+	e, now := bwe.New(bwe.DefaultConfig()), epoch
+	reports(e, &now, 30, 900_000, 0, false)
+	if got := e.Target(); got < 2_500_000 {
+		t.Errorf("after 30 clean seconds %d", got)
+	}
+	reports(e, &now, 3, 2_500_000, 1_000_000, false)
+	if got := e.Target(); got > 1_100_000 {
+		t.Errorf("after 3 s of too much %d", got)
+	}
+	if e.State().Measured || e.State().Why == bwe.Start {
+		t.Errorf("%+v", e.State())
+	}
+	e, now = bwe.New(bwe.DefaultConfig()), epoch
+	for range 60 {
+		for range 90 {
+			e.Sent(0, 1200, now, false)
+			now = now.Add(11 * ms)
+		}
+		e.Report(0.08, 40*ms, now)
+	}
+	if got := e.Target(); got < 900_000 {
+		t.Errorf("8 %% of random loss: %d", got)
+	}
+}
+
+// A receiver's own estimate is a limit only where it is near what is sent.
+func TestREMB(t *testing.T) {
+	e, now := bwe.New(bwe.DefaultConfig()), epoch
+	reports(e, &now, 3, 800_000, 600_000, true)
+	if got := e.Target(); got > 650_000 {
+		t.Errorf("told 600 kbit/s, target %d", got)
+	}
+	e, now = bwe.New(bwe.DefaultConfig()), epoch
+	reports(e, &now, 30, 800_000, 100_000_000, true)
+	if got := e.Target(); got < 2_000_000 {
+		t.Errorf("told no limit, target %d", got)
+	}
+}
+
+// Silence is death only for those whose link has been heard, and only after time enough.
+func TestSilence(t *testing.T) {
+	e, now := bwe.New(bwe.DefaultConfig()), epoch
+	for i := range 300 {
+		e.Sent(uint16(i), 1200, now, false)
+		now = now.Add(10 * ms)
+	}
+	if _, _, _ = e.Probe(now, 0); e.State().Stalled {
+		t.Error("a viewer without arrival reports was taken for dead")
+	}
+	s := newSim(1, link.Always(link.Path{Delay: 100 * ms, Loss: 0.1}))
+	s.run(60*time.Second, sender{video: constant(0), wanted: 0})
+	for _, x := range s.samples {
+		if x.state.Stalled {
+			t.Fatalf("at %v sound with a tenth lost was taken for silence", x.at)
+		}
+	}
+}
+
+// A receiver whose clock is set by an hour has no queue of an hour.
+func TestReceiverClockIsSet(t *testing.T) {
+	for _, hours := range []time.Duration{-1, 1} {
+		e, rx, now, seq := bwe.New(bwe.DefaultConfig()), link.NewReceiver(epoch, 0), epoch, uint16(0)
+		for i := range 200 {
+			for range 10 {
+				at := now
+				if i > 100 {
+					at = at.Add(hours * time.Hour)
+				}
+				e.Sent(seq, 1200, now, false)
+				rx.Arrive(seq, at)
+				seq++
+				now = now.Add(5 * ms)
+			}
+			for _, cc := range rx.Report() {
+				e.Feedback(cc, now.Add(20*ms))
+			}
+		}
+		if x := e.State(); x.Congested || x.Estimate < 1_000_000 {
+			t.Errorf("%v h: %+v", int(hours), x)
+		}
+	}
+}
