@@ -67,7 +67,7 @@ func TestAnyReport(t *testing.T) {
 				seq++
 			}
 			cc := &rtcp.TransportLayerCC{BaseSequenceNumber: seq - uint16(rapid.IntRange(-10, 400).Draw(t, "back")),
-				PacketStatusCount: rapid.Uint16().Draw(t, "count"), ReferenceTime: rapid.Uint32Max(1<<24 - 1).Draw(t, "reference"), FbPktCount: rapid.Uint8().Draw(t, "number")}
+				PacketStatusCount: rapid.Uint16().Draw(t, "count"), ReferenceTime: rapid.Uint32Max(1<<24-1).Draw(t, "reference"), FbPktCount: rapid.Uint8().Draw(t, "number")}
 			for range rapid.IntRange(0, 4).Draw(t, "chunks") {
 				cc.PacketChunks = append(cc.PacketChunks, &rtcp.RunLengthChunk{PacketStatusSymbol: rapid.Uint16Max(3).Draw(t, "symbol"), RunLength: rapid.Uint16Max(8191).Draw(t, "run")},
 					&rtcp.StatusVectorChunk{SymbolList: rapid.SliceOfN(rapid.Uint16Max(3), 0, 14).Draw(t, "symbols")})

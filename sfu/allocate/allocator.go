@@ -175,24 +175,28 @@ func (a *Allocator) ready(v *video, now time.Time) int {
 	return v.now
 }
 
-// room makes sure of the place for a better option: what is in use elsewhere stays, unless the plan gives it to this one.
+// room makes sure of the place for a better option: what is in use elsewhere stays, unless only the plan's way of giving
+// it up makes the place.
 func (a *Allocator) room(in Input, v *video, to int) bool {
-	fits := func() bool {
-		need := float64(in.Audio) + v.rate(to) - v.rate(v.now)
-		for _, s := range a.slot {
-			need += a.videos[s].rate(a.videos[s].now)
+	kept, planned := float64(in.Audio)+v.rate(to), float64(in.Audio)+v.rate(to)
+	for _, s := range a.slot {
+		if o := &a.videos[s]; o != v {
+			kept += o.rate(o.now)
+			planned += o.rate(min(o.now, o.want))
 		}
-		return need*a.cfg.Up <= float64(in.Estimate)
 	}
-	if fits() {
+	if kept*a.cfg.Up <= float64(in.Estimate) {
 		return true
+	}
+	if planned*a.cfg.Up > float64(in.Estimate) {
+		return false
 	}
 	for _, s := range a.slot {
 		if o := &a.videos[s]; o != v && o.want < o.now {
 			o.turn(o.want)
 		}
 	}
-	return fits()
+	return true
 }
 
 // patience is how long a better option must fit: no time after no picture, and little at the start.
