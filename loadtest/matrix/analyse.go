@@ -27,7 +27,7 @@ type Seen struct {
 	NACKs    float64            `json:"nacks"`
 	PLIs     float64            `json:"plis"`
 	Lost     float64            `json:"lost"`
-	Skew     float64            `json:"worst_skew_ms"` // of sound and picture, 0 where unknown
+	Skew     float64            `json:"skew_p95_ms"` // of sound and picture, either way; 0 where unknown
 	Errors   []string           `json:"errors,omitempty"`
 }
 
@@ -153,6 +153,7 @@ func quantiles(v []float64) [3]float64 {
 // counters are differences between the samples at the ends.
 func (s *Seen) counters(samples []Sample, from, to float64) {
 	var first, last *Sample
+	var skews []float64
 	for i := range samples {
 		k := &samples[i]
 		if k.At <= from || first == nil {
@@ -162,9 +163,10 @@ func (s *Seen) counters(samples []Sample, from, to float64) {
 			last = k
 		}
 		if k.Known && k.At >= from && k.At <= to {
-			s.Skew = max(s.Skew, math.Abs(k.Skew))
+			skews = append(skews, math.Abs(k.Skew))
 		}
 	}
+	s.Skew = quantiles(skews)[1]
 	if last == nil || last == first {
 		return
 	}

@@ -1,7 +1,6 @@
 package matrix
 
 import (
-	"math"
 	"time"
 
 	"github.com/sluice-live/sluice/loadtest/view"
@@ -93,14 +92,15 @@ func (p *playout) due(f view.Frame) float64 {
 	return max(at, p.base+p.media+p.delay)
 }
 
-// sound counts packets that were not there in time.
+// sound counts packets that were not there in time. Numbers count from the first one.
 type sound struct {
-	started  bool
-	first    uint64
-	base     float64 // milliseconds: shortest way
-	seen     [soundWindow]uint64
-	inTime   float64
-	extended uint64
+	started   bool
+	extended  uint64 // the highest number
+	first     uint64
+	base      float64 // milliseconds: shortest way
+	inTime    [soundWindow]uint64
+	due       uint64 // how many had their deadline
+	concealed uint64 // and were not there
 }
 
 const (
@@ -108,7 +108,8 @@ const (
 	// a bad link.
 	soundDeadline = 200.0
 	soundEvery    = 20.0 // milliseconds per packet
-	soundWindow   = 512
+	soundTicks    = 960  // the same at 48 kHz
+	soundWindow   = 1024 // 20 s
 )
 
 // receive takes a packet's number and time.
@@ -119,24 +120,25 @@ func (s *sound) receive(seq uint16, at float64) {
 	}
 	n := uint64(int64(s.extended) + int64(int16(seq-uint16(s.extended))))
 	s.extended = max(s.extended, n)
-	if n < s.first || s.seen[n%soundWindow] == n {
+	if n < s.first {
 		return
 	}
-	s.seen[n%soundWindow] = n
 	way := at - float64(n-s.first)*soundEvery
 	s.base = min(s.base, way)
 	if way-s.base <= soundDeadline {
-		s.inTime++
+		s.inTime[n%soundWindow] = n
 	}
 }
 
 // counts are the packets whose deadline has passed, and those of them that were
-// not there. Packets that came but are not due yet make the second one smaller
-// by the same ten at any time: differences are right.
+// not there. It is to be called more often than the window is long.
 func (s *sound) counts(now float64) (due, concealed float64) {
-	if !s.started {
-		return 0, 0
+	if s.started {
+		for end := (now - s.base - soundDeadline) / soundEvery; float64(s.due) <= end; s.due++ {
+			if n := s.first + s.due; s.inTime[n%soundWindow] != n {
+				s.concealed++
+			}
+		}
 	}
-	due = math.Floor((now - s.base - soundDeadline) / soundEvery)
-	return due, due - s.inTime
+	return float64(s.due), float64(s.concealed)
 }

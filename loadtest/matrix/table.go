@@ -48,7 +48,7 @@ func markdown(rows [][]string) string {
 
 func (r Result) rows() string {
 	out := [][]string{{"profile", "viewer", "layers", "leg", "freeze % (row − control)", "row / control %", "freezes", "longest ms", "fps", "seconds at height", "audio concealed % / control",
-		"latency p50/p95 ms", "picture age p50/p95/max ms", "sound − picture ms", "nack/pli/lost", "link lost+overflow+cut of in", "offered→out kbit/s", "queue p95 ms", "join ms", "load"}}
+		"latency p50/p95 ms", "picture age p50/p95/max ms", "sound − picture p95 ms", "nack/pli/lost (Chromium: before repair)", "link lost+overflow+cut of in", "offered→out kbit/s", "queue p95 ms", "join ms", "load"}}
 	for _, x := range r.Rows {
 		leg := x.Leg
 		if x.Publisher == Chromium {

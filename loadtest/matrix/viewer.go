@@ -30,15 +30,16 @@ type viewer interface {
 // How the load viewer behaves: as Chromium does, as far as it matters here.
 const (
 	nackAfter   = 10 * time.Millisecond
-	nackAgain   = 50 * time.Millisecond
-	soundAgain  = 30 * time.Millisecond
+	nackAgain   = 100 * time.Millisecond
 	tickEvery   = 10 * time.Millisecond
 	sampleEvery = 500 * time.Millisecond
 	pliEvery    = time.Second
+	// A lost flight of DTLS is sent again after this, not after a second.
+	handshakeAgain = 100 * time.Millisecond
 )
 
-// loadViewer is a viewer on Pion: transport-cc, RTX, NACK for sound and picture,
-// the playout-delay extension; no decoder, but the rules of one.
+// loadViewer is a viewer on Pion: transport-cc, RTX, NACK for the picture, RED for
+// the sound, the playout-delay extension; no decoder, but the rules of one.
 type loadViewer struct {
 	pc       *webrtc.PeerConnection
 	resource *link.Resource
@@ -47,18 +48,17 @@ type loadViewer struct {
 	wg       sync.WaitGroup
 	height   func(layer int) int
 
-	mu         sync.Mutex // guards what follows
-	record     Record
-	player     *player
-	sound      sound
-	audio      *view.Track
-	video, mic uint32 // their SSRCs
-	delayID    uint8
-	nacks      float64
-	plis       float64
-	sampled    time.Time
-	asked      time.Time // for a key frame
-	closed     bool
+	mu      sync.Mutex // guards what follows
+	record  Record
+	player  *player
+	sound   sound
+	video   uint32 // SSRC
+	delayID uint8
+	nacks   float64
+	plis    float64
+	sampled time.Time
+	asked   time.Time // for a key frame
+	closed  bool
 }
 
 const playoutDelayURI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
@@ -69,7 +69,7 @@ func watch(ctx context.Context, e link.Endpoint, m *source.Media) (*loadViewer, 
 	if err != nil {
 		return nil, err
 	}
-	v := &loadViewer{pc: pc, shown: make(chan struct{}), ended: make(chan struct{}), player: newPlayer(), audio: view.NewTrack(view.AudioWindow)}
+	v := &loadViewer{pc: pc, shown: make(chan struct{}), ended: make(chan struct{}), player: newPlayer()}
 	v.height = func(layer int) int {
 		if layer < len(m.Layers) {
 			return m.Layers[layer].Height
@@ -87,10 +87,11 @@ func watch(ctx context.Context, e link.Endpoint, m *source.Media) (*loadViewer, 
 func newConnection() (*webrtc.PeerConnection, error) {
 	m, i := &webrtc.MediaEngine{}, &interceptor.Registry{}
 	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
-	audio := webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1", RTCPFeedback: feedback[:1]}}
+	audio := webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"}}
+	red := webrtc.RTPCodecParameters{PayloadType: redPT, RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: "111/111"}}
 	video := webrtc.RTPCodecParameters{PayloadType: 102, RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", RTCPFeedback: feedback}}
 	repair := webrtc.RTPCodecParameters{PayloadType: 103, RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: "apt=102"}}
-	err := errors.Join(m.RegisterCodec(audio, webrtc.RTPCodecTypeAudio), m.RegisterCodec(video, webrtc.RTPCodecTypeVideo), m.RegisterCodec(repair, webrtc.RTPCodecTypeVideo),
+	err := errors.Join(m.RegisterCodec(audio, webrtc.RTPCodecTypeAudio), m.RegisterCodec(red, webrtc.RTPCodecTypeAudio), m.RegisterCodec(video, webrtc.RTPCodecTypeVideo), m.RegisterCodec(repair, webrtc.RTPCodecTypeVideo),
 		m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: playoutDelayURI}, webrtc.RTPCodecTypeVideo),
 		webrtc.ConfigureTWCCSender(m, i), webrtc.ConfigureRTCPReports(i))
 	if err != nil {
@@ -100,6 +101,7 @@ func newConnection() (*webrtc.PeerConnection, error) {
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetICETimeouts(10*time.Second, 30*time.Second, 2*time.Second) // an outage is not the end
+	s.SetDTLSRetransmissionInterval(handshakeAgain)
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(i), webrtc.WithSettingEngine(s)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, fmt.Errorf("make the PeerConnection: %w", err)
@@ -164,11 +166,32 @@ func (v *loadViewer) received(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 	})
 }
 
-// hear takes a packet of sound, repaired ones too.
+// redPT is the payload type of RED: Chromium's.
+const redPT = 63
+
+// hear takes a packet of sound and the earlier ones that travel with it.
 func (v *loadViewer) hear(p *rtp.Packet, now time.Time) {
-	v.mic = p.SSRC
-	v.sound.receive(p.SequenceNumber, unixMS(now))
-	v.audio.Receive(view.Arrived{Seq: p.SequenceNumber, TS: p.Timestamp, Marker: true, At: view.InstantOf(now)}, nil)
+	at := unixMS(now)
+	v.sound.receive(p.SequenceNumber, at)
+	if p.PayloadType != redPT {
+		return
+	}
+	for _, n := range earlier(p.Payload) {
+		v.sound.receive(p.SequenceNumber-n, at)
+	}
+}
+
+// earlier reads which packets before this one a RED payload carries (RFC 2198
+// section 3), for Opus packets of 20 ms.
+func earlier(b []byte) (before []uint16) {
+	for len(b) >= 4 && b[0]&0x80 != 0 {
+		offset, size := binary.BigEndian.Uint16(b[1:])>>2, binary.BigEndian.Uint16(b[2:])&0x3ff
+		if size > 0 && offset >= soundTicks {
+			before = append(before, offset/soundTicks)
+		}
+		b = b[4:]
+	}
+	return before
 }
 
 // look takes a packet of the picture.
@@ -225,10 +248,8 @@ func (v *loadViewer) tick(now time.Time) {
 	defer v.mu.Unlock()
 	at := view.InstantOf(now)
 	keyless := v.player.expire(at)
-	v.audio.Expire(at, nil)
 	v.notice()
-	v.nack(v.video, v.player.track.Missing(at, nackAfter, nackAgain, nil))
-	v.nack(v.mic, v.audio.Missing(at, nackAfter, soundAgain, nil))
+	v.nack(v.player.track.Missing(at, nackAfter, nackAgain, nil))
 	if keyless && v.video != 0 && now.Sub(v.asked) >= pliEvery {
 		v.asked = now
 		v.plis++
@@ -242,12 +263,12 @@ func (v *loadViewer) tick(now time.Time) {
 	}
 }
 
-func (v *loadViewer) nack(ssrc uint32, missing []uint16) {
+func (v *loadViewer) nack(missing []uint16) {
 	if len(missing) == 0 {
 		return
 	}
 	v.nacks += float64(len(missing))
-	v.write(&rtcp.TransportLayerNack{MediaSSRC: ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(missing)})
+	v.write(&rtcp.TransportLayerNack{MediaSSRC: v.video, Nacks: rtcp.NackPairsFromSequenceNumbers(missing)})
 }
 
 func (v *loadViewer) write(p rtcp.Packet) {
