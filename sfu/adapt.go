@@ -11,6 +11,9 @@ const (
 	// spare is what a layer takes on the wire above its payload: 80 bytes in 1,200,
 	// and some for resends.
 	spare = 1.1
+	// unheardTime is how long a viewer may get packets before its first arrival
+	// report: browsers send one within 100 ms.
+	unheardTime = 3 * time.Second
 	// audioOverhead is what sound's headers take at 50 packets a second.
 	audioOverhead = 50 * overhead * 8
 )
@@ -23,19 +26,48 @@ func (v *viewer) adapt(now time.Time) {
 		return
 	}
 	state := v.link.estimator.State()
+	if !state.Measured && v.unheard(now) {
+		return
+	}
 	v.repace(now)
 	v.input.Estimate, v.input.Congested, v.input.Stalled = state.Estimate, state.Congested, state.Stalled
 	v.input.Audio = v.soundRate()
 	v.options(t)
 	r := v.allocator.Decide(v.input, now)
 	c := r.Choices[0]
-	v.withhold(t, c.Paused && c.Reason.Code != allocate.Nothing)
+	// Without a single report, an estimate is a guess: it may choose a layer, not
+	// take the only one away.
+	v.withhold(t, c.Paused && c.Reason.Code != allocate.Nothing && state.Measured)
 	if !c.Paused {
 		t.selector.Limit(c.Option.Layer, c.Option.Spatial, c.Option.Temporal)
 	}
 	v.explain(state.Estimate, c.Reason)
 	v.wish(t, now)
 	v.probe(r.Wanted, now)
+}
+
+// unheard gives the link up where a viewer that promised arrival reports sends
+// none: from then on it gets packets as they come.
+func (v *viewer) unheard(now time.Time) bool {
+	if v.firstSent.IsZero() || now.Sub(v.firstSent) < unheardTime {
+		return false
+	}
+	for v.link.waiting() {
+		q := &v.link.video
+		if q.len() == 0 {
+			q = &v.link.resends
+		}
+		v.emit(q.take(), now)
+		if !v.link.waiting() {
+			v.shard.pacing--
+		}
+	}
+	v.shard.arena.flush(v.out)
+	v.link = nil
+	if t := v.tracks[media.VideoTrack]; t != nil {
+		t.selector.Limit(media.AnyLayer, allocate.AllLayers, allocate.AllLayers)
+	}
+	return true
 }
 
 // withhold stops or goes on with the picture. It goes on at a key frame.

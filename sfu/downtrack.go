@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/media/codec"
+	"github.com/sluice-live/sluice/media/history"
 	"github.com/sluice-live/sluice/media/nack"
 	"github.com/sluice-live/sluice/sfu/layer"
 	"github.com/sluice-live/sluice/sfu/munge"
@@ -41,7 +42,8 @@ type downTrack struct {
 	ssrc     uint32
 	rtxSSRC  uint32
 	rtxSeq   uint16
-	pt, rtx  uint8 // of the codec that flows; 0: the viewer cannot have it
+	turned   uint64 // first output index that may have this payload type
+	pt, rtx  uint8  // of the codec that flows; 0: the viewer cannot have it
 	codec    media.Codec
 	refused  media.Codec
 	munger   *munge.Munger
@@ -55,6 +57,8 @@ type downTrack struct {
 	known      *[]media.TrackInfo
 	asked      time.Time
 	nextReport time.Time
+	lastSeq    uint64 // of the newest packet, as the source numbers it
+	lastLayer  media.Layer
 	lastTS     uint32    // of the newest frame, as the viewer sees it
 	lastAt     time.Time // when it was captured
 
@@ -68,8 +72,9 @@ type downTrack struct {
 }
 
 func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
-	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32(), rtxSSRC: random32(), rtxSeq: uint16(random32()),
+	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32()&^6 | 2*uint32(id), rtxSSRC: random32()&^6 | 4 | 2*uint32(id), rtxSeq: uint16(random32()),
 		selector: layer.New(), answerer: nack.NewAnswerer(nack.DefaultAnswererConfig())}
+	// Two bits tell a viewer's four SSRCs apart: equal ones would use a nonce twice.
 	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel} {
 		t.wide = t.wide || id > 14
 	}
@@ -97,6 +102,12 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 		t.pt = 0
 		return false
 	}
+	if t.pt != c.PT {
+		t.turned = 0
+		if newest, ok := t.munger.Newest(); ok {
+			t.turned = newest + 1
+		}
+	}
 	t.codec, t.pt, t.rtx = info.Codec, c.PT, c.RTX
 	return true
 }
@@ -116,14 +127,14 @@ func (v *viewer) build(o outgoing, now time.Time) []byte {
 	}
 	b = v.writeHeader(b, o, now)
 	if o.resend {
-		if t.rtx != 0 {
-			b = t.wrap(b, o.out.Seq)
+		if o.rtx != 0 {
+			b = t.wrap(b, o.rtx, o.out.Seq)
 		}
 		return appendPayload(b, p, o.out)
 	}
 	if t.repair.copies > 0 {
 		b[1] = b[1]&0x80 | t.line.RED
-		return red.Append(b, t.pt, p, t.repair.earlier[:]...)
+		return red.Append(b, o.pt, p, t.repair.earlier[:]...)
 	}
 	return appendPayload(b, p, o.out)
 }
@@ -132,9 +143,9 @@ func (v *viewer) build(o outgoing, now time.Time) []byte {
 // number before the payload (RFC 4588 section 4).
 //
 // hot:
-func (t *downTrack) wrap(b []byte, seq uint16) []byte {
+func (t *downTrack) wrap(b []byte, rtx uint8, seq uint16) []byte {
 	t.rtxSeq++
-	b[1] = b[1]&0x80 | t.rtx
+	b[1] = b[1]&0x80 | rtx
 	binary.BigEndian.PutUint16(b[2:], t.rtxSeq)
 	binary.BigEndian.PutUint32(b[8:], t.rtxSSRC)
 	return append(b, byte(seq>>8), byte(seq))
@@ -159,6 +170,9 @@ func appendPayload(b []byte, p *media.Packet, out munge.Out) []byte {
 // hot:
 func (t *downTrack) sent(p *media.Packet, out munge.Out, now time.Time) {
 	t.books.Packet(out.TS, len(p.Payload), now)
+	if p.Seq > t.lastSeq || p.Layer != t.lastLayer {
+		t.lastSeq, t.lastLayer = p.Seq, p.Layer
+	}
 	t.repair.sent(p)
 	if p.FrameStart {
 		t.lastTS, t.lastAt = out.TS, startOf(p)
@@ -190,30 +204,39 @@ func (v *viewer) startReplay(t *downTrack, now time.Time) {
 	if ring == nil {
 		return
 	}
-	seq, ok := ring.LastKey()
-	if !ok {
-		return
-	}
-	first := ring.Get(seq)
+	first := keyStart(ring)
 	if first == nil {
 		return
 	}
-	// A parameter set that came late stands before the slice that was marked first.
-	for at := seq - 1; ; at-- {
-		p := ring.Get(at)
-		if p == nil || p.TS != first.TS {
-			break
-		}
-		if p.Key {
-			seq, first = at, p
-		}
-	}
-	t.replaying, t.replayOf, t.cursor, t.startTS, t.startAt, t.leapt = true, l, seq, first.TS, now, false
+	t.replaying, t.replayOf, t.cursor, t.startTS, t.startAt, t.leapt = true, l, first.Seq, first.TS, now, false
 	if now.Sub(first.Arrival) > oldKey { // a fresh one is sooner at the live edge, if the publisher gives it
 		v.src.ask(t.id, l)
 	}
 	t.playout.Hurry(now)
 	v.shard.replaying++
+}
+
+// keyStart returns the first packet of the newest key frame at which a decoder
+// may start: a parameter set that came late stands before the slice that was
+// marked first.
+func keyStart(ring *history.Ring) *media.Packet {
+	seq, ok := ring.LastKey()
+	if !ok {
+		return nil
+	}
+	first := ring.Get(seq)
+	if first == nil {
+		return nil
+	}
+	for at := seq - 1; ; at-- {
+		p := ring.Get(at)
+		if p == nil || p.TS != first.TS {
+			return first
+		}
+		if p.Key {
+			first = p
+		}
+	}
 }
 
 // replay sends what is due of a fast start: the key frame at once, the rest at
@@ -226,8 +249,8 @@ func (v *viewer) replay(now time.Time) {
 	ring := v.src.ring(t.id, t.replayOf)
 	due := t.startTS + media.Ticks(now.Sub(t.startAt).Seconds()*replaySpeed*float64(t.codec.ClockRate()))
 	if key, ok := ring.LastKey(); ok && key > t.cursor {
-		if p := ring.Get(key); p != nil && p.TS > t.startTS {
-			t.cursor, t.startTS, t.startAt, t.leapt = key, p.TS, now, true
+		if p := keyStart(ring); p != nil && p.Seq > t.cursor && p.TS > t.startTS {
+			t.cursor, t.startTS, t.startAt, t.leapt = p.Seq, p.TS, now, true
 			due = p.TS
 		}
 	}
@@ -267,4 +290,28 @@ func (t *downTrack) clockRate() uint32 {
 		return media.Opus.ClockRate()
 	}
 	return media.VP8.ClockRate()
+}
+
+// fillIn gets from the ring what this viewer's shard missed when it lagged.
+func (v *viewer) fillIn(now time.Time) {
+	t := v.tracks[media.VideoTrack]
+	if v.src == nil || t == nil || t.replaying || !t.flowing || t.selector.Current() != t.lastLayer {
+		return
+	}
+	ring := v.src.ring(t.id, t.lastLayer)
+	if ring == nil {
+		return
+	}
+	first := t.lastSeq + 1
+	if ring.Oldest() > first { // it is gone: on from the next key frame
+		t.selector.Resync()
+		return
+	}
+	for ; first <= ring.Newest(); first++ {
+		if p := ring.Get(first); p != nil {
+			t.replaying, t.replayOf, t.cursor, t.startTS, t.startAt, t.leapt = true, t.lastLayer, first, p.TS, now, false
+			v.shard.replaying++
+			return
+		}
+	}
 }

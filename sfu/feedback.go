@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -23,6 +24,9 @@ const (
 
 // control takes one SRTCP packet of a publisher.
 func (p *publisher) control(d datagram) {
+	if !p.known(binary.BigEndian.Uint32(d.b[4:])) {
+		return
+	}
 	plain, err := p.opener.DecryptRTCP(nil, d.b, nil)
 	if err != nil {
 		p.books.forged++

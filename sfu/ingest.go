@@ -39,7 +39,8 @@ func (p *publisher) rtp(h *rtp.Header, payload []byte, at time.Time) {
 		p.books.unmatched++
 		return
 	}
-	if u.rtxOf != nil {
+	repaired := u.rtxOf != nil
+	if repaired {
 		if len(payload) <= 2 { // padding of a probe
 			return
 		}
@@ -49,7 +50,7 @@ func (p *publisher) rtp(h *rtp.Header, payload []byte, at time.Time) {
 		p.books.repaired++
 		h, payload, u = &restored, payload[2:], primary
 	}
-	if out := u.read(p, h, payload, at); out != nil {
+	if out := u.read(p, h, payload, repaired, at); out != nil {
 		p.burst = append(p.burst, out)
 	}
 }

@@ -32,6 +32,8 @@ type outgoing struct {
 	t      *downTrack
 	p      *media.Packet
 	out    munge.Out
+	pt     uint8 // what it was numbered for: the track may turn to another codec while it waits
+	rtx    uint8
 	resend bool
 }
 
@@ -68,6 +70,22 @@ type link struct {
 
 func newLink() *link {
 	return &link{estimator: bwe.New(bwe.DefaultConfig()), pacer: pace.New(pace.DefaultConfig(), firstRate)}
+}
+
+// clear forgets what waits: it belongs to a source or codec that is over.
+func (v *viewer) clear() {
+	if !v.link.waiting() {
+		return
+	}
+	v.shard.pacing--
+	for _, q := range []struct {
+		*queue
+		kind pace.Kind
+	}{{&v.link.video, pace.Video}, {&v.link.resends, pace.Resend}} {
+		for q.len() > 0 {
+			v.link.pacer.Drop(len(q.take().p.Payload)+overhead, q.kind)
+		}
+	}
 }
 
 // waiting reports whether something is queued.
@@ -141,14 +159,6 @@ func (v *viewer) drain(now time.Time) {
 	}
 }
 
-// discard forgets what waits, when the viewer leaves.
-func (v *viewer) discard() {
-	if v.link.waiting() {
-		v.shard.pacing--
-		v.link.video, v.link.resends = queue{}, queue{}
-	}
-}
-
 // arrived takes an arrival report.
 func (v *viewer) arrived(cc *rtcp.TransportLayerCC, now time.Time) {
 	if v.link == nil {
@@ -161,16 +171,32 @@ func (v *viewer) arrived(cc *rtcp.TransportLayerCC, now time.Time) {
 func (v *viewer) repace(now time.Time) {
 	rate := v.link.estimator.Target()
 	if !v.link.estimator.State().Measured {
-		rate = max(rate, firstRate)
+		rate = max(rate, firstRate, v.replayRate())
 	}
 	v.link.pacer.SetRate(rate, now)
+}
+
+// replayRate is what a fast start needs: the layer's rate, some times over.
+func (v *viewer) replayRate() media.Bitrate {
+	t := v.tracks[media.VideoTrack]
+	if t == nil || !t.replaying {
+		return 0
+	}
+	if info := v.src.info(t.id); info != nil {
+		for _, l := range info.Layers {
+			if l.ID == t.replayOf {
+				return l.Bitrate * replaySpeed / 2 // the pacer's own factor does the rest
+			}
+		}
+	}
+	return 0
 }
 
 // probe sends padding to find out what nobody has sent yet: RTP packets of
 // nothing but padding, over the RTX stream, where a viewer passes over them.
 func (v *viewer) probe(wanted media.Bitrate, now time.Time) {
 	t := v.tracks[media.VideoTrack]
-	if v.link == nil || t == nil || t.rtx == 0 || !t.flowing {
+	if v.link == nil || t == nil || t.rtx == 0 || t.ext.TransportCC == 0 || !t.flowing {
 		return
 	}
 	_, bytes, ok := v.link.estimator.Probe(now, wanted)

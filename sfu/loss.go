@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -12,11 +13,33 @@ import (
 
 // rtcpQuota bounds what a viewer's RTCP may cost: 40 packets in a house tick
 // are 400 a second; a browser under heavy loss sends 50.
-type rtcpQuota struct{ left int }
+type rtcpQuota struct {
+	left    int // packets
+	numbers int // sequence numbers in NACKs
+	senders [maxSenders]uint32
+}
 
-const quotaPerTick = 40
+const (
+	quotaPerTick = 40
+	// numbersPerTick are more than a second of HD in each tenth of one.
+	numbersPerTick = 500
+	// maxSenders bounds the SSRCs under which a viewer may speak: the SRTP context
+	// keeps a state for each, for ever.
+	maxSenders = 8
+)
 
-func (q *rtcpQuota) refill() { q.left = quotaPerTick }
+func (q *rtcpQuota) refill() { q.left, q.numbers = quotaPerTick, numbersPerTick }
+
+// speaks reports whether a viewer may use this SSRC.
+func (q *rtcpQuota) speaks(ssrc uint32) bool {
+	for i, known := range q.senders {
+		if known == ssrc || known == 0 {
+			q.senders[i] = ssrc
+			return true
+		}
+	}
+	return false
+}
 
 func (q *rtcpQuota) take() bool {
 	q.left--
@@ -25,7 +48,8 @@ func (q *rtcpQuota) take() bool {
 
 // control takes one SRTCP packet of this viewer; SRTP is none of a viewer's business.
 func (v *viewer) control(b []byte, at time.Time) {
-	if v.opener == nil || len(b) < 8 || b[1] < 192 || b[1] > 223 || !v.quota.take() {
+	if v.opener == nil || len(b) < 8 || b[1] < 192 || b[1] > 223 || !v.quota.take() ||
+		!v.quota.speaks(binary.BigEndian.Uint32(b[4:])) {
 		return
 	}
 	plain, err := v.opener.DecryptRTCP(nil, b, nil)
@@ -143,9 +167,12 @@ func (v *viewer) resend(m *rtcp.TransportLayerNack, at time.Time) {
 		return
 	}
 	for _, pair := range m.Nacks {
-		for _, seq := range pair.PacketList() {
-			v.resendOne(t, seq, at)
-		}
+		pair.Range(func(seq uint16) bool {
+			if v.quota.numbers--; v.quota.numbers >= 0 {
+				v.resendOne(t, seq, at)
+			}
+			return v.quota.numbers > 0
+		})
 	}
 	v.shard.arena.flush(v.out)
 }
@@ -158,7 +185,7 @@ func (v *viewer) mayResend(t *downTrack) bool {
 
 func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	ref, ok := t.munger.Lookup(seq)
-	if !ok || ref.Epoch != v.src.epoch {
+	if !ok || ref.Epoch != v.src.epoch || t.rtx == 0 && ref.Out.Index < t.turned {
 		return
 	}
 	ring := v.src.ring(t.id, ref.Layer)
@@ -176,7 +203,7 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	if !t.answerer.Allow(seq, size, v.rtt, at) {
 		return
 	}
-	o := outgoing{t: t, p: p, out: ref.Out, resend: true}
+	o := outgoing{t: t, p: p, out: ref.Out, pt: t.pt, rtx: t.rtx, resend: true}
 	if v.link == nil {
 		v.emit(o, at)
 		return

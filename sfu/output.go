@@ -134,7 +134,7 @@ func (x *extension) add(id uint8, data ...byte) {
 // hot:
 func (v *viewer) writeHeader(dst []byte, o outgoing, now time.Time) []byte {
 	t, p, out := o.t, o.p, o.out
-	dst = append(dst, 0x80, t.pt, byte(out.Seq>>8), byte(out.Seq))
+	dst = append(dst, 0x80, o.pt, byte(out.Seq>>8), byte(out.Seq))
 	if out.Marker {
 		dst[1] |= 0x80
 	}

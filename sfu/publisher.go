@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"context"
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,8 @@ const (
 	// burstSize bounds what is handed on at once, so that the first viewer does not
 	// wait for a whole key frame.
 	burstSize = 64
+	// maxSSRCs bounds what a publisher may send under, junk included.
+	maxSSRCs = 64
 	// maxUpstreams bounds the SSRCs of one publisher: layers, their RTX, audio, and
 	// some that are replaced.
 	maxUpstreams = 32
@@ -47,11 +50,12 @@ type publisher struct {
 	conn   *transport.Conn
 	log    context.Context // carries the trace id from POST to close
 
-	in     chan datagram
-	ready  chan transport.Keys
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	once   sync.Once
+	in      chan datagram
+	ready   chan transport.Keys
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	once    sync.Once
+	arrival arrival
 
 	state      atomic.Pointer[media.PublisherStatus] // made once a second
 	lastMedia  atomic.Int64                          // unix nanoseconds
@@ -62,6 +66,7 @@ type publisher struct {
 	// ───
 	opener    *srtp.Context
 	sealer    *srtp.Context
+	ssrcs     []uint32
 	upstreams []*upstream
 	clock     report.Clock
 	twcc      feedback.TWCC
@@ -95,7 +100,10 @@ func (p *publisher) params() transport.Params {
 				p.overflow.Add(1)
 			}
 		},
-		Ready:  func(k transport.Keys) { p.ready <- k },
+		Ready: func(k transport.Keys) {
+			p.arrival.end()
+			p.ready <- k
+		},
 		Closed: func(why error) { p.finish(why) },
 	}
 }
@@ -106,6 +114,7 @@ func (p *publisher) close(why error) { p.conn.Close(why) }
 func (p *publisher) finish(why error) {
 	p.once.Do(func() {
 		p.cancel(why)
+		p.arrival.end()
 		p.st.abandoned(p, why)
 		p.st.sfu.config.Claims.Release(p.st.id, p.epoch)
 		p.st.sfu.ended("publisher", p.offer.Session, why)
@@ -133,6 +142,10 @@ func (p *publisher) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
+		in := p.in
+		if p.opener == nil { // what comes with the keys' last flight waits for them
+			in = nil
+		}
 		select {
 		case <-p.ctx.Done():
 			return
@@ -141,7 +154,7 @@ func (p *publisher) run(ctx context.Context) {
 			return
 		case k := <-p.ready:
 			p.established(k)
-		case d := <-p.in:
+		case d := <-in:
 			p.drain(d)
 		case a := <-p.source.asks:
 			p.keyFrame(a, time.Now())
@@ -161,8 +174,8 @@ func (p *publisher) established(k transport.Keys) {
 		p.close(err)
 		return
 	}
-	if !p.st.takeover(p) {
-		p.close(media.ErrTakenOver)
+	if err := p.st.takeover(p); err != nil {
+		p.close(err)
 		return
 	}
 	p.st.sfu.log.InfoContext(p.log, "publisher connected", "stream", p.st.id, "session", short(p.offer.Session), "subject", p.offer.Subject,
@@ -171,15 +184,17 @@ func (p *publisher) established(k transport.Keys) {
 
 // drain reads all that waits, but never waits for more, and hands it on.
 func (p *publisher) drain(d datagram) {
-	for {
+	for n := 0; ; n++ {
 		p.packet(d)
 		if len(p.burst) >= burstSize {
 			p.flush()
 		}
-		select {
-		case d = <-p.in:
-			continue
-		default:
+		if n < ingestQueue { // under a flood, what is due must be done, too
+			select {
+			case d = <-p.in:
+				continue
+			default:
+			}
 		}
 		p.flush()
 		return
@@ -196,6 +211,10 @@ func (p *publisher) packet(d datagram) {
 		p.control(d)
 		return
 	}
+	if !p.known(binary.BigEndian.Uint32(d.b[8:])) {
+		p.books.unmatched++
+		return
+	}
 	header, payload, err := p.reader.open(p.opener, d.b)
 	if err != nil {
 		p.books.forged++
@@ -204,6 +223,23 @@ func (p *publisher) packet(d datagram) {
 	p.conn.Heard(d.at)
 	p.lastMedia.Store(d.at.UnixNano())
 	p.rtp(header, payload, d.at)
+}
+
+// known bounds the SSRCs that are opened at all: the SRTP context keeps a state
+// for each, for ever.
+//
+// hot:
+func (p *publisher) known(ssrc uint32) bool {
+	for _, s := range p.ssrcs {
+		if s == ssrc {
+			return true
+		}
+	}
+	if len(p.ssrcs) >= maxSSRCs {
+		return false
+	}
+	p.ssrcs = append(p.ssrcs, ssrc)
+	return true
 }
 
 // flush hands the burst to shards and sinks. The slice is theirs from then on.

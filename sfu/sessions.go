@@ -34,23 +34,25 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 		return media.Answer{}, err
 	}
 	defer st.pending.Add(-1)
-	if policy.Second == media.TakenReject && st.taken() {
-		return media.Answer{}, media.ErrStreamTaken
-	}
 	epoch, err := s.config.Claims.Claim(ctx, o.Stream)
 	if err != nil {
 		return media.Answer{}, fmt.Errorf("claim the stream: %w", err)
 	}
 	p := newPublisher(st, o, remote, epoch)
 	p.log = context.WithoutCancel(ctx)
+	if err := st.reserve(p); err != nil {
+		s.config.Claims.Release(o.Stream, epoch)
+		return media.Answer{}, err
+	}
 	answer, conn, err := s.open(o, remote, p.params(), negotiate.Local{})
 	if err != nil {
+		st.release(p)
 		s.config.Claims.Release(o.Stream, epoch)
 		return media.Answer{}, err
 	}
 	p.conn = conn
+	p.arrival.begin(&s.half)
 	s.enter(o.Session, p)
-	st.joining(p)
 	s.running.Go(func() { p.run(s.base) }) // ended by close, at the latest by s.stop
 	return answer, nil
 }
@@ -88,9 +90,11 @@ func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error
 	}
 	answer, conn, err := s.open(o, remote, v.params(), local)
 	if err != nil {
+		v.shard.viewers.Add(-1)
 		return media.Answer{}, err
 	}
 	v.conn = conn
+	v.arrival.begin(&s.half)
 	s.enter(o.Session, v)
 	st.watch(v)
 	return answer, nil

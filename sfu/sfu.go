@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,6 +69,29 @@ type SFU struct {
 	base     context.Context
 	stop     context.CancelFunc
 	running  sync.WaitGroup
+	half     atomic.Int64 // sessions that have not connected yet
+}
+
+// minHalf is how many sessions may always be on their way to connect. On a
+// large node a quarter of its places may: offers that nobody follows up must not
+// take them all.
+const minHalf = 256
+
+// arrival counts a session as on its way until it has connected or ended.
+type arrival struct {
+	half *atomic.Int64
+	once sync.Once
+}
+
+func (a *arrival) begin(half *atomic.Int64) {
+	a.half = half
+	half.Add(1)
+}
+
+func (a *arrival) end() {
+	if a.half != nil {
+		a.once.Do(func() { a.half.Add(-1) })
+	}
 }
 
 // session is a publisher or a viewer.
@@ -213,6 +237,9 @@ func (s *SFU) admit(id media.StreamID) (*stream, error) {
 	}
 	if len(s.sessions) >= s.config.MaxSessions {
 		return nil, fmt.Errorf("%w: it has %d sessions", media.ErrOverloaded, len(s.sessions))
+	}
+	if s.half.Load() >= max(minHalf, int64(s.config.MaxSessions)/4) {
+		return nil, fmt.Errorf("%w: too many have not connected yet", media.ErrOverloaded)
 	}
 	st := s.streams[id]
 	if st == nil {

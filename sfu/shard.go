@@ -11,7 +11,7 @@ import (
 
 const (
 	// shardQueue is how many bursts a shard may lag: at a burst per millisecond,
-	// half a second. Then bursts are dropped, and viewers go on at a key frame.
+	// half a second. Then bursts are dropped, and viewers catch up from the ring.
 	shardQueue = 512
 	// orderQueue holds joins, ends and choices; who orders waits when it is full.
 	orderQueue = 1024
@@ -82,11 +82,13 @@ func newShard(s *SFU, index int) *shard {
 // offer hands a burst over; a shard that lags misses it.
 //
 // hot:
-func (sh *shard) offer(d delivery) {
+func (sh *shard) offer(d delivery) bool {
 	select {
 	case sh.media <- d:
+		return true
 	default:
 		sh.dropped.Add(1)
+		return false
 	}
 }
 
@@ -138,6 +140,11 @@ func (sh *shard) forward(d delivery, now time.Time) {
 	if g == nil || len(g.viewers) == 0 {
 		return
 	}
+	if d.st.missed[sh.index].Load() && d.st.missed[sh.index].Swap(false) {
+		for _, v := range g.viewers {
+			v.fillIn(now)
+		}
+	}
 	g.first++
 	n := len(g.viewers)
 	for i := range n {
@@ -187,7 +194,7 @@ func (sh *shard) remove(v *viewer) {
 	}
 	v.joined = false
 	v.stopReplay()
-	v.discard()
+	v.clear()
 	g := sh.groups[v.st]
 	for i, o := range g.viewers {
 		if o == v {

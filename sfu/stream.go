@@ -12,6 +12,10 @@ import (
 	"github.com/sluice-live/sluice/sfu/negotiate"
 )
 
+// beginTime is how long a connected publisher may take to its first media and
+// keep the stream: encoders need up to ten seconds.
+const beginTime = 30 * time.Second
+
 // ratesEvery is how many seconds lie between news of bitrates alone.
 const ratesEvery = 5
 
@@ -70,10 +74,12 @@ type stream struct {
 	current atomic.Pointer[source]
 	dirty   atomic.Bool    // the number of viewers changed; told once a second
 	present []atomic.Int64 // viewers per shard
+	missed  []atomic.Bool  // by shard: it was full when a burst came
 	ticks   int            // of tick, which one goroutine calls
 
-	mu        sync.Mutex // guards what follows; never held per packet
-	publisher *publisher // whose packets are forwarded
+	mu        sync.Mutex  // guards what follows; never held per packet
+	publisher *publisher  // whose packets are forwarded
+	newest    media.Epoch // of all publishers that were
 	waiting   map[*publisher]struct{}
 	viewers   map[media.SessionID]*viewer
 	sinks     []*sink
@@ -83,7 +89,7 @@ type stream struct {
 }
 
 func newStream(s *SFU, id media.StreamID, policy media.Policy) *stream {
-	return &stream{sfu: s, id: id, policy: policy, present: make([]atomic.Int64, len(s.shards)),
+	return &stream{sfu: s, id: id, policy: policy, present: make([]atomic.Int64, len(s.shards)), missed: make([]atomic.Bool, len(s.shards)),
 		viewers: map[media.SessionID]*viewer{}, waiting: map[*publisher]struct{}{}, reason: "nobody publishes yet"}
 }
 
@@ -94,12 +100,14 @@ func (st *stream) live() bool {
 	return st.publisher != nil && st.publisher.flowing()
 }
 
-// taken reports whether there is a publisher that a second one must respect: a
-// silent one (killed, unplugged) does not block its own return.
+// taken reports whether there is a publisher that a second one must respect: one
+// that sends, or one that has not begun yet. A silent one (killed, unplugged)
+// does not block its own return. The caller holds st.mu.
 func (st *stream) taken() bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.publisher != nil && st.publisher.flowing() || st.publisher == nil && len(st.waiting) > 0
+	if p := st.publisher; p != nil {
+		return p.flowing() || p.firstMedia.Load() == 0 && time.Since(p.offer.At) < beginTime
+	}
+	return len(st.waiting) > 0
 }
 
 func (st *stream) idle() bool {
@@ -139,30 +147,47 @@ func (st *stream) decodable(r *negotiate.Remote) error {
 	return fmt.Errorf("%w: the stream is %s now, and the offer has no payload type for it", media.ErrUnsupported, info.Codec)
 }
 
-// joining keeps a publisher that has not connected yet.
-func (st *stream) joining(p *publisher) {
+// reserve keeps a place for a publisher that has not connected yet, unless the
+// policy gives the stream to somebody else.
+func (st *stream) reserve(p *publisher) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.policy.Second == media.TakenReject && st.taken() {
+		return media.ErrStreamTaken
+	}
 	st.waiting[p] = struct{}{}
+	return nil
 }
 
-// takeover makes p the publisher, if it is the newest. The one before is ended.
-func (st *stream) takeover(p *publisher) bool {
+// release gives a reserved place back.
+func (st *stream) release(p *publisher) {
 	st.mu.Lock()
-	old := st.publisher
-	if old != nil && old != p && old.epoch > p.epoch {
-		st.mu.Unlock()
-		return false
-	}
+	defer st.mu.Unlock()
 	delete(st.waiting, p)
-	st.publisher, st.left, st.reason = p, time.Time{}, ""
+}
+
+// takeover makes p the publisher, if it is the newest. The one before is ended,
+// unless the policy protects it.
+func (st *stream) takeover(p *publisher) error {
+	st.mu.Lock()
+	delete(st.waiting, p)
+	old := st.publisher
+	switch {
+	case p.epoch <= st.newest: // viewers have seen a newer epoch: they would not take this one
+		st.mu.Unlock()
+		return media.ErrTakenOver
+	case old != nil && old != p && st.policy.Second == media.TakenReject && st.taken():
+		st.mu.Unlock()
+		return media.ErrStreamTaken
+	}
+	st.publisher, st.newest, st.left, st.reason = p, p.epoch, time.Time{}, ""
 	st.current.Store(p.source)
 	st.mu.Unlock()
 	if old != nil && old != p {
 		old.close(media.ErrTakenOver)
 	}
 	st.changed.notify()
-	return true
+	return nil
 }
 
 // abandoned notes that a publisher is gone; viewers are kept for the policy's Hold.
@@ -192,12 +217,12 @@ func (st *stream) unwatch(v *viewer) {
 }
 
 // spread hands a burst to every shard with viewers and to every sink. Whoever
-// is full misses it: a shard's viewers go on at the next key frame, a sink
-// notes the gap.
+// is full misses it: a shard's viewers catch up from the ring, a sink notes the
+// gap.
 func (st *stream) spread(src *source, burst []*media.Packet) {
 	for i, sh := range st.sfu.shards {
-		if st.present[i].Load() > 0 {
-			sh.offer(delivery{st, src, burst})
+		if st.present[i].Load() > 0 && !sh.offer(delivery{st, src, burst}) {
+			st.missed[i].Store(true)
 		}
 	}
 	if sinks := st.fan.Load(); sinks != nil {

@@ -45,6 +45,7 @@ type upstream struct {
 
 	frameTS media.Ticks // newest frame
 	keyTS   media.Ticks // newest frame in which a start was seen
+	keySeq  uint64      // the earliest packet of it that is one
 	begun   bool
 	anchor  anchor
 	seen    seen
@@ -79,14 +80,16 @@ func newUpstream(ssrc uint32, line *negotiate.Media, c *negotiate.Codec, track m
 // read makes the immutable packet of one RTP packet; nil for padding and junk.
 //
 // hot:
-func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, at time.Time) *media.Packet {
+func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bool, at time.Time) *media.Packet {
 	seq, jumped := u.seq.Unwrap(h.SequenceNumber)
 	seq += u.base
 	ts := u.ts.Unwrap(h.Timestamp)
 	if jumped {
 		p.books.jumps++
 	}
-	u.books.Packet(seq, ts, at, len(payload))
+	if !repaired { // reports tell what the way lost, not what was mended
+		u.books.Packet(seq, ts, at, len(payload))
+	}
 	if len(payload) == 0 { // padding of a bandwidth probe: counted, not forwarded
 		u.nack.Receive(seq, false, at)
 		u.skip(p, seq, ts, at)
@@ -96,6 +99,7 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, at time.Tim
 	if err != nil {
 		p.books.unreadable++
 		u.nack.Receive(seq, false, at)
+		u.skip(p, seq, ts, at) // nobody can use it: viewers see no hole
 		return nil
 	}
 	out := p.arena.take()
@@ -111,6 +115,9 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, at time.Tim
 	u.note(out, info)
 	u.ring.Put(out)
 	u.newest = max(u.newest, seq)
+	if u.ring.Get(seq) != out { // a duplicate: one number means one packet, for ever
+		return nil
+	}
 	return out
 }
 
@@ -120,6 +127,9 @@ func (u *upstream) skip(p *publisher, seq uint64, ts media.Ticks, at time.Time) 
 	out := p.arena.take()
 	*out = media.Packet{Epoch: p.epoch, Track: u.track, Layer: u.layer, Codec: u.codec, Seq: seq, TS: ts, Arrival: at}
 	u.ring.Put(out)
+	if u.ring.Get(seq) != out {
+		return
+	}
 	p.burst = append(p.burst, out)
 }
 
@@ -138,9 +148,9 @@ func (u *upstream) frame(out *media.Packet, info codec.Info) {
 		before := u.ring.Get(out.Seq - 1)
 		out.FrameStart = info.Begins || before != nil && before.Marker
 	}
-	if info.Start && u.keyTS != out.TS {
+	if info.Start && (u.keyTS != out.TS || out.Seq < u.keySeq) { // a late parameter set comes before the slice
 		out.Key = true
-		u.keyTS = out.TS
+		u.keyTS, u.keySeq = out.TS, out.Seq
 	}
 }
 

@@ -26,18 +26,19 @@ const lackTime = 3 * time.Second
 
 // viewer is one WHEP session. Its fields below the line belong to its shard.
 type viewer struct {
-	st     *stream
-	offer  media.Offer
-	remote *negotiate.Remote
-	conn   *transport.Conn
-	log    context.Context // carries the trace id from POST to close
-	shard  *shard
-	cname  string
-	since  time.Time
-	once   sync.Once
-	gone   atomic.Bool
-	stats  viewerStats
-	choice atomic.Pointer[media.LayerChoice]
+	st      *stream
+	offer   media.Offer
+	remote  *negotiate.Remote
+	conn    *transport.Conn
+	log     context.Context // carries the trace id from POST to close
+	shard   *shard
+	cname   string
+	since   time.Time
+	once    sync.Once
+	gone    atomic.Bool
+	arrival arrival
+	stats   viewerStats
+	choice  atomic.Pointer[media.LayerChoice]
 
 	// ───
 	joined bool
@@ -49,7 +50,8 @@ type viewer struct {
 	// lackedAt is since when the viewer cannot decode what is published.
 	lackedAt time.Time
 
-	link      *link // nil: the viewer reports no arrivals
+	firstSent time.Time // of the first packet to this viewer
+	link      *link     // nil: the viewer reports no arrivals
 	allocator *allocate.Allocator
 	input     allocate.Input
 	videos    [1]allocate.Video
@@ -100,7 +102,12 @@ func (v *viewer) params() transport.Params {
 			default:
 			}
 		},
-		Ready:  func(k transport.Keys) { v.shard.order(order{kind: orderJoin, viewer: v, keys: k}) },
+		Ready: func(k transport.Keys) {
+			v.arrival.end()
+			v.st.sfu.log.InfoContext(v.log, "viewer connected", "stream", v.st.id, "session", short(v.offer.Session),
+				"subject", v.offer.Subject, "after", time.Since(v.offer.At).Round(time.Millisecond), "transport", v.conn.Network())
+			v.shard.order(order{kind: orderJoin, viewer: v, keys: k})
+		},
 		Closed: v.finish,
 	}
 }
@@ -111,6 +118,7 @@ func (v *viewer) close(why error) { v.conn.Close(why) }
 func (v *viewer) finish(why error) {
 	v.once.Do(func() {
 		v.gone.Store(true)
+		v.arrival.end()
 		v.shard.order(order{kind: orderLeave, viewer: v})
 		v.st.unwatch(v)
 		v.st.sfu.ended("viewer", v.offer.Session, why)
@@ -134,8 +142,6 @@ func (v *viewer) establish(k transport.Keys) error {
 
 // begin starts media from what the ring has.
 func (v *viewer) begin(now time.Time) {
-	v.st.sfu.log.InfoContext(v.log, "viewer connected", "stream", v.st.id, "session", short(v.offer.Session), "subject", v.offer.Subject,
-		"after", now.Sub(v.offer.At).Round(time.Millisecond), "transport", v.conn.Network())
 	v.st.dirty.Store(true)
 	if src := v.st.current.Load(); src != nil {
 		v.adopt(src, now)
@@ -147,6 +153,7 @@ func (v *viewer) begin(now time.Time) {
 func (v *viewer) adopt(src *source, now time.Time) {
 	v.src = src
 	v.stopReplay()
+	v.clear()
 	noCodec := false
 	for _, t := range v.tracks {
 		if t == nil {
@@ -200,7 +207,11 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 		case t.withheld && len(p.Payload) > 0:
 			// The link does not carry a picture: sound comes first.
 		case t.replaying:
-			// The ring serves this track until it has caught up.
+			// The ring serves this track until it has caught up, but for what was
+			// repaired behind its back.
+			if p.Layer == t.replayOf && p.Seq < t.cursor && len(p.Payload) > 0 {
+				v.decide(t, p, false, now)
+			}
 		case len(p.Payload) == 0:
 			if p.Layer == t.selector.Current() {
 				t.munger.Drop(p)
@@ -255,11 +266,14 @@ func (v *viewer) recode(t *downTrack, p *media.Packet) bool {
 	if known := v.src.info(t.id); known != nil && known.Codec == p.Codec {
 		info = *known
 	}
+	v.clear()
 	if !t.turn(&info) {
-		t.refused = p.Codec
+		t.refused, t.codec = p.Codec, 0
 		v.lack(true, p.Arrival)
 		return false
 	}
+	t.refused = 0
+	v.lack(false, p.Arrival)
 	if t.kind == media.Video {
 		t.selector.Reset()
 	}
@@ -288,7 +302,7 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 	if switched {
 		v.switched(t, p, now)
 	}
-	if o := (outgoing{t: t, p: p, out: out}); verdict == pace.Wait {
+	if o := (outgoing{t: t, p: p, out: out, pt: t.pt, rtx: t.rtx}); verdict == pace.Wait {
 		v.hold(o)
 	} else {
 		v.emit(o, now)
@@ -309,7 +323,10 @@ func (v *viewer) emit(o outgoing, now time.Time) {
 		}
 	}
 	v.shard.arena.keep(b)
-	if v.link != nil {
+	if v.firstSent.IsZero() {
+		v.firstSent = now
+	}
+	if v.link != nil && t.ext.TransportCC != 0 {
 		v.link.estimator.Sent(v.link.seq-1, len(b)+wire, now, false)
 	}
 	if o.resend {

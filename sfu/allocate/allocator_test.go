@@ -58,8 +58,9 @@ func TestOneViewerStory(t *testing.T) {
 		{3_100_000, 1900 * ms, 180, "link 3.1 Mbit/s, trying more"}, // up with patience
 		{3_100_000, 200 * ms, 720, "best quality"},
 		{3_100_000, 20 * time.Second, 720, "best quality"},
-		{2_600_000, time.Second, 720, "best quality"}, // a tenth less than needed is noise
-		{2_300_000, 100 * ms, 360, "link 2.3 Mbit/s"},
+		{2_350_000, time.Second, 720, "best quality"}, // a tenth less than needed is noise
+		{2_100_000, 300 * ms, 720, "best quality"},    // a small shortage is borne for a moment
+		{2_100_000, 100 * ms, 360, "link 2.1 Mbit/s"},
 		{200_000, 100 * ms, 0, "link 200 kbit/s"}, // sound alone
 		{60_000, 10 * time.Second, 0, "link 60 kbit/s"},
 		{300_000, 100 * ms, 180, "link 300 kbit/s"}, // a picture after none comes at once
@@ -157,13 +158,14 @@ func sum(in allocate.Input, r allocate.Result) (b media.Bitrate) {
 	return b
 }
 
-// Through any history the choice fits: within the margin of noise, exactly while a queue stands, and never counting sound,
-// which is always sent.
+// Through any history the choice fits beside sound, which is always sent: within the margin of noise, or exactly while a
+// queue stands; and for a moment's grace within a third more.
 func TestTheChoiceFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		a, now, videos := allocate.New(allocate.Config{}), start, many(t)
+		a, now, videos, over := allocate.New(allocate.Config{}), start, many(t), time.Duration(0)
 		for range 60 {
-			now = now.Add(time.Duration(rapid.IntRange(1, 3000).Draw(t, "ms")) * ms)
+			step := time.Duration(rapid.IntRange(1, 500).Draw(t, "ms")) * ms
+			now = now.Add(step)
 			if rapid.IntRange(0, 9).Draw(t, "new") == 0 {
 				videos = many(t)
 			}
@@ -173,15 +175,18 @@ func TestTheChoiceFits(t *testing.T) {
 			if len(r.Choices) != len(videos) {
 				t.Fatalf("%d choices for %d videos", len(r.Choices), len(videos))
 			}
-			spent, most := sum(in, r)-in.Audio, 1.1*float64(in.Estimate-in.Audio)
+			spent, most := sum(in, r)-in.Audio, 1.15*float64(in.Estimate-in.Audio)
 			if in.Congested {
 				most = float64(in.Estimate - in.Audio)
 			}
 			if in.Stalled {
 				most = 0
 			}
-			if spent > 0 && float64(spent) > most+1 {
-				t.Fatalf("%d of %.0f bit/s", spent, most)
+			if over += step; spent == 0 || float64(spent) <= most+1 {
+				over = 0
+			}
+			if float64(spent) > max(0, float64(in.Estimate-in.Audio)/0.75, most)+1 || over > 800*ms {
+				t.Fatalf("%d of %.0f bit/s for %v", spent, most, over)
 			}
 			for i, c := range r.Choices {
 				v := videos[i]

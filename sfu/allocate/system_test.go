@@ -271,7 +271,7 @@ func (h *house) listen() {
 		}
 		for _, seq := range r.nack {
 			p, ok := h.sentPieces[seq]
-			if !ok || h.target < 0 || h.pacer.Spare(h.now) < p.size || !h.answerer.Allow(seq, p.size, h.est.State().RTT, h.now) {
+			if !ok || p.layer != h.current || h.pacer.Spare(h.now) < p.size || !h.answerer.Allow(seq, p.size, h.est.State().RTT, h.now) {
 				continue
 			}
 			switch h.pacer.Push(p.size, pace.Resend, h.now) {

@@ -27,6 +27,8 @@ type Checker struct {
 	// Unmarked accepts pictures that end without the marker or in the middle of a frame: Chromium's VP9 does the first
 	// while it pauses its upper spatial layers, and the second when a key frame empties its pacer.
 	Unmarked bool
+	// Holes accepts that what needs a frame behind a hole in the numbers came, and the frame never did.
+	Holes bool
 
 	packets []received
 	highest int64
@@ -43,8 +45,7 @@ type Checker struct {
 
 type received struct {
 	Packet
-	seq  int64
-	late bool // overtaken by another
+	seq int64
 }
 
 // picture is what has one timestamp: a frame, or those of all spatial layers.
@@ -59,17 +60,11 @@ type picture struct {
 func (p *picture) first() *received { return &p.packets[0] }
 func (p *picture) end() *received   { return &p.packets[len(p.packets)-1] }
 
-// late reports whether all of the picture was overtaken by others.
-func (p *picture) late() bool {
-	return !slices.ContainsFunc(p.packets, func(r received) bool { return !r.late })
-}
-
 // Add takes one packet.
 func (c *Checker) Add(p Packet) {
 	r := received{Packet: p, seq: int64(p.Seq)}
 	if len(c.packets) > 0 {
 		r.seq = c.highest + int64(int16(p.Seq-uint16(c.highest)))
-		r.late = r.seq < c.highest
 	}
 	if len(c.packets) == 0 || r.seq > c.highest {
 		c.highest = r.seq

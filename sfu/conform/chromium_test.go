@@ -128,7 +128,9 @@ func markers(ps []conform.Packet, on bool) []conform.Packet {
 
 // upper reports a packet of the third spatial layer (templates 2 of the key picture, 7 and above of Chromium's L3T3_KEY
 // from offset 0 count by layer).
-func upper(p conform.Packet) bool { return len(p.Payload) > 0 && p.Payload[0]&0x88 == 0 && layerOf(p) == 2 }
+func upper(p conform.Packet) bool {
+	return len(p.Payload) > 0 && p.Payload[0]&0x88 == 0 && layerOf(p) == 2
+}
 
 // layerOf reads the spatial layer out of the OBU extension of a packet that begins a frame.
 func layerOf(p conform.Packet) int {

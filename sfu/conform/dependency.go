@@ -43,7 +43,7 @@ func (d *dependencies) judge(c *Checker, p *picture) {
 		}
 		t, err := d.read(r.Descriptor)
 		if err != nil {
-			if !c.damaged && !p.late() {
+			if !c.damaged {
 				c.fault(r, "its dependency descriptor % x: %v", r.Descriptor, err)
 			}
 			continue
@@ -82,7 +82,7 @@ func (d *dependencies) frame(c *Checker, p *picture, r *received, t *told, n int
 	}
 	d.begun, d.newest = true, max(n, d.newest)
 	d.sent[n] = true
-	if c.damaged || p.late() {
+	if c.damaged {
 		return
 	}
 	for _, by := range t.fdiffs {

@@ -29,17 +29,14 @@ func (t *truth) judge(c *Checker, p *picture) {
 	}
 }
 
-// frame judges one layer frame. What was overtaken as a whole only filled a hole in the numbers: it need not be of use.
+// frame judges one layer frame.
 func (t *truth) frame(c *Checker, p *picture, packets []received, last bool) {
 	r := &packets[0]
-	late := !p.final
-	for i := range packets {
-		late = late && packets[i].late
-	}
 	became := fine
 	if len(packets) != r.Packets {
 		became = excused
-		if !t.lost[r.Frame] && !late && !(p.final && last) {
+		hole := p.gapBefore || p.gapInside || p.gapAfter
+		if !t.lost[r.Frame] && !(c.Holes && hole) && !(p.final && last) {
 			c.fault(r, "half a frame: %d of %d packets of frame %d", len(packets), r.Packets, r.Frame)
 		}
 	}
@@ -48,8 +45,8 @@ func (t *truth) frame(c *Checker, p *picture, packets []received, last bool) {
 		case t.known[need] == fine:
 		case t.known[need] == excused || t.lost[need]:
 			became = excused
-		case late:
-			became = unknown
+		case c.Holes && c.damaged:
+			became = excused
 		default:
 			c.fault(r, "frame %d needs frame %d, which is not there", r.Frame, need)
 			became = excused

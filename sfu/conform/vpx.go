@@ -4,6 +4,14 @@ import (
 	"github.com/pion/rtp/codecs"
 )
 
+// idMask returns the bits of a picture id that begins here: 15 where the first bit says so, else 7.
+func idMask(id []byte) uint16 {
+	if len(id) > 0 && id[0]&0x80 != 0 {
+		return 0x7fff
+	}
+	return 0x7f
+}
+
 // vp8 follows picture ids, TL0PICIDX and KEYIDX (RFC 7741 section 4.2).
 type vp8 struct {
 	begun bool
@@ -24,7 +32,7 @@ func (v *vp8) judge(c *Checker, p *picture) {
 			c.fault(&p.packets[i], "it says picture %d, TL0PICIDX %d; its picture says %d, %d", o.PictureID, o.TL0PICIDX, d.PictureID, d.TL0PICIDX)
 		}
 	}
-	if v.begun && !p.gapBefore {
+	if v.begun && !p.gapBefore && len(first.Payload) > 2 {
 		v.follow(c, first, &d)
 	}
 	if !v.begun || d.TID == 0 || p.gapBefore {
@@ -34,10 +42,7 @@ func (v *vp8) judge(c *Checker, p *picture) {
 }
 
 func (v *vp8) follow(c *Checker, r *received, d *codecs.VP8Packet) {
-	mask := uint16(0x7f)
-	if d.PictureID > 0x7f || v.last.PictureID > 0x7f {
-		mask = 0x7fff
-	}
+	mask := idMask(r.Payload[2:])
 	if d.I == 1 && v.last.I == 1 && (d.PictureID-v.last.PictureID)&mask != 1 {
 		c.fault(r, "picture %d after %d", d.PictureID, v.last.PictureID)
 	}
@@ -95,10 +100,7 @@ func (v *vp9) judge(c *Checker, p *picture) {
 
 // enter judges the numbers of a picture against the one before it.
 func (v *vp9) enter(c *Checker, p *picture, d *codecs.VP9Packet) {
-	mask := uint16(0x7f)
-	if d.PictureID > 0x7f || v.id > 0x7f {
-		mask = 0x7fff
-	}
+	mask := idMask(p.first().Payload[1:])
 	step := (d.PictureID - v.id) & mask
 	if d.I && v.begun && (step == 0 || step > mask/2) {
 		c.fault(p.first(), "picture %d after %d", d.PictureID, v.id)
@@ -127,7 +129,7 @@ func (v *vp9) enter(c *Checker, p *picture, d *codecs.VP9Packet) {
 
 // references judges one layer frame: all that it needs must have come.
 func (v *vp9) references(c *Checker, p *picture, r *received, d *codecs.VP9Packet, below int) {
-	if c.damaged || p.late() || !d.I {
+	if c.damaged || !d.I {
 		return
 	}
 	if d.D && below != int(d.SID)-1 {
@@ -141,10 +143,7 @@ func (v *vp9) references(c *Checker, p *picture, r *received, d *codecs.VP9Packe
 			c.fault(r, "temporal layer %d where the group of pictures has %d", d.TID, v.gof.PGTID[at])
 		}
 	}
-	mask := uint16(0x7f)
-	if d.PictureID > 0x7f || v.id > 0x7f {
-		mask = 0x7fff
-	}
+	mask := idMask(r.Payload[1:])
 	for _, by := range diffs {
 		if ref := (d.PictureID - uint16(by)) & mask; !v.sent[uint32(ref)<<3|uint32(d.SID)] {
 			c.fault(r, "picture %d, spatial layer %d, needs picture %d, which is not there", d.PictureID, d.SID, ref)

@@ -28,6 +28,10 @@ const (
 	// rebindSilence is how long the selected path must be silent before another
 	// validated one replaces it without a nomination (NAT rebinding).
 	rebindSilence = 3 * time.Second
+	// maxChecks is how many checks of one path may be under way: a client that
+	// checks each 50 ms makes us check as often, and the way there and back may take
+	// longer than that.
+	maxChecks = 8
 	// checkTimeout is how long an answer to our check is awaited.
 	checkTimeout = 5 * time.Second
 )
@@ -65,8 +69,15 @@ type path struct {
 	nominated      bool
 	generation     int
 	seen           time.Time
-	check          [stun.TransactionIDSize]byte
-	checked        time.Time // zero: no check is under way
+	checks         [maxChecks]check
+	next           int       // of checks, to be used
+	checked        time.Time // when the last one was sent
+}
+
+// check is one of ours that has not been answered yet.
+type check struct {
+	id [stun.TransactionIDSize]byte
+	at time.Time // zero: none
 }
 
 // Agent is the ICE state of one session.
@@ -131,6 +142,9 @@ func (a *Agent) Request(m *stun.Message, size int, from Path, now time.Time) Out
 	p.seen, a.heard = now, now
 	p.generation = max(p.generation, generation)
 	if m.Contains(stun.AttrUseCandidate) {
+		for i := range a.paths { // the newest nomination holds: checks of an older one are only checks
+			a.paths[i].nominated = false
+		}
 		p.nominated = true
 	}
 	out := Outcome{Authentic: true}
@@ -151,19 +165,44 @@ func (a *Agent) Request(m *stun.Message, size int, from Path, now time.Time) Out
 // Response handles the answer to one of our checks.
 func (a *Agent) Response(m *stun.Message, from Path, now time.Time) Outcome {
 	p := a.find(from)
-	if p == nil || p.checked.IsZero() || p.check != m.TransactionID || now.Sub(p.checked) > checkTimeout {
+	if p == nil || !a.authentic(m) {
 		return Outcome{}
 	}
-	if !a.authentic(m) {
+	at := p.answered(m.TransactionID, now)
+	if at.IsZero() {
 		return Outcome{}
 	}
-	a.rtt = now.Sub(p.checked)
-	p.checked = time.Time{}
+	a.rtt = now.Sub(at)
 	p.seen, a.heard = now, now
 	out := Outcome{Authentic: true, Validated: !p.validated}
 	p.validated = true
 	out.Selected = a.choose(p, now)
 	return out
+}
+
+// answered takes the check with this id out, and returns when it was sent; zero
+// if there is none.
+func (p *path) answered(id [stun.TransactionIDSize]byte, now time.Time) time.Time {
+	for i := range p.checks {
+		c := &p.checks[i]
+		if c.at.IsZero() || c.id != id {
+			continue
+		}
+		at := c.at
+		*c = check{}
+		if now.Sub(at) > checkTimeout {
+			return time.Time{}
+		}
+		return at
+	}
+	return time.Time{}
+}
+
+// Touch says that media or reports came over the selected path: it is not silent.
+func (a *Agent) Touch(at time.Time) {
+	if p := a.find(a.selected); a.chosen && p != nil && at.After(p.seen) {
+		p.seen = at
+	}
 }
 
 func (a *Agent) authentic(m *stun.Message) bool {
@@ -282,7 +321,9 @@ func (a *Agent) check(p *path, now time.Time) []byte {
 		return nil
 	}
 	p.sent += len(m.Raw)
-	p.check, p.checked = m.TransactionID, now
+	p.checks[p.next] = check{m.TransactionID, now}
+	p.next = (p.next + 1) % maxChecks
+	p.checked = now
 	return m.Raw
 }
 

@@ -247,3 +247,56 @@ func FuzzLocalUfrag(f *testing.F) {
 		}
 	})
 }
+
+// A client that checks faster than the way there and back takes is validated all the same.
+func TestALongWayIsValidated(t *testing.T) {
+	for _, rtt := range []time.Duration{40, 80, 150, 250} {
+		a := icelite.New(creds, 1, start)
+		type answer struct {
+			m  *stun.Message
+			at time.Time
+		}
+		var coming []answer
+		done := false
+		for i := range 40 {
+			now := start.Add(time.Duration(i) * 50 * time.Millisecond)
+			for len(coming) > 0 && !coming[0].at.After(now) {
+				done = a.Response(coming[0].m, alice, now).Validated || done
+				coming = coming[1:]
+			}
+			m := request(t, creds, true)
+			if r := reply(t, creds, a.Request(m, len(m.Raw), alice, now).Send); r != nil {
+				coming = append(coming, answer{r, now.Add(rtt * time.Millisecond)})
+			}
+		}
+		if !done {
+			t.Errorf("never validated with a round trip of %d ms", rtt)
+		}
+	}
+}
+
+// A client that left one path for another goes on checking the first: media stays on the second.
+func TestTheNewestNominationHolds(t *testing.T) {
+	a := icelite.New(creds, 1, start)
+	connect(t, a, creds, alice, start)
+	phone := icelite.Path{Addr: netip.MustParseAddrPort("198.51.100.99:5000")}
+	connect(t, a, creds, phone, start.Add(time.Second))
+	m := request(t, creds, false)
+	if out := a.Request(m, len(m.Raw), alice, start.Add(1100*time.Millisecond)); out.Selected {
+		t.Error("a plain check of the abandoned path took the media back")
+	}
+}
+
+// The selected path is not silent while media comes over it, however rarely it is checked.
+func TestMediaKeepsThePath(t *testing.T) {
+	a := icelite.New(creds, 1, start)
+	connect(t, a, creds, alice, start)
+	later := start.Add(10 * time.Second)
+	a.Touch(later)
+	other := icelite.Path{Addr: netip.MustParseAddrPort("198.51.100.99:5000")}
+	m := request(t, creds, false)
+	out := a.Request(m, len(m.Raw), other, later)
+	if a.Response(reply(t, creds, out.Send), other, later).Selected {
+		t.Error("a path that was never nominated took the media")
+	}
+}

@@ -218,9 +218,8 @@ func (s *Selector) begin(p *media.Packet) {
 	s.current, s.silent = p.Layer, false
 	s.start, s.frame, s.skipped = p.Seq, p.TS, 0
 	s.rewant()
-	s.spatial.seen = 0
-	s.spatial.restart()
-	s.temporal.restart()
+	s.spatial.begin()
+	s.temporal.begin()
 	s.enterStructure(p)
 }
 
@@ -228,12 +227,11 @@ func (s *Selector) begin(p *media.Packet) {
 func (s *Selector) turn(p *media.Packet) {
 	s.frame = p.TS
 	if p.Key {
-		s.spatial.seen = 0
-		s.spatial.restart()
-		s.temporal.restart()
+		s.spatial.restart(p.TS)
+		s.temporal.restart(p.TS)
 	} else {
-		s.spatial.lower()
-		s.temporal.lower()
+		s.spatial.lower(p.TS)
+		s.temporal.lower(p.TS)
 	}
 	if p.FrameStart && s.temporal.now < s.temporal.want {
 		s.enterTemporal(p)

@@ -32,6 +32,8 @@ type Out struct {
 	Index  uint64 // Seq extended to 48 bits, as SRTP counts: rollovers<<16 | Seq
 	TS     uint32
 	Marker bool
+	// Padding says that the packet goes out without payload, with padding instead (Fill).
+	Padding bool
 
 	// Patch says that the VP8 payload descriptor takes the three values below (codec.VP8.Patch); PatchVP9 that the VP9
 	// one takes the first two (codec.VP9.Patch). Payload does either.
@@ -81,7 +83,7 @@ func New(cfg Config) *Munger {
 	return &Munger{
 		places: newPlaces(cfg.History, cfg.FirstSeq),
 		time:   newTimeline(cfg.ClockRate, cfg.FirstTS),
-		top:    top{now: allSpatial, before: allSpatial},
+		top:    top{now: allSpatial, next: allSpatial},
 	}
 }
 
@@ -109,7 +111,9 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 	}
 	d, numbered := m.vp8.read(p)
 	if numbered && m.vp8.gone(d) {
-		m.Drop(p)
+		if m.places.ahead(p.Seq) {
+			m.Drop(p)
+		}
 		return Out{}, false
 	}
 	inOrder := m.places.ahead(p.Seq)
@@ -154,6 +158,21 @@ func (m *Munger) Left(p *media.Packet) bool {
 	}
 	index, ok := m.places.find(p.Seq)
 	return ok && m.places.at(index).state == left
+}
+
+// Fill gives the place that was left for p, if one was, to a packet of nothing but padding: p came late and is not
+// forwarded, as its frame was not, and the viewer sees a hole in the numbers that nothing else fills. Send p itself
+// instead where half of a frame does not matter.
+//
+// hot: once per dropped packet and viewer.
+func (m *Munger) Fill(p *media.Packet) (Out, bool) {
+	if !m.Left(p) {
+		return Out{}, false
+	}
+	index, _ := m.places.find(p.Seq)
+	pl := m.places.at(index)
+	pl.state, pl.ts, pl.layer = padded, m.Map(p.TS), int8(p.Layer)
+	return m.places.out(index), true
 }
 
 // Lookup returns what was sent under outSeq, for the answer to a NACK; false when nothing was, or too long ago.
@@ -201,7 +220,7 @@ func (m *Munger) enter(p *media.Packet, at time.Time) {
 	m.places.enter()
 	m.vp8.fresh = true
 	m.vp9.picture.fresh, m.vp9.tl0.fresh, m.frames.fresh = true, true, true
-	m.top.from, m.top.turned = p.TS, false
+	m.top.begin()
 	m.begun, m.epoch, m.layer = true, p.Epoch, p.Layer
 }
 

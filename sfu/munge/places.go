@@ -9,6 +9,7 @@ const (
 	dead state = iota // never sent, and never will be
 	left              // kept free for a packet that has not come yet
 	sent
+	padded // sent without payload
 )
 
 // place is one output number and the packet that has it, packed into 24 bytes as every viewer has hundreds of them.
@@ -156,7 +157,7 @@ func (s *places) sentAs(out uint16) (index uint64, ok bool) {
 	}
 	index = s.next - back
 	pl := s.at(index)
-	return index, pl.state == sent && s.epoch-pl.epoch < epochs
+	return index, pl.state >= sent && s.epoch-pl.epoch < epochs
 }
 
 func (s *places) at(index uint64) *place { return &s.ring[index&uint64(len(s.ring)-1)] }
@@ -166,7 +167,7 @@ func (s *places) epochOf(pl *place) media.Epoch { return s.epochs[pl.epoch%epoch
 // out returns the numbering that is kept for index.
 func (s *places) out(index uint64) Out {
 	pl := s.at(index)
-	o := Out{Seq: uint16(index), Index: index, TS: pl.ts, Marker: pl.marker}
+	o := Out{Seq: uint16(index), Index: index, TS: pl.ts, Marker: pl.marker, Padding: pl.state == padded}
 	if pl.keyIdx&(patched|patchedVP9) != 0 {
 		o.Patch, o.PatchVP9 = pl.keyIdx&patched != 0, pl.keyIdx&patchedVP9 != 0
 		o.PictureID, o.TL0, o.KeyIdx = pl.picture, pl.tl0, pl.keyIdx&0x1f

@@ -8,33 +8,50 @@ const allSpatial = 255
 // Top says which spatial layer is the highest that is forwarded: the last packet of that one must carry the marker bit,
 // as the packets of higher ones are dropped. Without a call all are forwarded, and the marker is the publisher's. Where
 // packets have dependency descriptors, p.Spatial must be what they tell (descriptor.Source.Apply).
-func (m *Munger) Top(spatial uint8) {
-	if spatial != m.top.now {
-		m.top.before, m.top.now, m.top.turned = m.top.now, spatial, true
-	}
-}
+func (m *Munger) Top(spatial uint8) { m.top.next = spatial }
 
-// top is the highest spatial layer that is forwarded.
+// top is the highest spatial layer that is forwarded, and what it was before: the end of a late picture is where its
+// top was.
 type top struct {
-	now, before uint8
-	turned      bool        // now has been set, and no packet in order has come since
-	from        media.Ticks // the first picture of now
+	now, next uint8
+	past      [4]pastTop // the newest first
 }
 
-// at returns the top for a picture.
-func (t *top) at(ts media.Ticks, inOrder bool) uint8 {
-	if t.turned && inOrder {
-		t.from, t.turned = ts, false
+// pastTop says that up to a time the top was another.
+type pastTop struct {
+	until  media.Ticks
+	before uint8
+}
+
+// turn takes the top that was set with the first packet in order that follows.
+func (t *top) turn(ts media.Ticks) {
+	if t.next != t.now {
+		copy(t.past[1:], t.past[:])
+		t.past[0] = pastTop{ts, t.now}
+		t.now = t.next
 	}
-	if ts < t.from || t.turned {
-		return t.before
+}
+
+// begin takes it at the first packet of a source.
+func (t *top) begin() { t.now, t.past = t.next, [4]pastTop{} }
+
+func (t *top) at(ts media.Ticks) uint8 {
+	spatial := t.now
+	for _, p := range t.past {
+		if ts >= p.until {
+			break
+		}
+		spatial = p.before
 	}
-	return t.now
+	return spatial
 }
 
 // ends reports whether p is the last packet of its frame as the viewer gets it.
 func (m *Munger) ends(p *media.Packet, inOrder bool) bool {
-	top := m.top.at(p.TS, inOrder)
+	if inOrder {
+		m.top.turn(p.TS)
+	}
+	top := m.top.at(p.TS)
 	if p.Marker || top == allSpatial || p.Spatial != top {
 		return p.Marker
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +44,8 @@ type Params struct {
 // Conn is the transport of one session.
 type Conn struct {
 	e      *Endpoint
-	p      Params
+	p      Params // without the callbacks
+	calls  atomic.Pointer[callbacks]
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	opened time.Time
@@ -60,7 +63,19 @@ type Conn struct {
 	ufrags []string // guarded by Endpoint.mu
 	rtt    atomic.Int64
 	done   sync.Once
+	places map[int][]netip.AddrPort // by socket; guarded by mu
 }
+
+// callbacks are let go when the Conn is closed: whoever still knows the Conn
+// does not keep its owner and all its packets alive.
+type callbacks struct {
+	receive func([]byte, time.Time)
+	ready   func(Keys)
+	closed  func(error)
+}
+
+// maxPlaces bounds the addresses of one session that a socket remembers.
+const maxPlaces = 16
 
 type verdict uint8
 
@@ -76,8 +91,11 @@ func (e *Endpoint) Open(p Params) (*Conn, error) {
 	_, _ = rand.Read(tie[:]) // never fails
 	now := time.Now()
 	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &Conn{e: e, p: p, ctx: ctx, cancel: cancel, opened: now, in: packetio.NewBuffer(),
+	c := &Conn{e: e, ctx: ctx, cancel: cancel, opened: now, in: packetio.NewBuffer(), places: map[int][]netip.AddrPort{},
 		agent: icelite.New(p.Credentials, binary.BigEndian.Uint64(tie[:]), now), ufrags: []string{p.Credentials.Ufrag}}
+	c.calls.Store(&callbacks{p.Receive, p.Ready, p.Closed})
+	p.Receive, p.Ready, p.Closed = nil, nil, nil
+	c.p = p
 	c.in.SetLimitSize(64 << 10) // a handshake's worth of records
 	c.ufrag.Store(&p.Credentials.Ufrag)
 	if err := e.register(p.Credentials.Ufrag, c); err != nil {
@@ -101,6 +119,13 @@ func (c *Conn) Restart(n icelite.Credentials) error {
 	if len(c.ufrags) > 2 { // the previous generation is still answered, older ones are not
 		delete(c.e.conns, c.ufrags[0])
 		c.ufrags = c.ufrags[1:]
+	}
+	if c.closed() { // meanwhile: Close has forgotten the other names
+		for _, ufrag := range c.ufrags {
+			delete(c.e.conns, ufrag)
+		}
+		c.e.mu.Unlock()
+		return media.ErrNoSession
 	}
 	c.e.mu.Unlock()
 	c.ufrag.Store(&n.Ufrag)
@@ -155,14 +180,36 @@ func (c *Conn) Close(why error) {
 		if !began {
 			_ = c.in.Close()
 		}
-		c.p.Closed(why)
+		if calls := c.calls.Swap(nil); calls != nil {
+			calls.closed(why)
+		}
 	})
 }
 
 func (c *Conn) closed() bool { return c.ctx.Err() != nil }
 
 // hot:
-func (c *Conn) deliver(b []byte, at time.Time) { c.p.Receive(b, at) }
+func (c *Conn) deliver(b []byte, at time.Time) {
+	if calls := c.calls.Load(); calls != nil {
+		calls.receive(b, at)
+	}
+}
+
+// placed notes an address of this session at a socket, and returns the one that
+// makes room for it.
+func (c *Conn) placed(socket int, at netip.AddrPort) (evicted netip.AddrPort) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.places[socket]
+	if slices.Contains(known, at) {
+		return netip.AddrPort{}
+	}
+	if len(known) == maxPlaces {
+		evicted, known = known[0], known[1:]
+	}
+	c.places[socket] = append(known, at)
+	return evicted
+}
 
 // check handles a Binding request.
 func (c *Conn) check(b []byte, l *link, now time.Time) verdict {
@@ -172,6 +219,7 @@ func (c *Conn) check(b []byte, l *link, now time.Time) verdict {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.agent.Touch(time.Unix(0, c.heard.Load()))
 	out := c.agent.Request(m, len(b), l.path(), now)
 	for _, b := range out.Send {
 		if b != nil {
@@ -213,7 +261,7 @@ func (c *Conn) settle(out icelite.Outcome, l *link) verdict {
 	}
 	if c.selected.Load() != nil && !c.began && !c.closed() {
 		c.began = true
-		c.e.running.Go(c.run) // ended by Close
+		c.e.shaking.Go(c.run) // ended by Close
 	}
 	if valid {
 		return validated
@@ -251,7 +299,11 @@ func (c *Conn) tick(now time.Time) {
 		heard = at
 	}
 	lost := c.ready.Load() && now.Sub(heard) > silence
-	if never := !c.ready.Load() && now.Sub(c.opened) > connectTime; lost || never {
+	limit := connectTime
+	if heard.Equal(c.opened) { // not one check
+		limit = checkTime
+	}
+	if never := !c.ready.Load() && now.Sub(c.opened) > limit; lost || never {
 		c.Close(media.ErrGone)
 	}
 }

@@ -78,7 +78,9 @@ func (c *Conn) establish(conn *dtls.Conn) error {
 		return err
 	}
 	c.ready.Store(true)
-	c.p.Ready(keys)
+	if calls := c.calls.Load(); calls != nil {
+		calls.ready(keys)
+	}
 	stop := context.AfterFunc(c.ctx, func() { _ = conn.Close() })
 	defer stop()
 	buf := make([]byte, maxDatagram)

@@ -31,6 +31,11 @@ const (
 	// (RFC 7675 section 5.1 expires consent after 30 s; a lite client that
 	// vanished without a word frees its seat in half of that).
 	silence = 15 * time.Second
+	// goodbyeTime is how long closing alerts may take at a shutdown.
+	goodbyeTime = time.Second
+	// checkTime is how soon a client must have shown itself by a check: the POST is
+	// answered within milliseconds, and checks follow at once.
+	checkTime = 10 * time.Second
 	// connectTime is how long a client may take from POST to a finished DTLS handshake.
 	connectTime = 30 * time.Second
 )
@@ -56,6 +61,8 @@ type Endpoint struct {
 
 	tcpOpen  atomic.Int64
 	running  sync.WaitGroup
+	shaking  sync.WaitGroup     // the DTLS side of sessions
+	waiting  map[netip.Addr]int // TCP connections without a check, by address; guarded by mu
 	unknown  atomic.Uint64
 	rejected atomic.Uint64
 }
@@ -70,7 +77,7 @@ func Listen(c Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the node's DTLS certificate: %w", err)
 	}
-	e := &Endpoint{log: c.Log, certificate: certificate, fingerprint: fingerprint, conns: map[string]*Conn{}}
+	e := &Endpoint{log: c.Log, certificate: certificate, fingerprint: fingerprint, conns: map[string]*Conn{}, waiting: map[netip.Addr]int{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -162,7 +169,9 @@ func (e *Endpoint) Run(ctx context.Context) error {
 			for _, c := range e.snapshot() {
 				c.Close(media.ErrShuttingDown)
 			}
+			e.goodbye()
 			e.close()
+			e.shaking.Wait()
 			e.running.Wait()
 			return nil
 		case now := <-ticker.C:
@@ -170,6 +179,21 @@ func (e *Endpoint) Run(ctx context.Context) error {
 				c.tick(now)
 			}
 		}
+	}
+}
+
+// goodbye waits until clients were told that their sessions end, but not long.
+func (e *Endpoint) goodbye() {
+	told := make(chan struct{})
+	e.running.Go(func() { // ends when the sessions have, at the latest after the sockets closed
+		e.shaking.Wait()
+		close(told)
+	})
+	timer := time.NewTimer(goodbyeTime)
+	defer timer.Stop()
+	select {
+	case <-told:
+	case <-timer.C:
 	}
 }
 

@@ -98,14 +98,13 @@ func (s *socket) check(b []byte, from netip.AddrPort, now time.Time) {
 		s.e.unknown.Add(1)
 		return
 	}
-	l := &link{socket: s, addr: from}
 	if ufrag, ok := icelite.LocalUfrag(b); ok {
 		c := s.e.lookup(ufrag)
 		if c == nil || c.closed() {
 			s.e.unknown.Add(1)
 			return
 		}
-		s.place(c, from, c.check(b, l, now))
+		s.place(c, from, c.check(b, &link{socket: s, addr: from}, now))
 		return
 	}
 	// An answer to a check of ours: from a known address, or from one that waits.
@@ -113,7 +112,7 @@ func (s *socket) check(b []byte, from netip.AddrPort, now time.Time) {
 		if c == nil || c.closed() {
 			continue
 		}
-		if v := c.answer(b, l, now); v != forged {
+		if v := c.answer(b, &link{socket: s, addr: from}, now); v != forged {
 			s.place(c, from, v)
 			return
 		}
@@ -129,6 +128,12 @@ func (s *socket) place(c *Conn, from netip.AddrPort, v verdict) {
 		s.e.rejected.Add(1)
 	case validated:
 		delete(s.pending, from)
+		if s.active[from] == c {
+			return
+		}
+		if old := c.placed(s.id, from); s.active[old] == c {
+			delete(s.active, old)
+		}
 		s.active[from] = c
 		s.sweep()
 	case authentic:

@@ -18,6 +18,11 @@ import (
 const (
 	// maxStreams bounds open ICE-TCP connections, authenticated or not.
 	maxStreams = 4096
+	// maxWaiting bounds the connections of one address that have not shown a check:
+	// a school behind one address fits, one host cannot take all places.
+	maxWaiting = 64
+	// acceptPause is how long accepting rests after an error.
+	acceptPause = 50 * time.Millisecond
 	// firstCheck is how soon a TCP connection must show a valid check.
 	firstCheck = 5 * time.Second
 	// streamIdle ends a TCP connection on which nothing comes any more.
@@ -30,7 +35,11 @@ func (e *Endpoint) accept(ctx context.Context) {
 		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
 			return
 		}
-		if err != nil {
+		if err != nil { // out of descriptors, most likely: others must close first
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
 			continue
 		}
 		if e.tcpOpen.Add(1) > maxStreams {
@@ -51,9 +60,17 @@ func (e *Endpoint) accept(ctx context.Context) {
 func (e *Endpoint) serve(c net.Conn) {
 	defer c.Close()
 	remote, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	if err != nil {
+	if err != nil || !e.greet(remote.Addr().Unmap()) {
 		return
 	}
+	greeted := true
+	part := func() {
+		if greeted {
+			greeted = false
+			e.part(remote.Addr().Unmap())
+		}
+	}
+	defer part()
 	s := &stream{id: int(e.ids.Add(1)), conn: c, queue: make(chan []byte, streamQueue), done: make(chan struct{})}
 	l := &link{stream: s, addr: netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())}
 	e.running.Go(s.writer) // ended by done
@@ -61,7 +78,7 @@ func (e *Endpoint) serve(c net.Conn) {
 
 	var owner *Conn
 	var memory slab
-	in := bufio.NewReaderSize(c, 16<<10)
+	in := bufio.NewReaderSize(c, 4<<10)
 	buf := make([]byte, maxDatagram)
 	_ = c.SetReadDeadline(time.Now().Add(firstCheck))
 	for {
@@ -70,15 +87,17 @@ func (e *Endpoint) serve(c net.Conn) {
 			return
 		}
 		now := time.Now()
+		if owner != nil && owner.closed() {
+			return
+		}
 		switch first := b[0]; {
 		case first < 4:
 			if owner = e.streamCheck(b, l, owner, now); owner == nil {
 				return
 			}
+			part()
 			_ = c.SetReadDeadline(now.Add(streamIdle))
 		case owner == nil:
-			return
-		case owner.closed():
 			return
 		case first >= 128 && first < 192:
 			owner.deliver(memory.copy(b), now)
@@ -86,6 +105,26 @@ func (e *Endpoint) serve(c net.Conn) {
 		case first >= 20 && first < 64:
 			owner.handshake(b, l, now)
 		}
+	}
+}
+
+// greet counts a connection that has shown nothing yet; false: its address has
+// too many of them.
+func (e *Endpoint) greet(from netip.Addr) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.waiting[from] >= maxWaiting {
+		return false
+	}
+	e.waiting[from]++
+	return true
+}
+
+func (e *Endpoint) part(from netip.Addr) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.waiting[from]--; e.waiting[from] <= 0 {
+		delete(e.waiting, from)
 	}
 }
 
