@@ -44,7 +44,13 @@ type Sample struct {
 	Concealed float64 `json:"concealed"` // those of them that were made up
 	NACKs     float64 `json:"nacks"`
 	PLIs      float64 `json:"plis"`
-	Lost      float64 `json:"lost"` // video packets, never repaired
+	Lost      float64 `json:"lost"` // video packets; the load viewer's were never repaired
+	// What came of the picture, where it is known: packets, whole frames, decoded
+	// frames, key frames among them.
+	Packets float64 `json:"packets,omitempty"`
+	Frames  float64 `json:"frames,omitempty"`
+	Decoded float64 `json:"decoded,omitempty"`
+	Keys    float64 `json:"keys,omitempty"`
 	// Skew is how far the sound is ahead of the picture, in milliseconds, where
 	// the viewer knows it; Known says so.
 	Skew   float64 `json:"skew,omitempty"`

@@ -55,6 +55,13 @@ type Second struct {
 	Used    float64 `json:"used_bps"`
 	Link    float64 `json:"link_bps"`
 	Queue   float64 `json:"queue_ms"`
+	// What came of the picture, and what was asked for.
+	Packets float64 `json:"packets"`
+	Frames  float64 `json:"frames,omitempty"`
+	Decoded float64 `json:"decoded"`
+	Keys    float64 `json:"keys,omitempty"`
+	NACKs   float64 `json:"nacks"`
+	PLIs    float64 `json:"plis"`
 }
 
 // timeline cuts a record and what the relay counted into seconds.
@@ -65,9 +72,23 @@ func timeline(r Record, slots []impair.Count, c impair.Course, begun float64, wh
 		from, to := begun+ms(at), begun+ms(at+time.Second)
 		s := Second{Height: heightAt(r.Pictures, to), Offered: f.Offered, Used: f.Used, Link: f.Link, Queue: f.Queue[1]}
 		gaps(r.Pictures, from, to, func(part float64) { s.Frozen += part / 1000 })
+		a, b := sampleAt(r.Samples, from), sampleAt(r.Samples, to)
+		s.Packets, s.Frames, s.Decoded, s.Keys = b.Packets-a.Packets, b.Frames-a.Frames, b.Decoded-a.Decoded, b.Keys-a.Keys
+		s.NACKs, s.PLIs = b.NACKs-a.NACKs, b.PLIs-a.PLIs
 		out = append(out, s)
 	}
 	return out
+}
+
+// sampleAt is the last sample before a time, or an empty one.
+func sampleAt(samples []Sample, at float64) (s Sample) {
+	for i := range samples {
+		if samples[i].At > at {
+			break
+		}
+		s = samples[i]
+	}
+	return s
 }
 
 func newResult(o Options) Result {

@@ -257,7 +257,7 @@ func (v *loadViewer) tick(now time.Time) {
 	}
 	if now.Sub(v.sampled) >= sampleEvery {
 		v.sampled = now
-		s := Sample{At: unixMS(now), NACKs: v.nacks, PLIs: v.plis, Lost: float64(v.player.track.Lost)}
+		s := Sample{At: unixMS(now), NACKs: v.nacks, PLIs: v.plis, Lost: float64(v.player.track.Lost), Packets: float64(v.player.track.Packets), Decoded: float64(len(v.player.pictures))}
 		s.Audio, s.Concealed = v.sound.counts(s.At)
 		v.record.Samples = append(v.record.Samples, s)
 	}
