@@ -89,22 +89,22 @@ func (e *Estimator) judgeDelay(t int64) {
 	e.acquit()
 	limit := e.limit()
 	switch {
-	case e.delay.queue > limit:
+	case e.delay.queue > limit, e.delay.recent > 2*limit:
 		e.over = true
 	case e.delay.queue < max(limit/4, 0.7*e.packetTime()):
 		e.over, e.cuts = false, 0
 	}
-	if e.delay.queue <= limit || e.delay.trend < falling || t-e.cutAt < react+e.rtt {
+	if e.over && e.helpless(t) {
+		// It is the path that is longer now, or somebody else's queue.
+		e.delay.rebase()
+		e.over, e.cuts, e.alarm = false, 0, alarm{}
+		return
+	}
+	if max(e.delay.queue, e.delay.recent/2) <= limit || e.delay.trend < falling || t-e.cutAt < react+e.rtt {
 		return
 	}
 	through := e.through()
 	if through <= 0 {
-		return
-	}
-	if e.helpless(t) {
-		// It is the path that is longer now, or somebody else's queue.
-		e.delay.rebase()
-		e.over, e.cuts, e.alarm = false, 0, alarm{}
 		return
 	}
 	share := keepAgain

@@ -9,6 +9,9 @@ const (
 	// standing is over how many grains the least delay is the standing queue: what does not go away for 200 ms is no
 	// burst.
 	standing = 5
+	// sharp is over how many grains twice the delay that is too much is believed at once: a link that falls to an eighth
+	// makes a queue of 300 ms in no time, and is not waited for.
+	sharp = 2
 	// epoch is how long a least delay of the path holds at least; routes change, and clocks drift by 100 ppm, 3 ms in
 	// two of these.
 	epoch = 15_000_000
@@ -24,8 +27,9 @@ type delayWindow struct {
 	base, baseWas int64 // least of this epoch and of the last
 	baseAt        int64
 
-	queue float64 // standing delay above base, microseconds
-	trend float64 // change of delay per time
+	queue  float64 // standing delay above base, microseconds
+	recent float64 // least delay of the last moment above base
+	trend  float64 // change of delay per time
 
 	noise float64 // delay that proved to be no queue, microseconds
 	peak  float64 // of the rise that goes on
@@ -43,13 +47,13 @@ func (d *delayWindow) forget() {
 	for i := range d.least {
 		d.least[i] = never
 	}
-	d.queue, d.trend, d.peak = 0, 0, 0
+	d.queue, d.recent, d.trend, d.peak = 0, 0, 0, 0
 }
 
 // rebase takes the delay as it is for the path's own.
 func (d *delayWindow) rebase() {
 	d.base, d.baseWas = d.floor()+int64(d.queue), never
-	d.queue, d.peak = 0, 0
+	d.queue, d.recent, d.peak = 0, 0, 0
 }
 
 // add takes one packet's delay.
@@ -75,7 +79,7 @@ func (d *delayWindow) floor() int64 { return min(d.base, d.baseWas) }
 
 // settle works out queue and trend after a report, and reports whether the delay is at the top of a rise.
 func (d *delayWindow) settle(now int64) (top bool) {
-	floor, low, found := d.floor(), never, 0
+	floor, low, high, found := d.floor(), never, d.floor(), 0
 	var n, sx, sy, sxx, sxy float64
 	for i := range int64(grains) {
 		at := d.head - i
@@ -87,13 +91,16 @@ func (d *delayWindow) settle(now int64) (top bool) {
 			low = min(low, v)
 			found++
 		}
+		if i < sharp {
+			high = low // of the newest two
+		}
 		x, y := -float64(i*grain), float64(v-floor)
 		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
 	}
 	if found == 0 {
 		return false
 	}
-	d.queue, d.trend = float64(low-floor), 0
+	d.queue, d.recent, d.trend = float64(low-floor), float64(high-floor), 0
 	if n >= 4 {
 		d.trend = (n*sxy - sx*sy) / (n*sxx - sx*sx)
 	}
@@ -121,11 +128,12 @@ func (d *delayWindow) learn(now int64) (top bool) {
 		d.noise *= 1 - min(1, dt/noiseLife)
 	}
 	d.at = now
-	if d.queue < highQueue {
+	q := max(d.queue, d.recent/2)
+	if q < highQueue {
 		return false
 	}
-	top = d.queue > d.peak
-	d.peak = max(d.peak, d.queue)
+	top = q > d.peak
+	d.peak = max(d.peak, q)
 	return top
 }
 

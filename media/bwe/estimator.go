@@ -150,7 +150,7 @@ func (e *Estimator) State() State {
 		Estimate: media.Bitrate(e.estimate), Target: e.Target(), Acked: media.Bitrate(e.acked.rate(e.acked.newest(), usual)),
 		Sent: media.Bitrate(e.sent.rate(e.clock, usual)), Loss: e.loss.ratio(), RTT: time.Duration(e.rtt) * time.Microsecond,
 		Queue: time.Duration(e.delay.queue) * time.Microsecond, Why: e.why,
-		Congested: e.over, Stalled: e.stalled, Measured: e.path.heard,
+		Congested: e.over && max(e.delay.queue, e.delay.recent/2) > e.limit()/2, Stalled: e.stalled, Measured: e.path.heard,
 	}
 	if e.stalled {
 		s.Why = Stalled

@@ -61,6 +61,8 @@ type Pacer struct {
 	cfg  Config
 	rate float64 // the estimate in bytes per second
 
+	factor float64 // the pace now, in multiples of the rate
+
 	last   time.Time
 	tokens float64 // bytes that may leave now; below zero after sound, or a packet larger than what was left
 	spare  float64 // bytes by which all that was sent stays below the estimate
@@ -89,15 +91,23 @@ func New(cfg Config, rate media.Bitrate) *Pacer {
 	if cfg.Window <= 0 {
 		cfg.Window = d.Window
 	}
-	p := &Pacer{cfg: cfg, rate: max(1, float64(rate)/8)}
+	p := &Pacer{cfg: cfg, rate: max(1, float64(rate)/8), factor: cfg.Factor}
 	p.tokens, p.spare = p.burst(), p.rate*cfg.Window.Seconds()
 	return p
 }
 
-// SetRate takes a new estimate, from now on.
-func (p *Pacer) SetRate(rate media.Bitrate, now time.Time) {
+// SetRate takes what may be sent from now on. While a queue stands on the link (congested), bursts only make it longer:
+// the pace is the rate itself, and what was saved for resends is forfeit.
+func (p *Pacer) SetRate(rate media.Bitrate, congested bool, now time.Time) {
 	p.pass(now)
 	p.rate = max(1, float64(rate)/8)
+	was := p.factor
+	p.factor = p.cfg.Factor
+	if congested {
+		if p.factor = 1; was != 1 {
+			p.spare = min(p.spare, 0)
+		}
+	}
 	p.tokens = min(p.tokens, p.burst())
 	p.spare = min(p.spare, p.depth())
 }
@@ -135,7 +145,7 @@ func (p *Pacer) offer(l *lane, size int, limit time.Duration, free bool) Verdict
 		return Now
 	}
 	// The first packet always finds a place, so that a rate near zero stops nobody for ever.
-	if l.packets > 0 && float64(l.bytes+size) > p.rate*p.cfg.Factor*limit.Seconds() {
+	if l.packets > 0 && float64(l.bytes+size) > p.rate*p.factor*limit.Seconds() {
 		return Refuse
 	}
 	l.packets++
@@ -190,12 +200,12 @@ func (p *Pacer) Next() time.Time {
 		return p.last
 	}
 	// One byte more than the debt, as only what is above zero may be spent.
-	return p.last.Add(time.Duration((1-p.tokens)/(p.rate*p.cfg.Factor)*float64(time.Second)) + time.Microsecond)
+	return p.last.Add(time.Duration((1-p.tokens)/(p.rate*p.factor)*float64(time.Second)) + time.Microsecond)
 }
 
 // Waiting returns how long the last packet of video now queued will wait at this pace.
 func (p *Pacer) Waiting() time.Duration {
-	return time.Duration((float64(p.video.bytes+p.resend.bytes) - p.tokens) / (p.rate * p.cfg.Factor) * float64(time.Second))
+	return time.Duration((float64(p.video.bytes+p.resend.bytes) - p.tokens) / (p.rate * p.factor) * float64(time.Second))
 }
 
 // Spare returns how many bytes may be resent within the estimate. Ask before the answerer spends a try on a packet.
@@ -210,7 +220,7 @@ func (p *Pacer) Spare(now time.Time) int {
 func (p *Pacer) pay(size int) {
 	// Sound may overdraw, but for no longer than 100 ms of the pace: then it is video that is too much, and waits in
 	// turn; a debt without a floor would never be paid on a link thinner than the sound.
-	p.tokens = max(p.tokens-float64(size), -p.rate*p.cfg.Factor/10-float64(size))
+	p.tokens = max(p.tokens-float64(size), -p.rate*p.factor/10-float64(size))
 	p.spare = max(p.spare-float64(size), -p.depth())
 }
 
@@ -226,7 +236,7 @@ func (p *Pacer) pass(now time.Time) {
 		return
 	}
 	p.last = now
-	p.tokens = min(p.tokens+p.rate*p.cfg.Factor*d, p.burst())
+	p.tokens = min(p.tokens+p.rate*p.factor*d, p.burst())
 	p.spare = min(p.spare+p.rate*d, p.depth())
 }
 
@@ -234,7 +244,7 @@ func (p *Pacer) pass(now time.Time) {
 //
 // hot:
 func (p *Pacer) burst() float64 {
-	return max(float64(p.cfg.MinBurst), p.rate*p.cfg.Factor*p.cfg.Burst.Seconds())
+	return max(float64(p.cfg.MinBurst), p.rate*p.factor*p.cfg.Burst.Seconds())
 }
 
 // depth is what all kinds together may save up or overdraw within the window.

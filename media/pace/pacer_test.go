@@ -232,20 +232,46 @@ func TestRateFollowsTheEstimate(t *testing.T) {
 		p.Push(1200, pace.Video, now)
 	}
 	slow := p.Next()
-	p.SetRate(80_000, now)
+	p.SetRate(80_000, false, now)
 	if later := p.Next(); !later.After(slow) {
 		t.Errorf("due at %v, and at %v after the estimate fell", slow, later)
 	}
 	if w := p.Waiting(); w < 100*ms {
 		t.Errorf("waits %v", w)
 	}
-	p.SetRate(80_000_000, now)
+	p.SetRate(80_000_000, false, now)
 	if _, ok := p.Due(now.Add(2 * ms)); !ok {
 		t.Error("nothing is due after the estimate rose")
 	}
 	now = now.Add(-time.Hour)
 	if v := p.Push(100, pace.Audio, now); v != pace.Now {
 		t.Errorf("a clock that steps back stops sound: %d", v)
+	}
+}
+
+// While a queue stands on the link nothing is sent in bursts, and nothing saved before is resent.
+func TestCongestionSlowsThePace(t *testing.T) {
+	p, now := pace.New(pace.Config{}, 1_000_000), start
+	p.SetRate(1_000_000, true, now)
+	if n := p.Spare(now); n != 0 {
+		t.Errorf("%d bytes of resends are left", n)
+	}
+	sent := 0
+	for range 1000 {
+		now = now.Add(ms)
+		if p.Push(1200, pace.Video, now) == pace.Wait {
+			p.Drop(1200, pace.Video)
+			continue
+		}
+		sent += 1200 * 8
+	}
+	if sent > 1_050_000 {
+		t.Errorf("%d bits in a second", sent)
+	}
+	p.SetRate(1_000_000, false, now)
+	p.SetRate(1_000_000, true, now.Add(ms))
+	if n := p.Spare(now.Add(20 * ms)); n > 3000 {
+		t.Errorf("%d bytes of resends after 20 ms", n)
 	}
 }
 

@@ -135,7 +135,7 @@ func (h *house) run(d time.Duration) *house {
 // choose is what happens after each report, and each 50 ms.
 func (h *house) choose() {
 	s := h.est.State()
-	h.pacer.SetRate(s.Target, h.now)
+	h.pacer.SetRate(s.Target, s.Congested, h.now)
 	r := h.alloc.Decide(allocate.Input{Estimate: s.Estimate, Congested: s.Congested, Stalled: s.Stalled, Audio: 80_000,
 		Videos: []allocate.Video{{Key: 1, Options: h.layers}}}, h.now)
 	h.wanted = r.Wanted
@@ -271,7 +271,7 @@ func (h *house) listen() {
 		}
 		for _, seq := range r.nack {
 			p, ok := h.sentPieces[seq]
-			if !ok || p.layer != h.current || h.pacer.Spare(h.now) < p.size || !h.answerer.Allow(seq, p.size, h.est.State().RTT, h.now) {
+			if !ok || p.layer != h.current || p.layer != h.target || h.pacer.Spare(h.now) < p.size || !h.answerer.Allow(seq, p.size, h.est.State().RTT, h.now) {
 				continue
 			}
 			switch h.pacer.Push(p.size, pace.Resend, h.now) {
