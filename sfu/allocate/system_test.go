@@ -226,7 +226,9 @@ func (h *house) drain() {
 func (h *house) send(size int, p *piece, sound, again bool) {
 	padding := p == nil && !sound
 	h.est.Sent(h.twcc, size, h.now, padding)
-	h.answerer.Sent(size, h.now)
+	if !again {
+		h.answerer.Sent(size, h.now)
+	}
 	if !padding && h.probeLeft > 0 {
 		h.probeLeft -= size
 		h.owed -= float64(size)
