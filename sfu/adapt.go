@@ -25,6 +25,7 @@ func (v *viewer) adapt(now time.Time) {
 	if v.link == nil || t == nil || t.pt == 0 {
 		return
 	}
+	v.link.adapted = now
 	state := v.link.estimator.State()
 	if !state.Measured && v.unheard(now) {
 		return
@@ -39,11 +40,27 @@ func (v *viewer) adapt(now time.Time) {
 	// take the only one away.
 	v.withhold(t, c.Paused && c.Reason.Code != allocate.Nothing && state.Measured)
 	if !c.Paused {
-		t.selector.Limit(c.Option.Layer, c.Option.Spatial, c.Option.Temporal)
+		v.limit(t, c.Option, state.Congested || state.Stalled)
 	}
 	v.explain(state.Estimate, c.Reason)
 	v.wish(t, now)
-	v.probe(r.Wanted, now)
+	v.lookFor(r.Wanted, now)
+}
+
+// limit sets the layer that the link carries. On a link that is full already,
+// nothing more of a larger one is sent, not even what waits.
+func (v *viewer) limit(t *downTrack, o allocate.Option, full bool) {
+	before := t.selector.Target()
+	t.selector.Limit(o.Layer, o.Spatial, o.Temporal)
+	if t.selector.Target() == before {
+		return
+	}
+	t.asked = time.Time{} // its key frame is wanted now
+	if full && t.selector.Current() != t.selector.Target() {
+		v.stopReplay()
+		v.clear()
+		t.selector.Resync()
+	}
 }
 
 // unheard gives the link up where a viewer that promised arrival reports sends
@@ -52,17 +69,17 @@ func (v *viewer) unheard(now time.Time) bool {
 	if v.firstSent.IsZero() || now.Sub(v.firstSent) < unheardTime {
 		return false
 	}
-	for v.link.waiting() {
-		q := &v.link.video
-		if q.len() == 0 {
-			q = &v.link.resends
-		}
-		v.emit(q.take(), now)
-		if !v.link.waiting() {
-			v.shard.pacing--
+	for _, q := range []*queue{&v.link.video, &v.link.resends} {
+		for q.len() > 0 {
+			last := v.link.video.len()+v.link.resends.len() == 1
+			v.emit(q.take(), now)
+			if last {
+				v.shard.pacing--
+			}
 		}
 	}
 	v.shard.arena.flush(v.out)
+	v.clear()
 	v.link = nil
 	if t := v.tracks[media.VideoTrack]; t != nil {
 		t.selector.Limit(media.AnyLayer, allocate.AllLayers, allocate.AllLayers)

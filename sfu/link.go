@@ -24,6 +24,11 @@ const (
 	maxQueued = 1024
 	// padding is the payload of one probe packet: RTP padding counts in one byte.
 	padding = 255
+	// maxPadded is the size of one probe packet before it is sealed.
+	maxPadded = 12 + 8 + padding
+	// adaptPause is the least time between two choices of a layer: reports come
+	// each 50 to 100 ms.
+	adaptPause = 20 * time.Millisecond
 )
 
 // outgoing is a packet on its way to one viewer: where its bytes are, and its
@@ -65,7 +70,8 @@ type link struct {
 	seq       uint16 // transport-wide, of the next packet
 	video     queue
 	resends   queue
-	probing   int // bytes of padding still to be sent
+	probe     probe
+	adapted   time.Time
 }
 
 func newLink() *link {
@@ -74,6 +80,10 @@ func newLink() *link {
 
 // clear forgets what waits: it belongs to a source or codec that is over.
 func (v *viewer) clear() {
+	if v.link != nil && v.link.probe.left > 0 {
+		v.link.probe.left = 0
+		v.shard.pacing--
+	}
 	if !v.link.waiting() {
 		return
 	}
@@ -165,15 +175,18 @@ func (v *viewer) arrived(cc *rtcp.TransportLayerCC, now time.Time) {
 		return
 	}
 	v.link.estimator.Feedback(cc, now)
-	v.repace(now)
+	if now.Sub(v.link.adapted) >= adaptPause {
+		v.adapt(now)
+	}
 }
 
 func (v *viewer) repace(now time.Time) {
-	rate := v.link.estimator.Target()
-	if !v.link.estimator.State().Measured {
+	state := v.link.estimator.State()
+	rate := state.Target
+	if !state.Measured {
 		rate = max(rate, firstRate, v.replayRate())
 	}
-	v.link.pacer.SetRate(rate, now)
+	v.link.pacer.SetRate(rate, state.Congested, now)
 }
 
 // replayRate is what a fast start needs: the layer's rate, some times over.
@@ -192,28 +205,55 @@ func (v *viewer) replayRate() media.Bitrate {
 	return 0
 }
 
-// probe sends padding to find out what nobody has sent yet: RTP packets of
-// nothing but padding, over the RTX stream, where a viewer passes over them.
-func (v *viewer) probe(wanted media.Bitrate, now time.Time) {
+// lookFor begins a probe where one is due: to find out what nobody has sent yet.
+func (v *viewer) lookFor(wanted media.Bitrate, now time.Time) {
 	t := v.tracks[media.VideoTrack]
-	if v.link == nil || t == nil || t.rtx == 0 || t.ext.TransportCC == 0 || !t.flowing {
+	l := v.link
+	if l == nil || t == nil || t.rtx == 0 || t.ext.TransportCC == 0 || !t.flowing || l.probe.left > 0 {
 		return
 	}
-	_, bytes, ok := v.link.estimator.Probe(now, wanted)
-	if !ok {
+	if rate, bytes, ok := l.estimator.Probe(now, wanted); ok {
+		l.probe = probe{left: bytes, rate: rate, at: now}
+		v.shard.pacing++
+		v.sendProbe(now)
+	}
+}
+
+// probe is what is left to send of a probe, and how fast; media counts in.
+type probe struct {
+	left int
+	rate media.Bitrate
+	owed float64 // bytes
+	at   time.Time
+}
+
+// sendProbe sends what is due of a probe: RTX packets of nothing but padding,
+// which viewers pass over.
+func (v *viewer) sendProbe(now time.Time) {
+	p := &v.link.probe
+	if p.left <= 0 {
 		return
 	}
-	for bytes > 0 {
-		b := v.shard.arena.packet(maxHeader + padding)
-		if b == nil {
+	t := v.tracks[media.VideoTrack]
+	p.owed += float64(p.rate) / 8 * now.Sub(p.at).Seconds()
+	p.at = now
+	for p.owed >= 0 && p.left > 0 {
+		const size = maxPadded + wire
+		b := v.shard.arena.packet(maxPadded)
+		if b == nil || t.rtx == 0 || v.link.pacer.Push(size, pace.Padding, now) == pace.Refuse {
+			p.left = 0
 			break
 		}
 		b = v.writePadding(b, t)
 		v.shard.arena.keep(b)
 		v.link.estimator.Sent(v.link.seq-1, len(b)+wire, now, true)
-		bytes -= len(b) + wire
+		p.left -= len(b) + wire
+		p.owed -= float64(len(b) + wire)
 	}
 	v.shard.arena.flush(v.out)
+	if p.left <= 0 {
+		v.shard.pacing--
+	}
 }
 
 // nextTransport gives the transport-wide number of one packet.
@@ -228,7 +268,9 @@ func (v *viewer) nextTransport() uint16 {
 // of the queues.
 func (v *viewer) hurry(now time.Time) {
 	v.replay(now)
-	if v.link.waiting() {
-		v.drain(now)
+	if v.link == nil {
+		return
 	}
+	v.drain(now)
+	v.sendProbe(now)
 }

@@ -196,6 +196,9 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	if p == nil || len(p.Payload) == 0 || p.Codec != t.codec {
 		return
 	}
+	if t.kind == media.Video && ref.Layer != t.selector.Current() { // the decoder is past it
+		return
+	}
 	size := len(p.Payload) + overhead
 	if v.link != nil && v.link.pacer.Spare(at) < size { // not on this link, not now: no try is spent
 		return

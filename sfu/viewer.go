@@ -323,6 +323,12 @@ func (v *viewer) emit(o outgoing, now time.Time) {
 		}
 	}
 	v.shard.arena.keep(b)
+	if v.link != nil && v.link.probe.left > 0 { // media is part of a probe that runs
+		if v.link.probe.left -= len(b) + wire; v.link.probe.left <= 0 {
+			v.shard.pacing--
+		}
+		v.link.probe.owed -= float64(len(b) + wire)
+	}
 	if v.firstSent.IsZero() {
 		v.firstSent = now
 	}

@@ -52,6 +52,7 @@ type received struct {
 type picture struct {
 	packets   []received
 	gapBefore bool
+	filled    bool // padding came before it
 	gapInside bool
 	gapAfter  bool
 	final     bool // the last one that came: it may not be complete yet
@@ -101,7 +102,7 @@ func (c *Checker) pictures() (all []picture) {
 	sorted := slices.Clone(c.packets)
 	slices.SortStableFunc(sorted, func(a, b received) int { return int(a.seq - b.seq) })
 	next := int64(-1)
-	gap := false
+	gap, filled := false, false
 	for _, r := range sorted {
 		switch {
 		case next >= 0 && r.seq < next:
@@ -112,6 +113,7 @@ func (c *Checker) pictures() (all []picture) {
 		}
 		next = r.seq + 1
 		if len(r.Payload) == 0 { // padding
+			filled = true
 			continue
 		}
 		if n := len(all); n > 0 && all[n-1].first().TS == r.TS {
@@ -121,9 +123,9 @@ func (c *Checker) pictures() (all []picture) {
 			if n > 0 {
 				all[n-1].gapAfter = gap
 			}
-			all = append(all, picture{packets: []received{r}, gapBefore: gap})
+			all = append(all, picture{packets: []received{r}, gapBefore: gap, filled: filled})
 		}
-		gap = false
+		gap, filled = false, false
 	}
 	if n := len(all); n > 0 {
 		all[n-1].final = true

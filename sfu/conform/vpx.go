@@ -33,7 +33,7 @@ func (v *vp8) judge(c *Checker, p *picture) {
 		}
 	}
 	if v.begun && !p.gapBefore && len(first.Payload) > 2 {
-		v.follow(c, first, &d)
+		v.follow(c, p, &d)
 	}
 	if !v.begun || d.TID == 0 || p.gapBefore {
 		v.tl0 = d.TL0PICIDX
@@ -41,9 +41,12 @@ func (v *vp8) judge(c *Checker, p *picture) {
 	v.begun, v.last = true, d
 }
 
-func (v *vp8) follow(c *Checker, r *received, d *codecs.VP8Packet) {
+// follow judges the numbers of a picture against the one before it. Where padding fills the place of a picture that came
+// too late to be wanted, its id stays free.
+func (v *vp8) follow(c *Checker, p *picture, d *codecs.VP8Packet) {
+	r := p.first()
 	mask := idMask(r.Payload[2:])
-	if d.I == 1 && v.last.I == 1 && (d.PictureID-v.last.PictureID)&mask != 1 {
+	if d.I == 1 && v.last.I == 1 && (d.PictureID-v.last.PictureID)&mask != 1 && !p.filled {
 		c.fault(r, "picture %d after %d", d.PictureID, v.last.PictureID)
 	}
 	want := v.tl0

@@ -25,8 +25,10 @@ func (s *Selector) enterStructure(p *media.Packet) {
 		return
 	}
 	d.on = true
-	d.restart(int64(1<<16)|int64(d.frame.Number), s.spatial.want, s.temporal.want)
-	d.frames.note(d.frames.newest, true)
+	n := int64(1<<16) | int64(d.frame.Number)
+	d.frames.restart(n)
+	d.restart(n, s.spatial.want, s.temporal.want)
+	d.frames.note(n, true)
 }
 
 // depend decides one packet of a source that tells its dependencies. A frame is decided by the first of its packets that
@@ -47,8 +49,12 @@ func (s *Selector) depend(p *media.Packet) Verdict {
 	case d.frames.wasSeen(n) && !(d.blind && n > d.told && descriptor.HasStructure(p.Descriptor)):
 		return verdict(d.frames.wasSent(n))
 	}
-	if descriptor.HasStructure(p.Descriptor) && n <= d.told {
-		return Drop // of a structure that has been replaced
+	if n < d.told { // the structure that explains it has been replaced
+		d.frames.note(n, d.whole)
+		return verdict(d.whole)
+	}
+	if descriptor.HasStructure(p.Descriptor) {
+		d.whole = d.everything()
 	}
 	if d.structure.Read(p.Descriptor, &d.frame) != nil {
 		return d.unexplained(n)
@@ -61,7 +67,8 @@ func (s *Selector) depend(p *media.Packet) Verdict {
 	var send bool
 	switch {
 	case d.frame.HasStructure && d.frame.Key():
-		send = d.rebegin(n, s.spatial.want, s.temporal.want)
+		d.restart(n, s.spatial.want, s.temporal.want)
+		send = d.frame.Indications.Of(int(d.target)) != descriptor.NotPresent
 	case n > d.frames.newest:
 		send = d.decide(n, turn{s.spatial.want, s.temporal.want, fresh, p.TS})
 	default:
@@ -89,23 +96,13 @@ func (d *deps) unexplained(n int64) Verdict {
 	return Forward
 }
 
-// rebegin takes a key frame with its structure; what came before it by mistake of order is kept in mind.
-func (d *deps) rebegin(n int64, spatial, temporal uint8) bool {
-	if n > d.frames.newest {
-		d.restart(n, spatial, temporal)
-	} else {
-		kept := d.frames
-		d.restart(n, spatial, temporal)
-		d.frames = kept
-	}
-	return d.frame.Indications.Of(int(d.target)) != descriptor.NotPresent
-}
-
 // restart begins with a key frame: all its switch indications may be taken, nothing before it matters.
 func (d *deps) restart(n int64, spatial, temporal uint8) {
 	d.told, d.blind = n, false
 	d.losses, d.suspects, d.broken = 0, 0, 0
-	d.frames.restart(n)
+	if n > d.frames.newest {
+		d.frames.advance(n)
+	}
 	d.active = d.structure.All()
 	if d.frame.HasActive {
 		d.active = d.frame.Active
@@ -212,6 +209,16 @@ func (d *deps) decodable(n int64) bool {
 	return true
 }
 
+// bereft reports whether the frame needs one that was dropped. One that has not come yet may still come.
+func (d *deps) bereft(n int64) bool {
+	for _, by := range d.frame.Diffs.All() {
+		if ref := n - int64(by); d.frames.wasSeen(ref) && !d.frames.wasSent(ref) {
+			return true
+		}
+	}
+	return false
+}
+
 // late decides a frame that was overtaken.
 func (d *deps) late(n int64) bool {
 	for i := range d.losses {
@@ -224,7 +231,7 @@ func (d *deps) late(n int64) bool {
 	if d.losses == 0 {
 		d.suspects = 0
 	}
-	send := d.frame.Indications.Of(int(d.target)) != descriptor.NotPresent && d.decodable(n)
+	send := d.frame.Indications.Of(int(d.target)) != descriptor.NotPresent && !d.bereft(n)
 	d.account(send, 0)
 	return send
 }

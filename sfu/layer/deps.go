@@ -21,6 +21,7 @@ type deps struct {
 	frame     descriptor.Frame // the one that is being decided, here so that it is not allocated
 	frames    frames
 	told      int64 // frame that brought the structure
+	whole     bool  // before that all was forwarded
 	blind     bool  // frames came that the structure does not explain: it has been replaced unseen
 
 	active uint32 // targets that the publisher sends
@@ -87,10 +88,20 @@ func (d *deps) wantKey(spatial, temporal uint8) bool {
 	return d.structure.Layers[t].Spatial != d.structure.Layers[d.target].Spatial && d.alive&(1<<t) == 0
 }
 
+// everything reports whether no frame is left out.
+func (d *deps) everything() bool {
+	for i := range d.structure.Templates[:d.structure.Count] {
+		if d.structure.Templates[i].Indications.Of(int(d.target)) == descriptor.NotPresent {
+			return false
+		}
+	}
+	return true
+}
+
 // top returns the highest spatial layer of the target, all if none is above it.
 func (d *deps) top() uint8 {
 	l := d.structure.Layers[d.target].Spatial
-	if int(l)+1 >= d.structure.Spatials() {
+	if int(l)+1 >= d.structure.Spatials() || d.blind { // blindly all are forwarded
 		return all
 	}
 	return l
@@ -121,7 +132,7 @@ func (d *deps) forwarded() (active uint32, n uint8) {
 			}
 		}
 	}
-	if active == st.All() {
+	if active == st.All() || d.blind {
 		return 0, 0
 	}
 	return active, st.Targets

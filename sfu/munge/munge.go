@@ -129,7 +129,7 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 	if numbered {
 		m.vp8.write(d, pl)
 	}
-	m.vp9.write(p, pl, inOrder)
+	m.vp9.write(p, pl)
 	m.describe(p, pl, inOrder)
 	return m.places.out(index), true
 }
@@ -143,6 +143,7 @@ func (m *Munger) Drop(p *media.Packet) {
 	if !m.places.drop(p.Seq) {
 		return
 	}
+	m.top.turn(p.TS)
 	if d, numbered := m.vp8.read(p); numbered {
 		m.vp8.drop(d)
 	}

@@ -18,15 +18,16 @@ type counter struct {
 }
 
 // next returns the viewer's number, of which as many bits count as mask has.
-func (c *counter) next(n, mask uint16, inOrder bool) uint16 {
-	if c.fresh {
+func (c *counter) next(n, mask uint16) uint16 {
+	fresh := c.fresh
+	if fresh {
 		c.fresh, c.shift = false, 0
 		if c.sent {
 			c.shift = c.last + 1 - n
 		}
 	}
 	out := (n + c.shift) & mask
-	if inOrder {
+	if fresh || (out-c.last)&mask <= mask/2 {
 		c.last, c.sent = out, true
 	}
 	return out
@@ -36,7 +37,7 @@ func (c *counter) next(n, mask uint16, inOrder bool) uint16 {
 // pictures, count picture ids, so that those of dropped pictures are not given to others.
 type vp9 struct{ picture, tl0 counter }
 
-func (v *vp9) write(p *media.Packet, pl *place, inOrder bool) {
+func (v *vp9) write(p *media.Packet, pl *place) {
 	if p.Codec != media.VP9 {
 		return
 	}
@@ -50,10 +51,10 @@ func (v *vp9) write(p *media.Packet, pl *place, inOrder bool) {
 		if d.LongID {
 			mask = 0x7fff
 		}
-		pl.picture = v.picture.next(d.PictureID, mask, inOrder)
+		pl.picture = v.picture.next(d.PictureID, mask)
 	}
 	if d.HasTL0 {
-		pl.tl0 = uint8(v.tl0.next(uint16(d.TL0), 0xff, inOrder))
+		pl.tl0 = uint8(v.tl0.next(uint16(d.TL0), 0xff))
 	}
 }
 
@@ -79,15 +80,15 @@ func (m *Munger) Targets(active uint32, n uint8) {
 }
 
 // describe numbers the frame of a dependency descriptor. The set of targets goes with the first packet of each frame,
-// as a receiver may have lost any of them.
+// as a receiver may have lost any of them; not with a late one, whose frame had another set.
 func (m *Munger) describe(p *media.Packet, pl *place, inOrder bool) {
 	n, ok := descriptor.Number(p.Descriptor)
 	if !ok {
 		return
 	}
 	pl.keyIdx |= described
-	pl.frame = m.frames.next(n, 0xffff, inOrder)
-	if p.Descriptor[0]&0x80 != 0 {
+	pl.frame = m.frames.next(n, 0xffff)
+	if inOrder && p.Descriptor[0]&0x80 != 0 {
 		pl.targets = m.sets
 	}
 }

@@ -62,8 +62,9 @@ func (v *vp8) write(d codec.VP8, pl *place) {
 	pl.picture = uint16(id+v.shift+v.skipped(id)) & 0x7fff
 	pl.tl0 = d.TL0 + v.tl0
 	pl.keyIdx = patched | (d.KeyIdx+v.keyIdx)&0x1f
-	if id >= v.newest {
-		v.newest, v.sent = id, true
+	ahead := (pl.picture-v.lastPicture)&0x7fff < 0x4000 // of what was sent; what was dropped may be ahead of it
+	if id >= v.newest || d.HasPictureID && ahead {
+		v.newest, v.sent = max(id, v.newest), true
 		v.note(d, pl)
 	}
 }
