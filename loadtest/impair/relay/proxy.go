@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -30,7 +31,8 @@ type ProxyConfig struct {
 }
 
 // Proxy passes every HTTP request on to a server, and leads the media of WHIP
-// and WHEP sessions over its relay. Pages load through it, too.
+// and WHEP sessions over its relay, and over nothing else. Pages load through
+// it, too.
 type Proxy struct {
 	c        ProxyConfig
 	relay    *Relay
@@ -85,18 +87,35 @@ func (p *Proxy) Run(ctx context.Context) error {
 	return nil
 }
 
-// forward keeps the Host: what the server says of itself is then about the proxy.
+// forward keeps the Host: what the server says of itself is then about the
+// proxy. It takes the client's candidates out.
 func (p *Proxy) forward(r *httputil.ProxyRequest) {
 	r.SetURL(p.server)
 	r.Out.Host = r.In.Host
-	if r.In.Method == http.MethodPost || r.In.Method == http.MethodPatch {
-		r.Out.Header.Del("Accept-Encoding") // answers must be readable
+	if r.In.Method != http.MethodPost && r.In.Method != http.MethodPatch {
+		return
 	}
+	r.Out.Header.Del("Accept-Encoding") // answers must be readable
+	if kind := mediaType(r.In.Header); kind != link.TypeSDP && kind != link.TypeFragment {
+		return
+	}
+	b, err := io.ReadAll(io.LimitReader(r.In.Body, maxAnswer))
+	if err == nil {
+		b = Strip(b)
+		r.Out.ContentLength = int64(len(b))
+	} // else the length is wrong, and the request fails as it would have
+	r.Out.Body = io.NopCloser(bytes.NewReader(b))
+}
+
+// mediaType is the Content-Type without parameters.
+func mediaType(h http.Header) string {
+	kind, _, _ := mime.ParseMediaType(h.Get("Content-Type")) // what cannot be read is not ours
+	return kind
 }
 
 // modify looks for answers.
 func (p *Proxy) modify(res *http.Response) error {
-	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	kind := mediaType(res.Header)
 	switch req := res.Request; {
 	case req.Method == http.MethodPost && res.StatusCode == http.StatusCreated && kind == link.TypeSDP:
 		return p.created(res)
@@ -138,6 +157,7 @@ func (p *Proxy) keep(res *http.Response, s *Session) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	maps.DeleteFunc(p.sessions, func(_ string, s *Session) bool { return s.over() }) // those that fell silent
 	p.sessions[location.Path] = s
 }
 

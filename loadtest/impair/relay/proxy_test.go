@@ -54,10 +54,14 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 const fragment = "a=ice-ufrag:new\r\na=ice-pwd:0123456789012345678901\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 udp 1 10.0.0.1 8189 typ host\r\na=candidate:1 1 tcp 1 10.0.0.1 8189 typ host tcptype passive\r\n"
 
-// scripted is a server that answers with fixed texts.
+// scripted is a server that answers with fixed texts, and minds when a client
+// tells its addresses.
 func scripted(t *testing.T) *httptest.Server {
 	t.Helper()
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b, err := io.ReadAll(r.Body); err != nil || r.ContentLength != int64(len(b)) || bytes.Contains(b, []byte("a=candidate")) {
+			t.Errorf("%s %s: %q, %v", r.Method, r.URL, b, err)
+		}
 		switch {
 		case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/whep/"):
 			w.Header().Set("Content-Type", "application/sdp; charset=utf-8")
@@ -81,7 +85,7 @@ func TestAProxyRewritesAnswersAndRestartsAndNothingElse(t *testing.T) {
 	web := scripted(t)
 	var opened []*relay.Session
 	p := proxy(t, relay.ProxyConfig{Server: web.URL, Opened: func(s *relay.Session) { opened = append(opened, s) }})
-	res, err := link.Post(t.Context(), link.Endpoint{Client: http.DefaultClient, URL: p.URL() + "/whep/x"}, []byte("v=0\r\n"))
+	res, err := link.Post(t.Context(), link.Endpoint{Client: http.DefaultClient, URL: p.URL() + "/whep/x"}, []byte("v=0\r\na=candidate:1 1 udp 1 10.0.0.9 1 typ host\r\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +95,7 @@ func TestAProxyRewritesAnswersAndRestartsAndNothingElse(t *testing.T) {
 	if addr, err := relay.Candidate(res.Answer); err != nil || addr != opened[0].Addr() || bytes.Contains(res.Answer, []byte("tcp")) {
 		t.Errorf("the answer leads to %v, %v", addr, err)
 	}
-	_, body, err := res.Patch(t.Context(), []byte("a=ice-ufrag:x\r\n"), "*")
+	_, body, err := res.Patch(t.Context(), []byte("a=ice-ufrag:x\r\na=candidate:1 1 udp 1 10.0.0.9 1 typ host\r\n"), "*")
 	if err != nil {
 		t.Fatal(err)
 	}

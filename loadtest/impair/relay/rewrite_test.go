@@ -47,6 +47,13 @@ func TestAnAnswerWithoutAUDPAddressIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnOfferTellsNoAddress(t *testing.T) {
+	got := string(relay.Strip([]byte(answer)))
+	if strings.Contains(got, "candidate:") || !strings.Contains(got, "a=end-of-candidates\r\nm=video") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func FuzzRewrite(f *testing.F) {
 	f.Add([]byte(answer))
 	f.Add([]byte("a=ice-ufrag:x\r\na=candidate:1 1 udp 1 10.0.0.1 1 typ host\n"))
@@ -70,6 +77,9 @@ func FuzzRewrite(f *testing.F) {
 					t.Fatalf("a way past the relay: %q", line)
 				}
 			}
+		}
+		if !bytes.Equal(relay.Strip(b), plain(b)) {
+			t.Fatal("more or less than candidates was taken out")
 		}
 		if again := relay.Rewrite(out, stand); !bytes.Equal(again, out) {
 			t.Fatalf("the second time gives\n%s\nafter\n%s", again, out)

@@ -98,6 +98,13 @@ func (s *Session) Close() {
 	s.relay.forget(s)
 }
 
+// over reports whether the session was closed.
+func (s *Session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 // readFront reads what the client sends, until Close.
 func (s *Session) readFront() {
 	buf := make([]byte, datagram)
