@@ -166,13 +166,13 @@ func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 		e.path.arrival, e.path.gap = arrival, false
 	}
 	sum.newestSent = max(sum.newestSent, sent)
-	if sent < e.freshFrom {
-		return
-	}
 	if !again {
 		e.count(r, 0, sum)
 	}
 	e.acked.add(e.path.virtual, int(r.size))
+	if sent < e.freshFrom {
+		return
+	}
 	e.delay.add(arrival, arrival-sent)
 	if r.probe {
 		e.probe.arrived(sent, arrival, int(r.size))

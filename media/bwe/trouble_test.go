@@ -29,9 +29,9 @@ func TestShallowQueueIsSeenByLoss(t *testing.T) {
 	}
 }
 
-// A link that loses a sixth of everything at any rate is not made better by sending less: the estimate comes back.
+// A link that loses a quarter of everything at any rate is not made better by sending less: the estimate comes back.
 func TestLossOfTheLinkItselfIsBorne(t *testing.T) {
-	s := newSim(3, link.Always(link.Path{Loss: 0.17, Delay: 20 * ms}))
+	s := newSim(3, link.Always(link.Path{Loss: 0.25, Delay: 20 * ms}))
 	s.run(60*time.Second, sender{video: ladder, wanted: 3_000_000})
 	s.trace(t, time.Second)
 	bad := 0
@@ -55,6 +55,47 @@ func TestShortOutageIsNoLoss(t *testing.T) {
 	s.trace(t, 100*ms)
 	if low := lowest(s.part(9*time.Second, 20*time.Second)); low < 2_600_000 {
 		t.Errorf("the estimate fell to %d", low)
+	}
+}
+
+// A link that holds everything back for two seconds, and then delivers it, is neither slow nor long.
+func TestHeldBackPacketsAreNotJudged(t *testing.T) {
+	p := link.Path{Rate: 4_000_000, Delay: 20 * ms}
+	held := link.Path{Rate: 100, Queue: 5 * time.Second, Delay: 20 * ms}
+	s := newSim(1, link.Step{Path: p}, link.Step{At: 10 * time.Second, Path: held}, link.Step{At: 12 * time.Second, Path: p})
+	s.run(20*time.Second, sender{video: ladder, wanted: 3_000_000})
+	s.trace(t, 100*ms)
+	if x := s.samples[11_500]; !x.state.Stalled {
+		t.Errorf("while nothing comes: %+v", x.state)
+	}
+	if low := lowest(s.part(12*time.Second, 20*time.Second)); low < 2_600_000 {
+		t.Errorf("the estimate fell to %d", low)
+	}
+}
+
+// Reports that get lost are no packets that got lost.
+func TestLostReportsLowerNothing(t *testing.T) {
+	s := newSim(1, link.Always(link.Path{Rate: 2_000_000, Delay: 20 * ms}))
+	s.up = link.New(epoch, 7, link.Always(link.Path{Delay: 20 * ms, Loss: 0.3}))
+	s.run(40*time.Second, sender{greedy: true, wanted: 20_000_000})
+	s.trace(t, time.Second)
+	part := s.part(10*time.Second, 40*time.Second)
+	if use := rate(part) / 2e6; use < 0.9 {
+		t.Errorf("%.0f %% of the link are used", 100*use)
+	}
+	for _, x := range part {
+		if x.state.Loss > 0.1 {
+			t.Fatalf("loss of %.2f at %v", x.state.Loss, x.at)
+		}
+	}
+}
+
+// What comes through counts even where nobody probes and the estimate was too low to grow so fast.
+func TestWhatCameThroughIsBelieved(t *testing.T) {
+	s := newSim(1, link.Always(link.Path{Delay: 20 * ms}))
+	s.run(4*time.Second, sender{video: constant(2_400_000)})
+	if x := s.samples[3999].state; x.Estimate < 1_900_000 {
+		t.Errorf("%d came through, %d is believed", x.Acked, x.Estimate)
 	}
 }
 
