@@ -51,7 +51,7 @@ func New(c Course, seed uint64, start time.Time) *Link {
 	if len(c) == 0 {
 		c = Always(Path{})
 	}
-	return &Link{course: c, start: start, dice: rand.New(rand.NewPCG(seed, 0)), seed: seed}
+	return &Link{course: c, start: start, dice: rand.New(rand.NewPCG(seed, 0)), seed: seed} //nolint:gosec // chance that repeats, not secrets
 }
 
 // Begin replaces the course and lets it start at now. What is under way stays so.

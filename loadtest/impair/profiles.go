@@ -19,7 +19,7 @@ const (
 
 // Profiles are the named ones, in the order of the matrix.
 func Profiles() []Profile {
-	jittered := func(ms time.Duration) Path { return Path{Jitter: ms * time.Millisecond} }
+	jittered := func(d time.Duration) Path { return Path{Jitter: d} }
 	rough := Path{Loss: 0.05, Jitter: 30 * time.Millisecond}
 	return []Profile{
 		both("clean", "nothing is done", Path{}),
@@ -27,8 +27,8 @@ func Profiles() []Profile {
 		both("loss5", "5 % random loss each way", Path{Loss: 0.05}),
 		both("loss10", "10 % random loss each way", Path{Loss: 0.10}),
 		both("burst", "5 % loss each way in bursts of 5", Path{Burst: Burst{Loss: 0.05, Length: 5}}),
-		both("jitter30", "0–60 ms of wandering delay each way", jittered(30)),
-		both("jitter100", "0–200 ms of wandering delay each way", jittered(100)),
+		both("jitter30", "0–60 ms of wandering delay each way", jittered(30*time.Millisecond)),
+		both("jitter100", "0–200 ms of wandering delay each way", jittered(100*time.Millisecond)),
 		both("loss5jitter30", "5 % random loss and 0–60 ms of wandering delay each way", rough),
 		down("drop2m", "2 Mbit/s, 0.5 from 12 s on, 2 from 24 s on", scripted, rates(2e6, 5e5, 2e6)),
 		down("drop4m", "4 Mbit/s, 0.5 from 12 s on, 4 from 24 s on", scripted, rates(4e6, 5e5, 4e6)),

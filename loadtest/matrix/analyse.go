@@ -222,23 +222,34 @@ func flow(slots []impair.Count, p impair.Path, from, to time.Duration) Flow {
 	return f
 }
 
-// phases cuts a record at the changes of a course that began at begun.
-func phases(c impair.Course, r Record, slots []impair.Count, begun float64, whole time.Duration) []Phase {
+// watched is what a viewer and a relay noted while a course ran.
+type watched struct {
+	record Record
+	slots  []impair.Count // in the direction of the media
+	course impair.Course
+	begun  float64 // Unix milliseconds
+	whole  time.Duration
+	top    int // height of the largest layer; 0: as seen
+}
+
+// phases cuts at the changes of the course.
+func (w watched) phases() []Phase {
+	c, r, begun := w.course, w.record, w.begun
 	if len(c) < 2 {
 		return nil
 	}
-	top := 0
-	for _, p := range r.Pictures {
-		top = max(top, p.Height)
+	top := w.top
+	for i := 0; w.top == 0 && i < len(r.Pictures); i++ {
+		top = max(top, r.Pictures[i].Height)
 	}
 	var out []Phase
 	for i := range c {
-		from, to := c[i].At, whole
+		from, to := c[i].At, w.whole
 		if i+1 < len(c) {
 			to = c[i+1].At
 		}
 		a, b := begun+ms(from), begun+ms(to)
-		p := Phase{From: from.Seconds(), To: to.Seconds(), Step: c[i].Path.String(), Seen: see(r, a, b), Flow: flow(slots, c[i].Path, from, to), Calm: calm(slots, from, to)}
+		p := Phase{From: from.Seconds(), To: to.Seconds(), Step: c[i].Path.String(), Seen: see(r, a, b), Flow: flow(w.slots, c[i].Path, from, to), Calm: calm(w.slots, from, to)}
 		before := heightAt(r.Pictures, a)
 		p.ToLower = since(r.Pictures, a, b, func(h int) bool { return h < before }) / 1000
 		p.ToTop = since(r.Pictures, a, b, func(h int) bool { return h == top }) / 1000

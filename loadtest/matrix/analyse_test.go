@@ -116,7 +116,8 @@ func TestPhasesTellOfLayersStormsAndCalm(t *testing.T) {
 	}
 	slots[125] = impair.Count{Packets: 100, Bytes: 125_000, Overflow: 95, Queued: 300 * time.Millisecond}
 	slots[150] = impair.Count{Packets: 20, Bytes: 25_000, Overflow: 1, Queued: 100 * time.Millisecond}
-	got := phases(p.Down, Record{Pictures: pictures}, slots, begun, p.For)
+	w := watched{record: Record{Pictures: pictures}, slots: slots, course: p.Down, begun: begun, whole: p.For}
+	got := w.phases()
 	if len(got) != 3 {
 		t.Fatalf("%d phases", len(got))
 	}
@@ -134,10 +135,14 @@ func TestPhasesTellOfLayersStormsAndCalm(t *testing.T) {
 	if back := got[2]; !near(back.ToTop, 5, 0.001) || !near(back.ToFirst, 0, 41) || back.Seen.Heights["720"] < 8.9 {
 		t.Errorf("back: %+v", back)
 	}
-	if phases(impair.Always(impair.Path{}), Record{}, nil, 0, time.Second) != nil {
+	w.top = 1080
+	if never := w.phases(); never[2].ToTop >= 0 {
+		t.Errorf("the top was never reached, it says after %v", never[2].ToTop)
+	}
+	if (watched{course: impair.Always(impair.Path{}), whole: time.Second}).phases() != nil {
 		t.Error("a course without changes has phases")
 	}
-	seconds := timeline(Record{Pictures: pictures}, slots, p.Down, begun, p.For)
+	seconds := w.timeline()
 	if len(seconds) != 38 || seconds[5].Height != 720 || seconds[20].Height != 180 || seconds[20].Link != 5e5 || !near(seconds[12].Frozen, 0.3, 0.001) {
 		t.Errorf("%d seconds, %+v", len(seconds), seconds[12])
 	}

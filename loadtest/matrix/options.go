@@ -62,6 +62,7 @@ type plan struct {
 	layers  int
 	leg     string
 	browser bool // the publisher is a browser
+	top     int  // height of the largest layer; 0: not known before
 }
 
 // complete fills in what a caller without a command line leaves empty.

@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"time"
-
-	"github.com/sluice-live/sluice/loadtest/impair"
 )
 
 // Schema names the JSON that Result becomes.
@@ -64,12 +62,13 @@ type Second struct {
 	PLIs    float64 `json:"plis"`
 }
 
-// timeline cuts a record and what the relay counted into seconds.
-func timeline(r Record, slots []impair.Count, c impair.Course, begun float64, whole time.Duration) []Second {
+// timeline cuts it into seconds.
+func (w watched) timeline() []Second {
+	r := w.record
 	var out []Second
-	for at := time.Duration(0); at+time.Second <= whole; at += time.Second {
-		f := flow(slots, c.At(at), at, at+time.Second)
-		from, to := begun+ms(at), begun+ms(at+time.Second)
+	for at := time.Duration(0); at+time.Second <= w.whole; at += time.Second {
+		f := flow(w.slots, w.course.At(at), at, at+time.Second)
+		from, to := w.begun+ms(at), w.begun+ms(at+time.Second)
 		s := Second{Height: heightAt(r.Pictures, to), Offered: f.Offered, Used: f.Used, Link: f.Link, Queue: f.Queue[1]}
 		gaps(r.Pictures, from, to, func(part float64) { s.Frozen += part / 1000 })
 		a, b := sampleAt(r.Samples, from), sampleAt(r.Samples, to)

@@ -75,6 +75,9 @@ func (s *stage) row(ctx context.Context, p plan) (Row, error) {
 	if err != nil {
 		return r, err
 	}
+	if !p.browser {
+		p.top = clean.media.Layers[len(clean.media.Layers)-1].Height
+	}
 	control, err := s.bridge(ctx, impair.Profile{})
 	if err != nil {
 		return r, err
@@ -171,8 +174,8 @@ func (r *Row) play(ctx context.Context, both pair, bad *bridge, p plan) error {
 	r.Freeze = r.Seen.Frozen - r.Control.Frozen
 	r.Flow = flow(way.Slots, steadyPath(course), 0, p.profile.For)
 	r.Back = flow(back.Slots, impair.Path{}, 0, p.profile.For)
-	r.Phases = phases(course, records[0], way.Slots, from, p.profile.For)
-	r.Timeline = timeline(records[0], way.Slots, course, from, p.profile.For)
+	w := watched{record: records[0], slots: way.Slots, course: course, begun: from, whole: p.profile.For, top: p.top}
+	r.Phases, r.Timeline = w.phases(), w.timeline()
 	return nil
 }
 

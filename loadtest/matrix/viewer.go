@@ -77,7 +77,7 @@ func watch(ctx context.Context, e link.Endpoint, m *source.Media) (*loadViewer, 
 		return 0
 	}
 	if err := v.connect(ctx, e); err != nil {
-		v.close(context.WithoutCancel(ctx))
+		_ = v.close(context.WithoutCancel(ctx)) // the error at hand is the better one
 		return nil, fmt.Errorf("watch: %w", err)
 	}
 	v.wg.Go(v.run)

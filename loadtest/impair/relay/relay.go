@@ -49,7 +49,7 @@ func New(c Config) *Relay {
 		c.Host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	if c.Seed == 0 {
-		c.Seed = rand.Uint64()
+		c.Seed = rand.Uint64() //nolint:gosec // chance, not secrets
 	}
 	return &Relay{c: c, wheel: NewWheel(), sessions: map[*Session]struct{}{}}
 }
