@@ -54,7 +54,7 @@ type ViewerStatus struct {
 	LossRatio float64      `json:"loss"`    // as the viewer's last receiver report says, 0–1
 	RTT       Milliseconds `json:"rtt_ms"`
 	Jitter    Milliseconds `json:"jitter_ms"`
-	Latency   Milliseconds `json:"latency_ms"` // capture to the node's socket, where capture time is known
+	Latency   Milliseconds `json:"latency_ms"`         // capture to the node's socket, where capture time is known
 	Estimate  Bitrate      `json:"estimate,omitempty"` // what the viewer's link carries; 0 where nothing is measured
 	Why       string       `json:"why,omitempty"`      // why the viewer gets this layer, in words
 }

@@ -139,7 +139,13 @@ type LayerInfo struct {
 	Height  int     `json:"height,omitempty"`  // pixels; 0 until the first key frame tells
 	Bitrate Bitrate `json:"bitrate,omitempty"` // measured over the last second
 	FPS     float64 `json:"fps,omitempty"`
-	Active  bool    `json:"active"` // packets came within the last second
+	// Mean is the bitrate over a few seconds, key frames and what lies between
+	// them alike: what a choice of layers may rest on.
+	Mean Bitrate `json:"-"`
+	// Temporal are the shares of Mean of the temporal layers up to 0 and up to 1;
+	// 0 where there are none.
+	Temporal [2]float64 `json:"-"`
+	Active   bool       `json:"active"` // packets came within the last second
 }
 
 // Less orders layers from the smallest picture to the largest, then by

@@ -11,6 +11,9 @@ const (
 	// spare is what a layer takes on the wire above its payload: 80 bytes in 1,200,
 	// and some for resends.
 	spare = 1.1
+	// distinct is the largest share that a lower temporal layer may have to be worth
+	// a choice of its own.
+	distinct = 0.9
 	// unheardTime is how long a viewer may get packets before its first arrival
 	// report: browsers send one within 100 ms.
 	unheardTime = 3 * time.Second
@@ -41,6 +44,9 @@ func (v *viewer) adapt(now time.Time) {
 	v.withhold(t, c.Paused && c.Reason.Code != allocate.Nothing && state.Measured)
 	if !c.Paused {
 		v.limit(t, c.Option, state.Congested || state.Stalled)
+	}
+	if a := v.tracks[media.AudioTrack]; a != nil && state.Measured && float64(state.Estimate) < 1.5*float64(v.input.Audio) {
+		a.repair.rest() // copies would drown the sound that they repair
 	}
 	v.explain(state.Estimate, c.Reason)
 	v.wish(t, now)
@@ -91,9 +97,11 @@ func (v *viewer) unheard(now time.Time) bool {
 func (v *viewer) withhold(t *downTrack, stop bool) {
 	if t.withheld && !stop {
 		t.selector.Resync()
+		t.asked = time.Time{}
 	}
-	if stop && !t.withheld {
+	if stop && !t.withheld { // what waits would not get through either
 		v.stopReplay()
+		v.clear()
 	}
 	t.withheld = stop
 }
@@ -110,12 +118,19 @@ func (v *viewer) options(t *downTrack) {
 		return
 	}
 	for _, l := range info.Layers {
-		if !l.Active || choice.RID != "" && choice.RID != l.RID || len(video.Options) == allocate.MaxOptions {
+		if !l.Active || choice.RID != "" && choice.RID != l.RID || len(video.Options)+3 > allocate.MaxOptions {
 			continue
 		}
-		rate := media.Bitrate(float64(l.Bitrate) * spare)
-		video.Options = append(video.Options, allocate.Option{Layer: l.ID, Spatial: allocate.AllLayers, Temporal: allocate.AllLayers,
-			Width: l.Width, Height: l.Height, Bitrate: max(rate, 1)})
+		o := allocate.Option{Layer: l.ID, Spatial: allocate.AllLayers, Temporal: allocate.AllLayers,
+			Width: l.Width, Height: l.Height, Bitrate: max(1, media.Bitrate(float64(l.Mean)*spare))}
+		video.Options = append(video.Options, o)
+		for i, share := range l.Temporal {
+			if share > 0 && share < distinct && len(info.Layers) == 1 { // fewer frames, where there is no smaller picture
+				thin := o
+				thin.Temporal, thin.Bitrate = uint8(i), max(1, media.Bitrate(float64(o.Bitrate)*share))
+				video.Options = append(video.Options, thin)
+			}
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ const (
 	padding = 255
 	// maxPadded is the size of one probe packet before it is sealed.
 	maxPadded = 12 + 8 + padding
+	// probeTime is when a probe that could not be sent is given up.
+	probeTime = 500 * time.Millisecond
 	// adaptPause is the least time between two choices of a layer: reports come
 	// each 50 to 100 ms.
 	adaptPause = 20 * time.Millisecond
@@ -209,11 +211,11 @@ func (v *viewer) replayRate() media.Bitrate {
 func (v *viewer) lookFor(wanted media.Bitrate, now time.Time) {
 	t := v.tracks[media.VideoTrack]
 	l := v.link
-	if l == nil || t == nil || t.rtx == 0 || t.ext.TransportCC == 0 || !t.flowing || l.probe.left > 0 {
+	if l == nil || t == nil || t.rtx == 0 || t.ext.TransportCC == 0 || l.probe.left > 0 {
 		return
 	}
 	if rate, bytes, ok := l.estimator.Probe(now, wanted); ok {
-		l.probe = probe{left: bytes, rate: rate, at: now}
+		l.probe = probe{left: bytes, rate: rate, at: now, begun: now}
 		v.shard.pacing++
 		v.sendProbe(now)
 	}
@@ -221,10 +223,11 @@ func (v *viewer) lookFor(wanted media.Bitrate, now time.Time) {
 
 // probe is what is left to send of a probe, and how fast; media counts in.
 type probe struct {
-	left int
-	rate media.Bitrate
-	owed float64 // bytes
-	at   time.Time
+	left  int
+	rate  media.Bitrate
+	owed  float64 // bytes
+	at    time.Time
+	begun time.Time
 }
 
 // sendProbe sends what is due of a probe: RTX packets of nothing but padding,
@@ -240,9 +243,12 @@ func (v *viewer) sendProbe(now time.Time) {
 	for p.owed >= 0 && p.left > 0 {
 		const size = maxPadded + wire
 		b := v.shard.arena.packet(maxPadded)
-		if b == nil || t.rtx == 0 || v.link.pacer.Push(size, pace.Padding, now) == pace.Refuse {
+		if b == nil || t.rtx == 0 || now.Sub(p.begun) > probeTime {
 			p.left = 0
 			break
+		}
+		if v.link.pacer.Push(size, pace.Padding, now) == pace.Refuse {
+			break // video waits: it carries the probe by itself
 		}
 		b = v.writePadding(b, t)
 		v.shard.arena.keep(b)

@@ -122,11 +122,18 @@ func (v *viewer) bySSRC(ssrc uint32) *downTrack {
 }
 
 func (v *viewer) reception(blocks []rtcp.ReceptionReport, at time.Time) {
+	worst := uint8(0)
+	defer func() {
+		if v.link != nil && len(blocks) > 0 {
+			v.link.estimator.Report(float64(worst)/256, v.rtt, at)
+		}
+	}()
 	for _, r := range blocks {
 		t := v.bySSRC(r.SSRC)
 		if t == nil {
 			continue
 		}
+		worst = max(worst, r.FractionLost)
 		if rtt, ok := report.RTT(r, at); ok {
 			v.rtt = rtt
 			v.stats.rtt.Store(int64(rtt))

@@ -46,6 +46,12 @@ func (r *repair) told(loss float64, now time.Time) {
 	}
 }
 
+// rest stops the copies until the next report of loss.
+func (r *repair) rest() {
+	r.copies, r.until = 0, time.Time{}
+	r.earlier = [maxCopies]*media.Packet{}
+}
+
 // sent notes a packet that may travel again with the next ones.
 //
 // hot:

@@ -66,7 +66,9 @@ type seen struct {
 	lastPacket    time.Time
 	lastKey       time.Time
 	keyInterval   time.Duration
-	bitrate       media.Bitrate
+	bitrate, mean media.Bitrate
+	temporal      [3]int     // bytes of temporal layers 0, 1 and above, since the last look
+	shares        [2]float64 // smoothed
 	fps           float64
 	lookedAt      time.Time
 }
@@ -171,6 +173,7 @@ func (u *upstream) capture(p *publisher, ts media.Ticks) time.Time {
 func (u *upstream) note(out *media.Packet, info codec.Info) {
 	s := &u.seen
 	s.bytes += len(out.Payload)
+	s.temporal[min(out.Temporal, 2)] += len(out.Payload)
 	if out.FrameStart {
 		s.frames++
 	}
@@ -197,8 +200,28 @@ func (u *upstream) look(now time.Time) {
 	if elapsed := now.Sub(s.lookedAt).Seconds(); !s.lookedAt.IsZero() && elapsed > 0.2 {
 		s.bitrate = media.Bitrate(float64(s.bytes*8) / elapsed)
 		s.fps = float64(s.frames) / elapsed
+		s.average(elapsed)
 	}
+	s.temporal = [3]int{}
 	s.bytes, s.frames, s.lookedAt = 0, 0, now
+}
+
+// average smooths the rates over about three seconds: key frames make those of
+// single seconds swing by a fifth.
+func (s *seen) average(elapsed float64) {
+	weight := min(1, elapsed/3)
+	if s.mean == 0 {
+		weight = 1
+	}
+	s.mean += media.Bitrate(float64(s.bitrate-s.mean) * weight)
+	if s.bytes == 0 {
+		return
+	}
+	up := 0
+	for i := range s.shares {
+		up += s.temporal[i]
+		s.shares[i] += (float64(up)/float64(s.bytes) - s.shares[i]) * weight
+	}
 }
 
 func (u *upstream) layerInfo(now time.Time) media.LayerInfo {
@@ -207,7 +230,7 @@ func (u *upstream) layerInfo(now time.Time) media.LayerInfo {
 		rid = u.line.RIDs[u.layer]
 	}
 	return media.LayerInfo{ID: u.layer, RID: rid, Width: u.seen.width, Height: u.seen.height, Bitrate: u.seen.bitrate,
-		FPS: u.seen.fps, Active: now.Sub(u.seen.lastPacket) < layerSilence}
+		Mean: u.seen.mean, Temporal: u.seen.shares, FPS: u.seen.fps, Active: now.Sub(u.seen.lastPacket) < layerSilence}
 }
 
 // layerSilence is how long a layer may be silent and still counts as flowing:

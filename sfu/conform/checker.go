@@ -24,10 +24,11 @@ type Packet struct {
 
 // Checker takes the packets of one viewer's track in the order in which they come. The zero value is ready.
 type Checker struct {
-	// Unmarked accepts pictures that end without the marker or in the middle of a frame: Chromium's VP9 does the first
-	// while it pauses its upper spatial layers, and the second when a key frame empties its pacer.
+	// Unmarked lets markers stand anywhere, and pictures end in the middle of a frame: Chromium's VP9 leaves markers out
+	// while it pauses its upper spatial layers, and cuts a frame when a key frame empties its pacer.
 	Unmarked bool
-	// Holes accepts that what needs a frame behind a hole in the numbers came, and the frame never did.
+	// Holes accepts that what needs a frame behind a hole in the numbers came, and the frame never did; with dependency
+	// descriptors also behind padding: a frame that is overtaken by the key frame after it is given up.
 	Holes bool
 
 	packets []received
@@ -117,6 +118,7 @@ func (c *Checker) pictures() (all []picture) {
 			continue
 		}
 		if n := len(all); n > 0 && all[n-1].first().TS == r.TS {
+			all[n-1].filled = all[n-1].filled || filled
 			all[n-1].gapInside = all[n-1].gapInside || gap
 			all[n-1].packets = append(all[n-1].packets, r)
 		} else {
@@ -140,7 +142,7 @@ func (c *Checker) picture(n int, p *picture) {
 		c.fault(first, "time runs back or stands, after %d", c.last.first().TS)
 	}
 	key := starts(first)
-	c.damaged = c.damaged && !(key && !p.gapInside) || p.gapBefore || p.gapInside
+	c.damaged = c.damaged && !(key && !p.gapInside) || p.gapBefore || p.gapInside || c.givenUp(p)
 	if n == 0 && !key {
 		c.fault(first, "the track does not start with a key frame")
 	}
@@ -155,6 +157,10 @@ func (c *Checker) picture(n int, p *picture) {
 	c.truth.judge(c, p)
 	c.damaged = c.damaged || p.gapAfter
 	c.last = p
+}
+
+func (c *Checker) givenUp(p *picture) bool {
+	return c.Holes && p.filled && len(p.first().Descriptor) > 0
 }
 
 // borders holds the picture to begin and end as pictures do, its marker at the end and nowhere else.
@@ -176,7 +182,7 @@ func (c *Checker) borders(p *picture) {
 			}
 			return
 		}
-		if r.Marker && !p.gapInside && !entersSpatial(&p.packets[i+1]) {
+		if r.Marker && !p.gapInside && !c.Unmarked && !entersSpatial(&p.packets[i+1]) {
 			c.fault(r, "the marker is inside a picture")
 		}
 		if from, to := ends(r), begins(&p.packets[i+1]); !p.gapInside && from != to && tells(r) {

@@ -98,7 +98,6 @@ func (v *viewer) receive(m made, at time.Time) {
 
 func (v *viewer) decide(m made) {
 	verdict := v.selector.Decide(m.Packet)
-	trace("frame %d/%d L%d seq %d ts %d s%d t%d key %v start %v marker %v desc %.6x verdict %d top %d wants", m.frame, m.of, m.Layer, m.Seq, m.TS, m.Spatial, m.Temporal, m.Key, m.FrameStart, m.Marker, m.Descriptor, verdict, v.selector.Spatial())
 	v.munger.Top(v.selector.Spatial())
 	v.munger.Targets(v.selector.Targets())
 	switch verdict {
@@ -133,7 +132,6 @@ func (v *viewer) write(m made, switched bool) {
 		v.drop(m)
 		return
 	}
-	trace("   out %d ts %d marker %v frame %d pic %d", out.Seq, out.TS, out.Marker, out.Frame, out.PictureID)
 	payload := slices.Clone(m.Payload)
 	out.Payload(payload)
 	p := conform.Packet{Seq: out.Seq, TS: out.TS, Marker: out.Marker, Codec: m.Codec, Payload: payload, Frame: m.frame, Packets: m.of, Needs: m.needs}

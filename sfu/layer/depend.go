@@ -27,6 +27,7 @@ func (s *Selector) enterStructure(p *media.Packet) {
 	d.on = true
 	n := int64(1<<16) | int64(d.frame.Number)
 	d.frames.restart(n)
+	d.past = [4]pastTarget{}
 	d.restart(n, s.spatial.want, s.temporal.want)
 	d.frames.note(n, true)
 }
@@ -50,8 +51,9 @@ func (s *Selector) depend(p *media.Packet) Verdict {
 		return verdict(d.frames.wasSent(n))
 	}
 	if n < d.told { // the structure that explains it has been replaced
-		d.frames.note(n, d.whole)
-		return verdict(d.whole)
+		send := d.whole || descriptor.HasStructure(p.Descriptor) // what was forwarded blindly waits for its key frame
+		d.frames.note(n, send)
+		return verdict(send)
 	}
 	if descriptor.HasStructure(p.Descriptor) {
 		d.whole = d.everything()
@@ -60,7 +62,7 @@ func (s *Selector) depend(p *media.Packet) Verdict {
 		return d.unexplained(n)
 	}
 	if d.target >= d.structure.Targets { // of a structure that came without a key frame
-		d.target = d.wish(s.spatial.want, s.temporal.want)
+		d.aim(d.wish(s.spatial.want, s.temporal.want), n)
 	}
 	fresh := p.TS > s.frame
 	s.frame = max(s.frame, p.TS)
@@ -112,9 +114,9 @@ func (d *deps) restart(n int64, spatial, temporal uint8) {
 		d.alive = d.structure.All() &^ d.frame.Indications.Targets(descriptor.NotPresent)
 	}
 	if t, ok := d.desired(spatial, temporal, d.active&d.alive); ok {
-		d.target = t
+		d.aim(t, n)
 	} else if t, ok := d.lowest(d.alive); ok {
-		d.target = t
+		d.aim(t, n)
 	}
 }
 
@@ -138,14 +140,14 @@ func (d *deps) decide(n int64, at turn) bool {
 	if decodable {
 		open = f.Indications.Targets(descriptor.Switch) & d.structure.All() &^ d.broken
 	}
-	d.turn(open, at)
+	d.turn(n, open, at)
 	send := f.Indications.Of(int(d.target)) != descriptor.NotPresent
 	d.account(send, open)
 	return send
 }
 
 // turn goes on with the target that is wanted, if it may be entered here, or with the best that may be.
-func (d *deps) turn(open uint32, at turn) {
+func (d *deps) turn(n int64, open uint32, at turn) {
 	may := open
 	if at.fresh {
 		may |= d.alive
@@ -159,16 +161,16 @@ func (d *deps) turn(open uint32, at turn) {
 		return
 	}
 	if may&(1<<want) != 0 {
-		d.target = want
+		d.aim(want, n)
 		return
 	}
 	t, ok := d.desired(at.spatial, at.temporal, may)
 	switch {
 	case ok && (now.Spatial > at.spatial || now.Temporal > at.temporal || (d.broken|^d.active)&(1<<d.target) != 0 || d.better(t)):
-		d.target = t
+		d.aim(t, n)
 	case !ok && now.Spatial > at.spatial: // only a key frame leads down: meanwhile as little as can be
 		if t, ok := d.lowest(may & d.level(now.Spatial)); ok {
-			d.target = t
+			d.aim(t, n)
 		}
 	}
 }
@@ -231,7 +233,7 @@ func (d *deps) late(n int64) bool {
 	if d.losses == 0 {
 		d.suspects = 0
 	}
-	send := d.frame.Indications.Of(int(d.target)) != descriptor.NotPresent && !d.bereft(n)
+	send := d.frame.Indications.Of(int(d.targetAt(n))) != descriptor.NotPresent && !d.bereft(n)
 	d.account(send, 0)
 	return send
 }

@@ -26,13 +26,41 @@ type deps struct {
 
 	active uint32 // targets that the publisher sends
 	target uint8
-	alive  uint32 // targets of which all that matters was forwarded
-	broken uint32 // targets whose chain is broken for good
+	past   [4]pastTarget // the newest first: a late frame is judged by the target of its time
+	alive  uint32        // targets of which all that matters was forwarded
+	broken uint32        // targets whose chain is broken for good
 
 	lost      [maxLost]int64 // frames of chains that did not come
 	losses    int
 	suspects  uint32 // their targets
 	lostSince media.Ticks
+}
+
+// pastTarget says that up to a frame the target was another.
+type pastTarget struct {
+	until  int64
+	before uint8
+}
+
+// aim makes t the target from frame n on.
+func (d *deps) aim(t uint8, n int64) {
+	if t != d.target {
+		copy(d.past[1:], d.past[:])
+		d.past[0] = pastTarget{n, d.target}
+		d.target = t
+	}
+}
+
+// targetAt returns the target at frame n.
+func (d *deps) targetAt(n int64) uint8 {
+	t := d.target
+	for _, p := range d.past {
+		if n >= p.until {
+			break
+		}
+		t = p.before
+	}
+	return t
 }
 
 func (d *deps) telling() bool { return d != nil && d.on }

@@ -71,8 +71,9 @@ type Munger struct {
 	epoch media.Epoch
 	layer media.Layer
 	top   top
-	sets  set  // decode targets that are forwarded
-	whole bool // the newest sent packet ended its frame
+	sets  set    // decode targets that are forwarded
+	sent  uint64 // output index of the newest sent packet
+	whole bool   // it ended its frame
 }
 
 // New returns a Munger that gives its first packet FirstSeq and FirstTS.
@@ -123,7 +124,8 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 	}
 	pl := m.places.at(index)
 	pl.ts, pl.layer, pl.marker = m.stamp(p, at, inOrder), int8(p.Layer), m.ends(p, inOrder)
-	if inOrder {
+	if index >= m.sent {
+		m.sent = index
 		m.whole = pl.marker || p.FrameEnd || p.Codec.Kind() == media.Audio
 	}
 	if numbered {
@@ -198,6 +200,9 @@ func (m *Munger) Newest() (index uint64, ok bool) { return m.places.next - 1, m.
 // stamp returns p's output timestamp.
 func (m *Munger) stamp(p *media.Packet, at time.Time, inOrder bool) uint32 {
 	if !inOrder {
+		if m.time.late(p.TS) > m.time.last { // behind what was dropped, ahead of what was sent
+			m.time.note(p, at)
+		}
 		return m.Map(p.TS)
 	}
 	ts, jumped := m.time.pass(p, at)
