@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/sluice-live/sluice/loadtest"
+	"github.com/sluice-live/sluice/loadtest/impair/relay"
+	"github.com/sluice-live/sluice/loadtest/matrix"
 )
 
 // loadCmd is the swarm of publishers and viewers.
@@ -13,6 +15,8 @@ type loadCmd struct {
 	Publish loadPublishCmd `cmd:"" help:"Publish one stream until Ctrl-C."`
 	View    loadViewCmd    `cmd:"" help:"Watch a stream many times over."`
 	Run     loadRunCmd     `cmd:"" help:"Run a scenario and print what was measured."`
+	Impair  loadImpairCmd  `cmd:"" help:"Stand before a server as a bad network."`
+	Matrix  loadMatrixCmd  `cmd:"" help:"Measure what a viewer sees on each bad link."`
 }
 
 type loadPublishCmd struct{ loadtest.PublishOptions }
@@ -37,6 +41,22 @@ type loadRunCmd struct{ loadtest.RunOptions }
 func (c *loadRunCmd) Run(ctx context.Context, term terminal) error {
 	c.Command = strings.Join(withoutSecrets(os.Args), " ")
 	_, err := loadtest.Run(ctx, c.RunOptions, term.out)
+	return err
+}
+
+type loadImpairCmd struct{ relay.Options }
+
+// Run forwards HTTP and impairs the media of the sessions that it carries.
+func (c *loadImpairCmd) Run(ctx context.Context, term terminal) error {
+	return relay.Serve(ctx, c.Options, term.out)
+}
+
+type loadMatrixCmd struct{ matrix.Options }
+
+// Run measures every profile with every kind of viewer.
+func (c *loadMatrixCmd) Run(ctx context.Context, term terminal) error {
+	c.Command = strings.Join(withoutSecrets(os.Args), " ")
+	_, err := matrix.Run(ctx, c.Options, term.out)
 	return err
 }
 
