@@ -195,6 +195,19 @@ func TestREMB(t *testing.T) {
 	}
 }
 
+// Where arrivals are reported, the blunter tools decide nothing.
+func TestArrivalReportsOutweighTheOthers(t *testing.T) {
+	s := newSim(1, link.Always(link.Path{Delay: 20 * ms}))
+	for range 100 {
+		s.run(100*ms, sender{video: constant(2_500_000), wanted: 3_000_000})
+		s.e.Report(0.5, time.Second, s.now)
+		s.e.REMB(100_000, s.now)
+	}
+	if x := s.e.State(); x.Estimate < 3_000_000 || x.RTT != time.Second {
+		t.Errorf("%+v", x)
+	}
+}
+
 // Silence is death only for those whose link has been heard, and only after time enough.
 func TestSilence(t *testing.T) {
 	e, now := bwe.New(bwe.DefaultConfig()), epoch

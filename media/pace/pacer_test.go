@@ -226,6 +226,22 @@ func TestVideoGoesOnBesideSound(t *testing.T) {
 	}
 }
 
+// Ten minutes of more sound than the link carries leave no debt to a better link.
+func TestThinTimesLeaveNoDebt(t *testing.T) {
+	p, now := pace.New(pace.Config{}, 10_000), start
+	for range 600 * 50 {
+		now = now.Add(20 * ms)
+		p.Push(160, pace.Audio, now)
+	}
+	p.SetRate(1_000_000, false, now)
+	if v := p.Push(1200, pace.Video, now); v != pace.Wait {
+		t.Errorf("verdict %d", v)
+	}
+	if wait := p.Next().Sub(now); wait > 110*ms {
+		t.Errorf("video waits %v", wait)
+	}
+}
+
 func TestRateFollowsTheEstimate(t *testing.T) {
 	p, now := pace.New(pace.Config{}, 8_000_000), start
 	for range 20 {

@@ -109,6 +109,27 @@ func TestFailedStepsAreTriedEverMoreRarely(t *testing.T) {
 	if r = settle(a, one(3_100_000), &now, 2200*ms); height(r) != 720 {
 		t.Error("a step that held still counts as failed")
 	}
+	a.Decide(one(1_000_000), now)
+	if r = settle(a, one(3_100_000), &now, 4200*ms); height(r) != 720 {
+		t.Error("the first failure after one that held is held for long")
+	}
+}
+
+// When a probe finds one layer after the other to fit, the viewer switches once.
+func TestOneSwitchRatherThanTwo(t *testing.T) {
+	a, now := allocate.New(allocate.Config{}), start
+	settle(a, one(300_000), &now, 20*time.Second)
+	settle(a, one(1_000_000), &now, 500*ms)
+	var seen []int
+	for range 40 {
+		if h := height(a.Decide(one(3_100_000), now)); len(seen) == 0 || seen[len(seen)-1] != h {
+			seen = append(seen, h)
+		}
+		now = now.Add(100 * ms)
+	}
+	if !slices.Equal(seen, []int{180, 720}) {
+		t.Errorf("shown: %v", seen)
+	}
 }
 
 // An estimate that wanders by a tenth either way changes nothing, whatever its mean is: at most two switches in 30 s.

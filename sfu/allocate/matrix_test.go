@@ -89,6 +89,8 @@ func TestOneLayerThatDoesNotFit(t *testing.T) {
 		shown := len(h.screen.shown)
 		if back := h.until(4*time.Second, func() bool { return len(h.screen.shown) > shown+1 }); back < 0 || back > 2*time.Second {
 			t.Errorf("fall at %v: picture back after %v", at, back)
+		} else {
+			t.Logf("fall at %v: picture back after %v", at, back)
 		}
 	}
 }
