@@ -10,7 +10,7 @@ import (
 // The chart's field, in SVG units.
 const (
 	chartWidth, chartHeight = 720, 260
-	chartLeft, chartTop     = 56, 34
+	chartLeft, chartTop     = 88, 34
 	chartRight, chartBottom = 700, 190
 	stripTop, stripHeight   = 206, 12
 )

@@ -57,8 +57,8 @@ func Rewrite(answer []byte, to netip.AddrPort) []byte {
 			continue
 		}
 		done = true
-		f := strings.Fields(string(line))
-		out = fmt.Appendf(out, "%s 1 udp %s %s %d typ host", f[0], f[3], to.Addr(), to.Port())
+		f := strings.Fields(strings.TrimPrefix(string(line), "a=candidate:")) // foundation, component, transport, priority …
+		out = fmt.Appendf(out, "a=candidate:%s 1 udp %s %s %d typ host", f[0], f[3], to.Addr(), to.Port())
 		out = append(out, line[len(bytes.TrimRight(line, "\r\n")):]...)
 	}
 	return out

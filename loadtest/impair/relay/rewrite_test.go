@@ -58,6 +58,7 @@ func FuzzRewrite(f *testing.F) {
 	f.Add([]byte(answer))
 	f.Add([]byte("a=ice-ufrag:x\r\na=candidate:1 1 udp 1 10.0.0.1 1 typ host\n"))
 	f.Add([]byte("a=candidate:"))
+	f.Add([]byte("a=candidate: 0 1 udp 0 0:: 1 0 00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		out := relay.Rewrite(b, stand)
 		plain := func(b []byte) (lines []byte) {
