@@ -78,7 +78,14 @@ func (v *viewer) unheard(now time.Time) bool {
 	for _, q := range []*queue{&v.link.video, &v.link.resends} {
 		for q.len() > 0 {
 			last := v.link.video.len()+v.link.resends.len() == 1
-			v.emit(q.take(), now)
+			switch o := q.take(); {
+			case o.skipped:
+				o.t.munger.Drop(o.p)
+			case o.resend:
+				v.emit(o, now)
+			default:
+				v.send(o, now)
+			}
 			if last {
 				v.shard.pacing--
 			}

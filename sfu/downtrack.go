@@ -264,7 +264,7 @@ func (v *viewer) replay(now time.Time) {
 			return
 		}
 		if len(p.Payload) == 0 {
-			t.munger.Drop(p)
+			v.skip(t, p)
 			continue
 		}
 		if p.Codec != t.codec && !v.recode(t, p) {

@@ -28,6 +28,8 @@ const (
 	maxPadded = 12 + 8 + padding
 	// probeTime is when a probe that could not be sent is given up.
 	probeTime = 500 * time.Millisecond
+	// limitedTime is how long a link that was full counts as one whose limit is known.
+	limitedTime = 30 * time.Second
 	// adaptPause is the least time between two choices of a layer: reports come
 	// each 50 to 100 ms.
 	adaptPause = 20 * time.Millisecond
@@ -42,6 +44,9 @@ type outgoing struct {
 	pt     uint8 // what it was numbered for: the track may turn to another codec while it waits
 	rtx    uint8
 	resend bool
+	// switched: the packet is the first of a new source; skipped: it is not sent,
+	// only its place in the numbering is closed.
+	switched, skipped bool
 }
 
 // queue holds what the pacer told to wait, oldest first.
@@ -53,6 +58,8 @@ type queue struct {
 func (q *queue) len() int { return len(q.items) - q.first }
 
 func (q *queue) put(o outgoing) { q.items = append(q.items, o) }
+
+func (q *queue) head() *outgoing { return &q.items[q.first] }
 
 func (q *queue) take() outgoing {
 	o := q.items[q.first]
@@ -74,6 +81,7 @@ type link struct {
 	resends   queue
 	probe     probe
 	adapted   time.Time
+	limited   time.Time // when the link's limit was last felt
 }
 
 func newLink() *link {
@@ -95,7 +103,9 @@ func (v *viewer) clear() {
 		kind pace.Kind
 	}{{&v.link.video, pace.Video}, {&v.link.resends, pace.Resend}} {
 		for q.len() > 0 {
-			v.link.pacer.Drop(len(q.take().p.Payload)+overhead, q.kind)
+			if o := q.take(); !o.skipped {
+				v.link.pacer.Drop(len(o.p.Payload)+overhead, q.kind)
+			}
 		}
 	}
 }
@@ -149,6 +159,10 @@ func (v *viewer) drain(now time.Time) {
 		return
 	}
 	for {
+		for v.link.video.len() > 0 && v.link.video.head().skipped {
+			o := v.link.video.take()
+			o.t.munger.Drop(o.p)
+		}
 		kind, ok := v.link.pacer.Due(now)
 		if !ok {
 			break
@@ -163,7 +177,11 @@ func (v *viewer) drain(now time.Time) {
 		}
 		o := q.take()
 		v.link.pacer.Pop(len(o.p.Payload)+overhead, kind)
-		v.emit(o, now)
+		if o.resend {
+			v.emit(o, now)
+		} else {
+			v.send(o, now)
+		}
 	}
 	v.shard.arena.flush(v.out)
 	if !v.link.waiting() {
@@ -188,6 +206,10 @@ func (v *viewer) repace(now time.Time) {
 	if !state.Measured {
 		rate = max(rate, firstRate, v.replayRate())
 	}
+	if state.Why == bwe.Delayed || state.Why == bwe.Lossy {
+		v.link.limited = now
+	}
+	v.link.pacer.SetFound(!v.link.limited.IsZero() && now.Sub(v.link.limited) < limitedTime)
 	v.link.pacer.SetRate(rate, state.Congested, now)
 }
 

@@ -214,7 +214,7 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 			}
 		case len(p.Payload) == 0:
 			if p.Layer == t.selector.Current() {
-				t.munger.Drop(p)
+				v.skip(t, p)
 			}
 		default:
 			v.decide(t, p, false, now)
@@ -252,7 +252,7 @@ func (v *viewer) decide(t *downTrack, p *media.Packet, leapt bool, now time.Time
 			v.write(t, p, false, now)
 			return
 		}
-		t.munger.Drop(p)
+		v.skip(t, p)
 	}
 	t.munger.Top(t.selector.Spatial())
 }
@@ -287,26 +287,41 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 	if len(p.Payload) == 0 {
 		return
 	}
-	verdict := v.admit(t, p, now)
-	if verdict == pace.Refuse {
-		v.refused(t)
-		return
-	}
-	out, ok := t.munger.Next(p, switched, now)
-	if !ok {
-		if verdict == pace.Wait {
-			v.link.pacer.Drop(len(p.Payload)+overhead, t.pacing())
-		}
-		return
-	}
-	if switched {
-		v.switched(t, p, now)
-	}
-	if o := (outgoing{t: t, p: p, out: out, pt: t.pt, rtx: t.rtx}); verdict == pace.Wait {
+	o := outgoing{t: t, p: p, pt: t.pt, rtx: t.rtx, switched: switched}
+	switch v.admit(t, p, now) {
+	case pace.Now:
+		v.send(o, now)
+	case pace.Wait:
 		v.hold(o)
-	} else {
-		v.emit(o, now)
+	case pace.Refuse:
+		v.refused(t)
 	}
+}
+
+// send numbers a packet and emits it. Numbers are given when packets leave: what
+// is dropped while it waits leaves no hole.
+//
+// hot:
+func (v *viewer) send(o outgoing, now time.Time) {
+	var ok bool
+	if o.out, ok = o.t.munger.Next(o.p, o.switched, now); !ok {
+		return
+	}
+	if o.switched {
+		v.switched(o.t, o.p, now)
+	}
+	v.emit(o, now)
+}
+
+// skip closes a packet's place in the numbering, behind what waits.
+//
+// hot:
+func (v *viewer) skip(t *downTrack, p *media.Packet) {
+	if v.link != nil && v.link.video.len() > 0 && t.kind == media.Video {
+		v.hold(outgoing{t: t, p: p, skipped: true})
+		return
+	}
+	t.munger.Drop(p)
 }
 
 // emit builds one packet in the shard's arena; it leaves with the next flush.

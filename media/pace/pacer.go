@@ -33,6 +33,9 @@ const (
 type Config struct {
 	// Factor is the pace of video in multiples of the estimate.
 	Factor float64
+	// Found is the pace where the link's limit has been found: faster bursts only
+	// fill the queue before it, or overflow it.
+	Found float64
 	// Burst is how much may leave at once, as time at the pace; MinBurst in bytes.
 	Burst    time.Duration
 	MinBurst int
@@ -49,7 +52,7 @@ type Config struct {
 // (unpaced bursts lost 90 times more on a shallow path, livekit #4724). 400 ms is the longest a picture may be held
 // back before a newer one is worth more. 150 ms of resends is what a jitter buffer waits for.
 func DefaultConfig() Config {
-	return Config{Factor: 2.5, Burst: 5 * time.Millisecond, MinBurst: 2500, MaxWait: 400 * time.Millisecond,
+	return Config{Factor: 2.5, Found: 1.25, Burst: 5 * time.Millisecond, MinBurst: 2500, MaxWait: 400 * time.Millisecond,
 		MaxResendWait: 150 * time.Millisecond, Window: 500 * time.Millisecond}
 }
 
@@ -62,6 +65,7 @@ type Pacer struct {
 	rate float64 // the estimate in bytes per second
 
 	factor float64 // the pace now, in multiples of the rate
+	found  bool
 
 	last   time.Time
 	tokens float64 // bytes that may leave now; below zero after sound, or a packet larger than what was left
@@ -75,6 +79,9 @@ func New(cfg Config, rate media.Bitrate) *Pacer {
 	d := DefaultConfig()
 	if cfg.Factor <= 0 {
 		cfg.Factor = d.Factor
+	}
+	if cfg.Found <= 0 {
+		cfg.Found = d.Found
 	}
 	if cfg.Burst <= 0 {
 		cfg.Burst = d.Burst
@@ -103,6 +110,9 @@ func (p *Pacer) SetRate(rate media.Bitrate, congested bool, now time.Time) {
 	p.rate = max(1, float64(rate)/8)
 	was := p.factor
 	p.factor = p.cfg.Factor
+	if p.found {
+		p.factor = p.cfg.Found
+	}
 	if congested {
 		if p.factor = 1; was != 1 {
 			p.spare = min(p.spare, 0)
@@ -111,6 +121,10 @@ func (p *Pacer) SetRate(rate media.Bitrate, congested bool, now time.Time) {
 	p.tokens = min(p.tokens, p.burst())
 	p.spare = min(p.spare, p.depth())
 }
+
+// SetFound says whether the link's limit is known: the rate is what it carries,
+// not merely what was tried. It holds from the next SetRate on.
+func (p *Pacer) SetFound(found bool) { p.found = found }
 
 // Push says what becomes of a packet of size bytes on the wire. After Now it is paid for. After Wait the caller puts it
 // at the end of its queue of that kind (one for Video, one for Resend), and sends it when Due says so. After Refuse it

@@ -333,3 +333,34 @@ func BenchmarkPush(b *testing.B) {
 		p.Push(1200, pace.Video, now)
 	}
 }
+
+// Once the link's limit is known, a key frame leaves little faster than the link carries it.
+func TestAKnownLimitIsNotOverrun(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	leaving := func(found bool) time.Duration {
+		p := pace.New(pace.DefaultConfig(), 4_000_000)
+		p.SetFound(found)
+		p.SetRate(4_000_000, false, now)
+		at, queued := now, 0
+		for range 50 { // 60 KB
+			if p.Push(1200, pace.Video, at) == pace.Wait {
+				queued++
+			}
+		}
+		for queued > 0 {
+			at = at.Add(time.Millisecond)
+			for {
+				kind, ok := p.Due(at)
+				if !ok {
+					break
+				}
+				p.Pop(1200, kind)
+				queued--
+			}
+		}
+		return at.Sub(now)
+	}
+	if fast, slow := leaving(false), leaving(true); fast > 60*time.Millisecond || slow < 80*time.Millisecond || slow > 120*time.Millisecond {
+		t.Errorf("60 KB at 4 Mbit/s took %v, and %v with the limit known", fast, slow)
+	}
+}
