@@ -38,13 +38,13 @@ func (e *Estimator) decide(t int64) {
 }
 
 // limit is the standing queue that is too much, in microseconds: the configured one, or what this path's own noise
-// exceeds, or the time that one full packet takes where that is longer.
+// exceeds, or the time that one packet takes where that is longer.
 func (e *Estimator) limit() float64 {
 	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise, e.packetTime())
 }
 
-// packetTime is how long a full packet takes on the link, in microseconds.
-func (e *Estimator) packetTime() float64 { return min(9.6e9/e.estimate, maxNoise) }
+// packetTime is how long the largest of the last packets takes on the link, in microseconds.
+func (e *Estimator) packetTime() float64 { return min(e.largest*8e6/e.estimate, maxNoise) }
 
 // alarm is a rise of the delay that may yet prove to be no queue.
 type alarm struct {
@@ -199,7 +199,7 @@ func (e *Estimator) raise(t int64) {
 	dt := float64(min(t-e.grownAt, 250_000)) / 1e6
 	e.grownAt = t
 	through := e.acked.rate(e.acked.newest(), usual)
-	if r := proven * through; r > e.estimate && t-e.cutAt > usual+react+e.rtt {
+	if r := proven * through; r > e.estimate && e.acked.covers(usual) && t-e.cutAt > usual+react+e.rtt {
 		e.set(r, Grown)
 	}
 	if e.over || e.delay.queue > e.limit()/2 || t-e.cutAt < react+e.rtt || e.loss.ratio() > bearable+e.loss.own {

@@ -57,7 +57,7 @@ type State struct {
 	Estimate media.Bitrate
 	// Target is what may be sent now: less than Estimate while a queue drains or the link is dead.
 	Target media.Bitrate
-	// Acked is the rate that came through; Sent the one that left, in the last half second.
+	// Acked is the rate that came through; Sent the one that left, without padding, in the last half second.
 	Acked, Sent media.Bitrate
 	// Loss is the share of packets lost lately.
 	Loss float64
@@ -101,7 +101,8 @@ type Estimator struct {
 	lossFrom  int64 // what was sent before does not count for loss: the estimate was lowered for it already
 	alarm     alarm
 	trial     trial
-	sentAll   int64 // bytes
+	sentAll   int64   // bytes
+	largest   float64 // of the packets that came lately, in bytes
 	stalled   bool
 
 	fallback fallback
@@ -159,7 +160,7 @@ func (e *Estimator) State() State {
 }
 
 // Sent notes a packet that left under a transport-wide sequence number; size is what it takes on the wire, UDP and IP
-// headers included. Padding and resends that were sent for a probe are marked as such.
+// headers included. What was sent only for a probe is marked as such: it does not count as use of the estimate.
 //
 // hot: once per packet and viewer.
 func (e *Estimator) Sent(twcc uint16, size int, now time.Time, isProbe bool) {
@@ -169,8 +170,10 @@ func (e *Estimator) Sent(twcc uint16, size int, now time.Time, isProbe bool) {
 	if r.state == flying && t-e.since(r.at) < int64(time.Second/time.Microsecond) {
 		e.crowded = true
 	}
-	*r = record{at: uint32(t), seq: twcc, size: uint16(min(size, 0xffff)), state: flying, probe: e.probe.take(size, t, isProbe)}
-	e.sent.add(t, size)
+	*r = record{at: uint32(t), seq: twcc, size: uint16(min(size, 0xffff)), state: flying, probe: e.probe.take(size, t)}
+	if !isProbe {
+		e.sent.add(t, size)
+	}
 	e.sentAll += int64(size)
 	if e.inFlight == 0 {
 		e.silentAt = t + int64(e.cfg.Silence/time.Microsecond) + 2*e.rtt

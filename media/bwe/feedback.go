@@ -170,6 +170,7 @@ func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 		e.count(r, 0, sum)
 	}
 	e.acked.add(e.path.virtual, int(r.size))
+	e.largest = max(0.99*e.largest, float64(r.size))
 	if sent < e.freshFrom {
 		return
 	}

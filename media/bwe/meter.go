@@ -16,6 +16,8 @@ type meter struct {
 	bytes [slots]int32
 	head  int64 // number of the newest slot
 	end   int64 // newest time
+	begun int64 // first time since it was cleared
+	any   bool
 }
 
 // hot:
@@ -28,12 +30,18 @@ func (m *meter) add(t int64, size int) {
 		m.head = n
 	}
 	m.end = max(m.end, t)
+	if !m.any {
+		m.begun, m.any = t, true
+	}
 	if n > m.head-slots && n >= 0 {
 		m.bytes[n%slots] += int32(size)
 	}
 }
 
 func (m *meter) newest() int64 { return m.end }
+
+// covers reports whether the meter has run for a window.
+func (m *meter) covers(window int64) bool { return m.any && m.end-m.begun >= window }
 
 // rate is the mean in bits per second over about a window that ends at t, whole slots and the running one.
 func (m *meter) rate(t, window int64) float64 {

@@ -18,6 +18,8 @@ const (
 	// soon, often and seldom are the times between probes that found nothing: it doubles from soon, up to often where
 	// most of the link is unused and a probe hurts nobody, else up to seldom.
 	soon, often, seldom = 500_000, 1_000_000, 4_000_000
+	// young is how long a viewer is new, and probes that jitter blurred come often: the first picture counts.
+	young = 10_000_000
 	// lateness is how long after its last packet and a round trip a probe's reports may come.
 	lateness = 400_000
 )
@@ -45,16 +47,13 @@ type probe struct {
 	edgeIn, edgeOut   int   // sizes of the first to arrive and the last sent
 }
 
-// take enters a packet that leaves now, and reports whether it belongs to the cluster. Once it has begun, media that
-// goes between is part of it.
+// take enters a packet that leaves now, and reports whether it belongs to the cluster: all do from the first one after
+// Probe on, media too, until the bytes are sent.
 //
 // hot:
-func (p *probe) take(size int, t int64, isProbe bool) bool {
+func (p *probe) take(size int, t int64) bool {
 	switch p.phase {
 	case asked:
-		if !isProbe {
-			return false
-		}
 		p.phase, p.begun = running, t
 	case running:
 	default:
@@ -162,7 +161,7 @@ func (e *Estimator) finish(t int64) {
 		e.set(r, Probed)
 	}
 	longest := int64(seldom)
-	if e.sent.rate(t, usual) < e.estimate/2 {
+	if e.sent.rate(t, usual) < e.estimate/2 || t < young {
 		longest = often
 	}
 	*p = probe{next: t + min(pause, longest), pause: min(2*pause, longest)}

@@ -123,8 +123,9 @@ func (s *sim) deliver(at time.Duration) (got int) {
 func (s *sim) media(at time.Duration, from sender) {
 	target := float64(s.e.Target())
 	if from.greedy {
-		for s.credit += target / 8e3; s.credit > 0; s.credit -= packet {
-			s.send(packet, false)
+		size := min(packet, max(300, int(target/8/50))) // frames of thin streams are less than a full packet
+		for s.credit += target / 8e3; s.credit > 0; s.credit -= float64(size) {
+			s.send(size, false)
 		}
 		return
 	}

@@ -113,6 +113,19 @@ func TestPictureIsBackAfterAnOutage(t *testing.T) {
 	}
 }
 
+// A viewer on a good link has the best picture at once: a probe that media fills by itself counts.
+func TestTheBestPictureComesAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		path link.Path
+		most time.Duration
+	}{{link.Path{Delay: 20 * ms}, 500 * ms}, {link.Path{Delay: 20 * ms, Rate: 4_000_000}, 500 * ms}, {link.Path{Delay: 100 * ms, Loss: 0.02}, time.Second}} {
+		h := newHouse(sorted(), 1, link.Always(c.path))
+		if took := h.until(10*time.Second, func() bool { return h.current == 2 }); took < 0 || took > c.most {
+			t.Errorf("%+v: top layer after %v", c.path, took)
+		}
+	}
+}
+
 // On a steady link the best layer that fits is shown and stays; noise of the path changes nothing.
 func TestBestLayerThatFits(t *testing.T) {
 	for _, c := range []struct {
