@@ -15,6 +15,7 @@ func idMask(id []byte) uint16 {
 // vp8 follows picture ids, TL0PICIDX and KEYIDX (RFC 7741 section 4.2).
 type vp8 struct {
 	begun bool
+	mask  uint16
 	last  codecs.VP8Packet
 	tl0   uint8
 }
@@ -46,7 +47,9 @@ func (v *vp8) judge(c *Checker, p *picture) {
 func (v *vp8) follow(c *Checker, p *picture, d *codecs.VP8Packet) {
 	r := p.first()
 	mask := idMask(r.Payload[2:])
-	if d.I == 1 && v.last.I == 1 && (d.PictureID-v.last.PictureID)&mask != 1 && !p.filled {
+	same := mask == v.mask // an encoder that changes the width of its ids begins anew
+	v.mask = mask
+	if same && d.I == 1 && v.last.I == 1 && (d.PictureID-v.last.PictureID)&mask != 1 && !p.filled {
 		c.fault(r, "picture %d after %d", d.PictureID, v.last.PictureID)
 	}
 	want := v.tl0
@@ -64,12 +67,14 @@ func (v *vp8) follow(c *Checker, p *picture, d *codecs.VP8Packet) {
 // vp9 follows picture ids, TL0PICIDX and references (RFC 9628 section 4.2).
 type vp9 struct {
 	begun   bool
+	mask    uint16
 	id      uint16
 	tl0     uint8
 	sent    map[uint32]bool // picture id and spatial layer of what may be referred to
 	gof     codecs.VP9Packet
 	gofBase uint16
 	hasGOF  bool
+	hasTL0  bool
 }
 
 func (v *vp9) judge(c *Checker, p *picture) {
@@ -105,7 +110,9 @@ func (v *vp9) judge(c *Checker, p *picture) {
 func (v *vp9) enter(c *Checker, p *picture, d *codecs.VP9Packet) {
 	mask := idMask(p.first().Payload[1:])
 	step := (d.PictureID - v.id) & mask
-	if d.I && v.begun && (step == 0 || step > mask/2) {
+	same := mask == v.mask
+	v.mask = mask
+	if d.I && v.begun && same && (step == 0 || step > mask/2) {
 		c.fault(p.first(), "picture %d after %d", d.PictureID, v.id)
 	}
 	for n := range min(step, mask/2) { // numbers come again after a turn
@@ -122,10 +129,10 @@ func (v *vp9) enter(c *Checker, p *picture, d *codecs.VP9Packet) {
 		if d.TID == 0 {
 			want++
 		}
-		if v.begun && !c.damaged && d.TL0PICIDX != want && !p.gapBefore {
+		if v.hasTL0 && !c.damaged && d.TL0PICIDX != want && !p.gapBefore {
 			c.fault(p.first(), "TL0PICIDX %d in temporal layer %d, want %d", d.TL0PICIDX, d.TID, want)
 		}
-		v.tl0 = d.TL0PICIDX
+		v.tl0, v.hasTL0 = d.TL0PICIDX, true
 	}
 	v.begun, v.id = true, d.PictureID
 }
