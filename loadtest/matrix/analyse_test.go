@@ -168,6 +168,17 @@ func TestWhatNeverHappenedMeetsNoBar(t *testing.T) {
 	}
 }
 
+func TestARowWhoseControlFrozeIsDoubted(t *testing.T) {
+	row := Row{Profile: "clean", Viewer: Load, Layers: 3, Leg: ViewerLeg, Control: Seen{Frozen: 0.3}}
+	if s := (Result{Rows: []Row{row}}).Markdown(); !strings.Contains(s, "* clean, load, 3 layers: the control was frozen for 30.0 % of the time") {
+		t.Error(s)
+	}
+	row.Control.Frozen = 0.01
+	if s := (Result{Rows: []Row{row}}).Markdown(); strings.Contains(s, "busy") {
+		t.Error(s)
+	}
+}
+
 func TestARecordIsTheSameAfterTheWire(t *testing.T) {
 	r := Record{Joined: 1, Pictures: []Picture{{At: 2.5, Height: 720, Sent: 1.25}}, Samples: []Sample{{At: 3, Audio: 4, Known: true, Skew: -5}}}
 	b, err := json.Marshal(r)

@@ -25,6 +25,9 @@ func (r Result) Markdown() string {
 		b.WriteString("\n" + t)
 	}
 	for _, row := range r.Rows {
+		if row.Control.Frozen > busy {
+			fmt.Fprintf(&b, "\n* %s: the control was frozen for %s %% of the time: the machine was busy, and the row tells little", row.title(), percent(row.Control.Frozen))
+		}
 		for _, e := range append([]string{row.Error}, append(row.Seen.Errors, row.Control.Errors...)...) {
 			if e != "" {
 				fmt.Fprintf(&b, "\n* %s: %s", row.title(), e)
@@ -33,6 +36,10 @@ func (r Result) Markdown() string {
 	}
 	return b.String()
 }
+
+// busy is how much of a control may be frozen before its row is doubted: a quiet
+// machine has none.
+const busy = 0.02
 
 // markdown lays rows out; the first one is the head.
 func markdown(rows [][]string) string {
