@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// spare is what a layer takes on the wire above its payload: 80 bytes in 1,200,
-	// and some for resends.
-	spare = 1.1
+	// spare is what a layer takes on the wire above its payload: 60 to 80 bytes in
+	// 1,200. Resends are in the allocator's margin.
+	spare = 1.06
 	// distinct is the largest share that a lower temporal layer may have to be worth
 	// a choice of its own.
 	distinct = 0.9
@@ -62,6 +62,7 @@ func (v *viewer) limit(t *downTrack, o allocate.Option, full bool) {
 		return
 	}
 	t.asked = time.Time{} // its key frame is wanted now
+	t.down, t.chosen = o.Bitrate < t.chosen, o.Bitrate
 	if full && t.selector.Current() != t.selector.Target() {
 		v.stopReplay()
 		v.clear()

@@ -52,7 +52,9 @@ type downTrack struct {
 	books    report.Sender
 
 	repair     repair
-	withheld   bool // the link carries no picture now
+	down       bool          // the last choice was a smaller layer
+	chosen     media.Bitrate // of it
+	withheld   bool          // the link carries no picture now
 	flowing    bool
 	known      *[]media.TrackInfo
 	asked      time.Time

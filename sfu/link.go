@@ -17,9 +17,9 @@ const (
 	overhead = 20 + 8 + 12 + 24 + 16
 	// wire is what a built packet still gets on its way: IPv4, UDP and the SRTP tag.
 	wire = 20 + 8 + 16
-	// firstRate is the pace before the link has been measured: it lets a key frame
-	// of 60 KB out within 50 ms (times the pacer's factor).
-	firstRate media.Bitrate = 4_000_000
+	// firstRate is the pace before the link has been measured, times the pacer's
+	// factor; a fast start has its own. The first report comes within 150 ms.
+	firstRate media.Bitrate = 1_500_000
 	// maxQueued bounds a viewer's queue in packets; the pacer bounds it in time.
 	maxQueued = 1024
 	// padding is the payload of one probe packet: RTP padding counts in one byte.
@@ -138,7 +138,6 @@ func (v *viewer) admit(t *downTrack, p *media.Packet, now time.Time) pace.Verdic
 func (v *viewer) refused(t *downTrack) {
 	v.stats.dropped.Add(1)
 	t.selector.Resync()
-	t.asked = time.Time{}
 }
 
 // hold queues a packet and makes the shard look at this viewer often.

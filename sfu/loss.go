@@ -203,7 +203,7 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	if p == nil || len(p.Payload) == 0 || p.Codec != t.codec {
 		return
 	}
-	if t.kind == media.Video && ref.Layer != t.selector.Current() { // the decoder is past it
+	if t.kind == media.Video && (ref.Layer != t.selector.Current() || t.down && ref.Layer != t.selector.Target()) { // the decoder is past it, or will be
 		return
 	}
 	size := len(p.Payload) + overhead
