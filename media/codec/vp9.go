@@ -158,12 +158,11 @@ func (i *Info) vp9(payload []byte) error {
 		return nil
 	}
 	var h vp9.Header
-	if h.Unmarshal(frame) != nil {
-		return nil
-	}
-	i.Profile = vp9Profiles[h.Profile&3]
-	if i.Width == 0 {
-		i.size(h.Width(), h.Height())
+	if h.Unmarshal(frame) == nil {
+		i.Profile = vp9Profiles[h.Profile&3]
+		if i.Width == 0 {
+			i.size(h.Width(), h.Height())
+		}
 	}
 	return nil
 }

@@ -60,7 +60,6 @@ type picture struct {
 }
 
 func (p *picture) first() *received { return &p.packets[0] }
-func (p *picture) end() *received   { return &p.packets[len(p.packets)-1] }
 
 // Add takes one packet.
 func (c *Checker) Add(p Packet) {

@@ -7,10 +7,12 @@ import (
 
 // enterStructure begins to follow the descriptors of the source that begins with p, if it has any.
 func (s *Selector) enterStructure(p *media.Packet) {
+	handed := s.handed
+	s.handed = nil // it is of one start
 	if s.deps != nil {
 		s.deps.on = false
 	}
-	if len(p.Descriptor) == 0 || s.handed == nil && !descriptor.HasStructure(p.Descriptor) {
+	if len(p.Descriptor) == 0 || handed == nil && !descriptor.HasStructure(p.Descriptor) {
 		return
 	}
 	if s.deps == nil {
@@ -18,8 +20,8 @@ func (s *Selector) enterStructure(p *media.Packet) {
 	}
 	d := s.deps
 	d.structure = descriptor.Structure{}
-	if s.handed != nil && !descriptor.HasStructure(p.Descriptor) {
-		d.structure = *s.handed
+	if handed != nil && !descriptor.HasStructure(p.Descriptor) {
+		d.structure = *handed
 	}
 	if d.structure.Read(p.Descriptor, &d.frame) != nil {
 		return

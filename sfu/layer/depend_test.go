@@ -114,15 +114,39 @@ func TestDownInKSVCWantsAKeyFrame(t *testing.T) {
 	x.play(t, s, []int{1, 4, 0, 3, 2, 6}, yes, no, yes, yes, no, yes)
 }
 
-// Where the lower layers go out as well, down needs nothing.
-func TestDownAtOnceWhereTheLowerLayerWentOut(t *testing.T) {
-	s, x := layer.New(), newTold()
-	for i := range x.structure.Templates[:len(kinds)] { // what the lower targets need is needed by the upper ones
-		m := &x.structure.Templates[i]
-		if m.Spatial == 0 {
+// below lets the upper targets need the lower layer in all pictures, as without _KEY.
+func (x *told) below() {
+	for i := range x.structure.Templates[:len(kinds)] {
+		if m := &x.structure.Templates[i]; m.Spatial == 0 {
 			m.Indications |= m.Indications & 0xf << 4
 		}
 	}
+}
+
+// A picture that has begun with its upper layer is finished with it.
+func TestNoHalfPictures(t *testing.T) {
+	s, x := layer.New(), newTold()
+	x.below()
+	x.play(t, s, []int{0, 3, 2, 6, 1}, now, yes, yes, yes, yes)
+	s.Limit(media.AnyLayer, 0, 255)
+	x.play(t, s, []int{5, 2, 6}, yes, yes, no)
+}
+
+// A frame that comes late is judged by the target of its time.
+func TestLateFramesFollowTheirTarget(t *testing.T) {
+	s, x := layer.New(), newTold()
+	x.play(t, s, []int{0, 3, 2}, now, yes, no)
+	late := x.frame(6)
+	x.play(t, s, []int{1, 4}, no, yes)
+	s.Limit(media.AnyLayer, 255, 0)
+	x.play(t, s, []int{2, 6}, no, no)
+	expect(t, s, late, layer.Forward)
+}
+
+// Where the lower layers go out as well, down needs nothing.
+func TestDownAtOnceWhereTheLowerLayerWentOut(t *testing.T) {
+	s, x := layer.New(), newTold()
+	x.below()
 	x.play(t, s, []int{0, 3, 2, 6, 1, 5}, now, yes, yes, yes, yes, yes)
 	s.Limit(media.AnyLayer, 0, 255)
 	wants(t, s, media.AnyLayer, false)

@@ -94,13 +94,13 @@ func (s *Selector) Limit(l media.Layer, spatial, temporal uint8) {
 	s.retarget()
 }
 
-// Structure hands over the dependency structure that holds in the source to come, for a start at a packet that does not
-// bring one; st is not changed, and must not change. Nil takes it back.
+// Structure hands over the dependency structure that holds in the source that comes next, for a start at a packet that
+// does not bring one; st is not changed, and must not change. Nil takes it back.
 func (s *Selector) Structure(st *descriptor.Structure) { s.handed = st }
 
 // Reset begins a new epoch: what flowed is forgotten, and the next forwarded packet is one at which a decoder may start.
 func (s *Selector) Reset() {
-	s.n, s.target = 0, media.AnyLayer
+	s.n, s.target, s.handed = 0, media.AnyLayer, nil
 	s.Resync()
 	s.retarget()
 }

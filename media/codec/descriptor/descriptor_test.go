@@ -3,6 +3,7 @@ package descriptor_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -282,7 +283,7 @@ func TestSourceTellsPacketsTheirLayers(t *testing.T) {
 	if err := joiner.Read(raws[len(raws)-1], &f); err != nil {
 		t.Error(err)
 	}
-	if s.Structure() != s.Structure() || s.Apply(&media.Packet{}) {
+	if known := s.Structure(); known != s.Structure() || s.Apply(&media.Packet{}) {
 		t.Error("the structure is copied once, and a packet without a descriptor is left alone")
 	}
 }
@@ -301,7 +302,7 @@ func TestBrokenDescriptors(t *testing.T) {
 		"templates without end": {append([]byte{0x80, 0, 1, 0x80, 0}, make([]byte, 99)...), descriptor.ErrBounds},
 	} {
 		var s descriptor.Structure
-		if err := s.Read(c.raw, &f); err != c.want {
+		if err := s.Read(c.raw, &f); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -309,7 +310,7 @@ func TestBrokenDescriptors(t *testing.T) {
 	if err := s.Read(raws[0], &f); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Read([]byte{0x80 | 63, 0, 1}, &f); err != descriptor.ErrTemplate || !s.Known() {
+	if err := s.Read([]byte{0x80 | 63, 0, 1}, &f); !errors.Is(err, descriptor.ErrTemplate) || !s.Known() {
 		t.Errorf("an unknown template: %v", err)
 	}
 	if err := s.Read(raws[0][:8], &f); err == nil || s.Known() {
