@@ -50,6 +50,20 @@ func TestVP9SpatialLayerIsEnteredWhereItNeedsTheOneBelowOnly(t *testing.T) {
 	expect(t, s, vp9(7, 1, 0, true, true, false), layer.Forward)
 }
 
+// The rest of an upper frame came before its beginning, and was dropped: it is not entered there.
+func TestVP9SpatialLayerIsNotEnteredByHalfAFrame(t *testing.T) {
+	s := layer.New()
+	s.Limit(media.AnyLayer, 0, 255)
+	expect(t, s, vp9(0, 0, 0, true, false, true), layer.Switch)
+	s.Limit(media.AnyLayer, 255, 255)
+	expect(t, s, vp9(2, 0, 0, true, true, false), layer.Forward)
+	begin, rest := vp9(3, 1, 0, true, false, false), vp9(3, 1, 0, true, false, false)
+	begin.Payload[0] &^= 4 // E
+	rest.Payload[0] &^= 8  // B
+	expect(t, s, rest, layer.Drop)
+	expect(t, s, begin, layer.Drop)
+}
+
 // A packet that comes late is judged by what held at its frame.
 func TestLatePacketsFollowTheirFrame(t *testing.T) {
 	s := layer.New()
