@@ -135,14 +135,13 @@ func layerOf(line *negotiate.Media, h *rtp.Header, rtx bool) media.Layer {
 	if len(line.RIDs) == 0 {
 		return 0
 	}
-	id := line.Ext.RID
-	if rtx {
-		id = line.Ext.RRID
+	var rid []byte
+	if rtx && line.Ext.RRID != 0 {
+		rid = h.GetExtension(line.Ext.RRID)
 	}
-	if id == 0 {
-		return media.AnyLayer
+	if len(rid) == 0 && line.Ext.RID != 0 { // some senders copy the RID onto their resends
+		rid = h.GetExtension(line.Ext.RID)
 	}
-	rid := h.GetExtension(id)
 	for i, name := range line.RIDs {
 		if name == string(rid) {
 			return media.Layer(i)

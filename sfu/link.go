@@ -30,6 +30,9 @@ const (
 	probeTime = 500 * time.Millisecond
 	// limitedTime is how long a link that was full counts as one whose limit is known.
 	limitedTime = 30 * time.Second
+	// mercyShare of what is sent, one in so many bytes, may be resent although the
+	// estimate is used up; maxMercy is how much of it may be saved.
+	mercyShare, maxMercy = 10, 15_000
 	// adaptPause is the least time between two choices of a layer: reports come
 	// each 50 to 100 ms.
 	adaptPause = 20 * time.Millisecond
@@ -80,6 +83,7 @@ type link struct {
 	video     queue
 	resends   queue
 	probe     probe
+	mercy     int // bytes of resends that may go beyond the estimate
 	adapted   time.Time
 	limited   time.Time // when the link's limit was last felt
 }

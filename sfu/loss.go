@@ -207,13 +207,25 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 		return
 	}
 	size := len(p.Payload) + overhead
-	if v.link != nil && v.link.pacer.Spare(at) < size { // not on this link, not now: no try is spent
-		return
+	begged := false
+	if v.link != nil && v.link.pacer.Spare(at) < size {
+		// Beyond the estimate, not now: no try is spent. A little is always given, as
+		// a start without repair would not show a picture at all.
+		if v.link.mercy < size {
+			return
+		}
+		begged = true
 	}
 	if !t.answerer.Allow(seq, size, v.rtt, at) {
 		return
 	}
 	o := outgoing{t: t, p: p, out: ref.Out, pt: t.pt, rtx: t.rtx, resend: true}
+	if begged {
+		v.link.mercy -= size
+		v.link.pacer.Push(size, pace.Control, at)
+		v.emit(o, at)
+		return
+	}
 	if v.link == nil {
 		v.emit(o, at)
 		return

@@ -354,6 +354,9 @@ func (v *viewer) emit(o outgoing, now time.Time) {
 		v.stats.resent.Add(1)
 		return
 	}
+	if v.link != nil {
+		v.link.mercy = min(maxMercy, v.link.mercy+(len(b)+wire)/mercyShare)
+	}
 	t.sent(p, o.out, now)
 	t.answerer.Sent(len(b), now)
 	v.stats.packets.Add(1)

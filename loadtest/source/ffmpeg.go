@@ -68,5 +68,5 @@ func videoArgs(l Layer, c Config) []string {
 // audioArgs make a tone that sweeps, in packets of 20 ms.
 func audioArgs(seconds int) []string {
 	tone := fmt.Sprintf("aevalsrc=exprs='0.2*sin(2*PI*(300+200*sin(t))*t)|0.2*sin(2*PI*440*t)':sample_rate=48000:duration=%d", seconds)
-	return []string{"-f", "lavfi", "-i", tone, "-vn", "-c:a", "libopus", "-b:a", "64k", "-vbr", "on", "-frame_duration", "20", "-f", "ogg"}
+	return []string{"-f", "lavfi", "-i", tone, "-vn", "-c:a", "libopus", "-b:a", "64k", "-vbr", "off", "-frame_duration", "20", "-f", "ogg"}
 }

@@ -60,10 +60,10 @@ type Frame struct {
 }
 
 // The layers, smallest first, with their share of the top layer's bitrate: the
-// share that Chromium's simulcast gives them (150, 500 of 2500 kbit/s), rounded up.
+// share that Chromium's simulcast gives them: 150 and 700 of 2500 kbit/s.
 var sizes = []struct {
 	width, height, percent int
-}{{320, 180, 8}, {640, 360, 28}, {1280, 720, 100}}
+}{{320, 180, 6}, {640, 360, 28}, {1280, 720, 100}}
 
 // Open reads the media from the folder, and makes first what is missing there.
 func Open(ctx context.Context, c Config) (*Media, error) {
@@ -124,7 +124,7 @@ func (l *Layer) open(ctx context.Context, c Config) error {
 }
 
 func (m *Media) openAudio(ctx context.Context, c Config) error {
-	path := filepath.Join(c.Dir, fmt.Sprintf("audio-%ds.ogg", c.Seconds))
+	path := filepath.Join(c.Dir, fmt.Sprintf("audio-64k-%ds.ogg", c.Seconds))
 	if err := ensure(ctx, c, path, audioArgs(c.Seconds)); err != nil {
 		return err
 	}

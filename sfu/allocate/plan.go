@@ -133,6 +133,8 @@ func (v *video) rate(option int) float64 {
 // better: nobody is passed over for somebody cheaper.
 func (a *Allocator) plan(in Input, margin float64, top func(*video) int) {
 	left := float64(in.Estimate)/margin - float64(in.Audio)
+	// A first picture needs no margin: a small one that just fits is better than none.
+	slack := float64(in.Estimate) - float64(in.Estimate)/margin
 	for _, s := range a.slot {
 		a.videos[s].want = Paused
 	}
@@ -141,7 +143,7 @@ func (a *Allocator) plan(in Input, margin float64, top func(*video) int) {
 		if top(v) < 0 {
 			continue
 		}
-		if v.rate(0) > left {
+		if v.rate(0) > left+slack {
 			return
 		}
 		v.want = 0
