@@ -81,7 +81,7 @@ func (v *viewer) unheard(now time.Time) bool {
 			last := v.link.video.len()+v.link.resends.len() == 1
 			switch o := q.take(); {
 			case o.skipped:
-				o.t.munger.Drop(o.p)
+				v.closeUp(o, now)
 			case o.resend:
 				v.emit(o, now)
 			default:

@@ -7,7 +7,6 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/sluice-live/sluice/media"
-	"github.com/sluice-live/sluice/media/codec"
 	"github.com/sluice-live/sluice/media/history"
 	"github.com/sluice-live/sluice/media/nack"
 	"github.com/sluice-live/sluice/sfu/layer"
@@ -119,6 +118,9 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 // hot:
 func (v *viewer) build(o outgoing, now time.Time) []byte {
 	t, p := o.t, o.p
+	if o.out.Padding {
+		return v.buildFiller(o, now)
+	}
 	size := len(p.Payload)
 	if t.repair.copies > 0 {
 		size = red.Size(p, t.repair.earlier[:]...)
@@ -141,6 +143,20 @@ func (v *viewer) build(o outgoing, now time.Time) []byte {
 	return appendPayload(b, p, o.out)
 }
 
+// buildFiller writes a packet of nothing but padding (RFC 3550 section 5.1).
+func (v *viewer) buildFiller(o outgoing, now time.Time) []byte {
+	b := v.shard.arena.packet(maxHeader + 2 + filler)
+	if b == nil {
+		return nil
+	}
+	b = v.writeHeader(b, o, now)
+	b[0] |= 0x20
+	if o.resend && o.rtx != 0 {
+		b = o.t.wrap(b, o.rtx, o.out.Seq)
+	}
+	return append(b, filler)
+}
+
 // wrap makes the header of a resend that of an RTX packet, with the original
 // number before the payload (RFC 4588 section 4).
 //
@@ -153,19 +169,19 @@ func (t *downTrack) wrap(b []byte, rtx uint8, seq uint16) []byte {
 	return append(b, byte(seq>>8), byte(seq))
 }
 
-// appendPayload copies the payload, with the viewer's numbers where VP8 has some.
+// appendPayload copies the payload, with the viewer's numbers where VP8 and VP9
+// have some.
 //
 // hot:
 func appendPayload(b []byte, p *media.Packet, out munge.Out) []byte {
 	at := len(b)
 	b = append(b, p.Payload...)
-	if out.Patch {
-		if d, err := codec.ParseVP8(p.Payload); err == nil {
-			d.Patch(b[at:], out.PictureID, out.TL0, out.KeyIdx)
-		}
-	}
+	out.Payload(b[at:])
 	return b
 }
+
+// filler is the payload of a packet that only fills a hole: one byte of padding.
+const filler = 1
 
 // sent notes a packet for reports.
 //
@@ -266,7 +282,7 @@ func (v *viewer) replay(now time.Time) {
 			return
 		}
 		if len(p.Payload) == 0 {
-			v.skip(t, p)
+			v.skip(t, p, now)
 			continue
 		}
 		if p.Codec != t.codec && !v.recode(t, p) {

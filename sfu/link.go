@@ -50,6 +50,10 @@ type outgoing struct {
 	// switched: the packet is the first of a new source; skipped: it is not sent,
 	// only its place in the numbering is closed.
 	switched, skipped bool
+	// what the selector said of SVC layers when it decided on this packet
+	top     uint8
+	targets uint8
+	active  uint32
 }
 
 // queue holds what the pacer told to wait, oldest first.
@@ -163,8 +167,7 @@ func (v *viewer) drain(now time.Time) {
 	}
 	for {
 		for v.link.video.len() > 0 && v.link.video.head().skipped {
-			o := v.link.video.take()
-			o.t.munger.Drop(o.p)
+			v.closeUp(v.link.video.take(), now)
 		}
 		kind, ok := v.link.pacer.Due(now)
 		if !ok {

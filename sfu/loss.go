@@ -219,7 +219,8 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	if !t.answerer.Allow(seq, size, v.rtt, at) {
 		return
 	}
-	o := outgoing{t: t, p: p, out: ref.Out, pt: t.pt, rtx: t.rtx, resend: true}
+	o := v.outgoing(t, p)
+	o.out, o.resend = ref.Out, true
 	if begged {
 		v.link.mercy -= size
 		v.link.pacer.Push(size, pace.Control, at)

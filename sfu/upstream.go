@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/media/codec"
+	"github.com/sluice-live/sluice/media/codec/descriptor"
 	"github.com/sluice-live/sluice/media/history"
 	"github.com/sluice-live/sluice/media/nack"
 	"github.com/sluice-live/sluice/media/unwrap"
@@ -47,6 +48,7 @@ type upstream struct {
 	keyTS   media.Ticks // newest frame in which a start was seen
 	keySeq  uint64      // the earliest packet of it that is one
 	begun   bool
+	deps    descriptor.Source // reads dependency descriptors (AV1, VP9)
 	anchor  anchor
 	seen    seen
 }
@@ -109,6 +111,7 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 		Marker: h.Marker, FrameEnd: info.Ends, Spatial: info.Spatial, Temporal: info.Temporal, SwitchUp: info.SwitchUp, Payload: payload}
 	u.frame(out, info)
 	p.extensions(u, out, h)
+	u.deps.Apply(out)
 	out.Capture = u.capture(p, ts)
 	u.nack.Receive(seq, out.Key && u.codec.Kind() == media.Video, at) // every audio packet is a key: none gives up another
 	if info.Width > 0 && info.Width != u.seen.width {

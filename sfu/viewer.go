@@ -214,7 +214,7 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 			}
 		case len(p.Payload) == 0:
 			if p.Layer == t.selector.Current() {
-				v.skip(t, p)
+				v.skip(t, p, now)
 			}
 		default:
 			v.decide(t, p, false, now)
@@ -233,29 +233,26 @@ func (v *viewer) decide(t *downTrack, p *media.Packet, leapt bool, now time.Time
 		v.write(t, p, leapt, now)
 	case layer.Switch:
 		v.write(t, p, true, now)
-		// What came before its key packet, out of order, was dropped: the ring has it.
+		if t.replaying { // the cursor comes by
+			return
+		}
+		// What overtook its key packet was dropped: the ring has it.
 		ring := v.src.ring(t.id, p.Layer)
-		for seq := p.Seq + 1; seq < p.Seq+burstSize; seq++ {
-			late := ring.Get(seq)
-			if late == nil {
-				break
-			}
-			if late.TS == p.TS && t.selector.Decide(late) == layer.Forward {
-				v.write(t, late, false, now)
+		for seq := p.Seq + 1; seq <= ring.Newest() && seq < p.Seq+maxOvertaking; seq++ {
+			if late := ring.Get(seq); late != nil && len(late.Payload) > 0 {
+				v.decide(t, late, false, now) // no deeper: this layer is the current one now
 			}
 		}
 	case layer.Drop:
-		if p.Layer != t.selector.Current() {
-			return
+		if p.Layer == t.selector.Current() {
+			v.skip(t, p, now)
 		}
-		if t.munger.Left(p) { // a hole in the viewer's numbering that only this one fills
-			v.write(t, p, false, now)
-			return
-		}
-		v.skip(t, p)
 	}
-	t.munger.Top(t.selector.Spatial())
 }
+
+// maxOvertaking bounds the packets that may have overtaken a key packet: two
+// round trips of an HD stream.
+const maxOvertaking = 256
 
 // recode turns to another codec of the running source (trap 4).
 func (v *viewer) recode(t *downTrack, p *media.Packet) bool {
@@ -287,7 +284,8 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 	if len(p.Payload) == 0 {
 		return
 	}
-	o := outgoing{t: t, p: p, pt: t.pt, rtx: t.rtx, switched: switched}
+	o := v.outgoing(t, p)
+	o.switched = switched
 	switch v.admit(t, p, now) {
 	case pace.Now:
 		v.send(o, now)
@@ -303,6 +301,10 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 //
 // hot:
 func (v *viewer) send(o outgoing, now time.Time) {
+	if o.t.kind == media.Video {
+		o.t.munger.Top(o.top)
+		o.t.munger.Targets(o.active, o.targets)
+	}
 	var ok bool
 	if o.out, ok = o.t.munger.Next(o.p, o.switched, now); !ok {
 		return
@@ -316,12 +318,40 @@ func (v *viewer) send(o outgoing, now time.Time) {
 // skip closes a packet's place in the numbering, behind what waits.
 //
 // hot:
-func (v *viewer) skip(t *downTrack, p *media.Packet) {
+func (v *viewer) skip(t *downTrack, p *media.Packet, now time.Time) {
+	o := v.outgoing(t, p)
 	if v.link != nil && v.link.video.len() > 0 && t.kind == media.Video {
-		v.hold(outgoing{t: t, p: p, skipped: true})
+		o.skipped = true
+		v.hold(o)
 		return
 	}
-	t.munger.Drop(p)
+	v.closeUp(o, now)
+}
+
+// closeUp closes a place: where the viewer sees a hole already, by padding.
+//
+// hot:
+func (v *viewer) closeUp(o outgoing, now time.Time) {
+	o.t.munger.Top(o.top)
+	o.t.munger.Targets(o.active, o.targets)
+	if out, ok := o.t.munger.Fill(o.p); ok {
+		o.out = out
+		v.emit(o, now)
+		return
+	}
+	o.t.munger.Drop(o.p)
+}
+
+// outgoing is a packet with what the selector says of it now.
+//
+// hot:
+func (v *viewer) outgoing(t *downTrack, p *media.Packet) outgoing {
+	o := outgoing{t: t, p: p, pt: t.pt, rtx: t.rtx}
+	if t.kind == media.Video {
+		o.top = t.selector.Spatial()
+		o.active, o.targets = t.selector.Targets()
+	}
+	return o
 }
 
 // emit builds one packet in the shard's arena; it leaves with the next flush.
@@ -352,6 +382,9 @@ func (v *viewer) emit(o outgoing, now time.Time) {
 	}
 	if o.resend {
 		v.stats.resent.Add(1)
+		return
+	}
+	if o.out.Padding {
 		return
 	}
 	if v.link != nil {
