@@ -176,6 +176,11 @@ func (c *Conn) Close(why error) {
 		c.e.forget(c)
 		c.mu.Lock()
 		began := c.began
+		for _, s := range c.e.udp {
+			for _, addr := range c.places[s.id] {
+				s.leaves(addr)
+			}
+		}
 		c.mu.Unlock()
 		if !began {
 			_ = c.in.Close()

@@ -17,6 +17,8 @@ const (
 	maxDatagram = 2048
 	// maxPending bounds the addresses that wait for their first answer.
 	maxPending = 4096
+	// leftQueue holds the addresses of sessions that were closed since a packet came.
+	leftQueue = 1024
 	// slabSize holds ten packets or more; a slab is never reused, the collector frees it.
 	slabSize = 16 << 10
 )
@@ -30,13 +32,14 @@ type socket struct {
 
 	active  map[netip.AddrPort]*Conn // addresses that answered us
 	pending map[netip.AddrPort]*Conn // addresses that have not yet
+	left    chan netip.AddrPort      // addresses of sessions that were closed
 	swept   int                      // inserts since closed sessions were last swept out
 	slab    slab
 }
 
 func newSocket(e *Endpoint, id int, pc *net.UDPConn) *socket {
 	return &socket{e: e, id: id, pc: pc, local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
-		active: map[netip.AddrPort]*Conn{}, pending: map[netip.AddrPort]*Conn{}}
+		active: map[netip.AddrPort]*Conn{}, pending: map[netip.AddrPort]*Conn{}, left: make(chan netip.AddrPort, leftQueue)}
 }
 
 func (s *socket) run() {
@@ -50,6 +53,20 @@ func (s *socket) run() {
 			continue
 		}
 		s.handle(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), time.Now())
+		for len(s.left) > 0 {
+			if addr := <-s.left; s.active[addr] != nil && s.active[addr].closed() {
+				delete(s.active, addr)
+			}
+		}
+	}
+}
+
+// leaves says that a session of this address was closed. When many are closed at
+// once, the sweep finds the rest.
+func (s *socket) leaves(addr netip.AddrPort) {
+	select {
+	case s.left <- addr:
+	default:
 	}
 }
 

@@ -308,3 +308,18 @@ func FuzzHandle(f *testing.F) {
 		}
 	})
 }
+
+// A closed session does not stay in its socket's table.
+func TestAClosedSessionLeavesItsSocket(t *testing.T) {
+	e := listen(t)
+	o := open(t, e, creds)
+	c := dial(t, e)
+	c.connect(creds)
+	eventually(t, "the path is selected", func() bool { return o.Send([]byte{128, 96, 3}) == nil })
+	o.Close(media.ErrKicked)
+	if len(e.udp[0].left) != 1 {
+		t.Fatalf("%d addresses are on their way out", len(e.udp[0].left))
+	}
+	_, _ = c.pc.Write([]byte{128, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
+	eventually(t, "the socket has forgotten it", func() bool { return len(e.udp[0].left) == 0 })
+}
