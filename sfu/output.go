@@ -22,14 +22,26 @@ type Output interface {
 	Control(packets []rtcp.Packet)
 }
 
+const (
+	// maxRun bounds the packets that leave in one write: a run leaves at line rate,
+	// and a key frame of 40 packets at once would overflow shallow queues.
+	maxRun = 16
+	// runSize holds them, sealed.
+	runSize = maxRun * 1600
+)
+
 // direct is the Output over a session's transport. It is the only user of the
 // sealing context: two would use a nonce twice.
 type direct struct {
-	conn    *transport.Conn
-	sealer  *srtp.Context
-	header  rtp.Header
-	scratch []byte
-	failed  uint64
+	conn   *transport.Conn
+	sealer *srtp.Context
+	header rtp.Header
+	run    []byte // sealed packets of one size, one after the other
+	size   int    // of each but the last
+	count  int
+	memory transport.Run
+	rtcp   []byte
+	failed uint64
 }
 
 func newDirect(conn *transport.Conn, k transport.Keys) (*direct, error) {
@@ -37,23 +49,52 @@ func newDirect(conn *transport.Conn, k transport.Keys) (*direct, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &direct{conn: conn, sealer: sealer, scratch: make([]byte, 0, 2048)}, nil
+	return &direct{conn: conn, sealer: sealer}, nil
 }
 
 // Send implements Output.
 //
 // hot:
 func (d *direct) Send(burst [][]byte) {
+	if d.run == nil {
+		d.run = make([]byte, 0, runSize)
+	}
 	for _, b := range burst {
-		sealed, err := d.sealer.EncryptRTP(d.scratch[:0], b, &d.header)
-		if err != nil {
+		if cap(d.run)-len(d.run) < len(b)+sealTag {
+			d.flush()
+		}
+		at := len(d.run)
+		sealed, err := d.sealer.EncryptRTP(d.run[at:at:cap(d.run)], b, &d.header)
+		if err != nil || cap(d.run)-at < len(sealed) {
 			d.failed++
 			continue
 		}
-		if d.conn.Send(sealed) != nil {
-			d.failed++
+		n := len(sealed)
+		if d.count > 0 && n > d.size { // larger than its run: it begins the next
+			d.flush()
+			n = copy(d.run[:n], sealed)
+			at = 0
+		}
+		d.run = d.run[:at+n]
+		if d.count++; d.count == 1 {
+			d.size = n
+		}
+		if n < d.size || d.count == maxRun { // a shorter one closes its run
+			d.flush()
 		}
 	}
+	d.flush()
+}
+
+// sealTag is what sealing adds at the most: the GCM tag.
+const sealTag = 16
+
+// hot:
+func (d *direct) flush() {
+	if d.count > 0 && d.conn.SendRun(d.run, d.size, &d.memory) != nil {
+		d.failed += uint64(d.count)
+	}
+	d.run, d.count = d.run[:0], 0
 }
 
 // Control implements Output.
@@ -62,7 +103,8 @@ func (d *direct) Control(packets []rtcp.Packet) {
 	if err != nil {
 		return
 	}
-	if sealed, err := d.sealer.EncryptRTCP(d.scratch[:0], raw, nil); err == nil {
+	if sealed, err := d.sealer.EncryptRTCP(d.rtcp[:0], raw, nil); err == nil {
+		d.rtcp = sealed
 		_ = d.conn.Send(sealed)
 	}
 }

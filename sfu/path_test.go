@@ -170,7 +170,7 @@ func TestSealingAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &direct{conn: &transport.Conn{}, sealer: sealer, scratch: make([]byte, 0, 2048)}
+	d := &direct{conn: &transport.Conn{}, sealer: sealer}
 	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
 	b.stream(40, 30)
 	burst := [][]byte{b.out.sent[len(b.out.sent)-1]}
@@ -411,7 +411,7 @@ func BenchmarkSeal(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	d := &direct{conn: &transport.Conn{}, sealer: sealer, scratch: make([]byte, 0, 2048)}
+	d := &direct{conn: &transport.Conn{}, sealer: sealer}
 	raw, _ := (&rtp.Packet{Header: rtp.Header{Version: 2, SSRC: 1, SequenceNumber: 1}, Payload: make([]byte, 1188)}).Marshal()
 	burst := [][]byte{raw}
 	b.ReportAllocs()

@@ -153,6 +153,21 @@ func (c *Conn) Send(b []byte) error {
 	return l.write(b)
 }
 
+// Run is scratch memory for SendRun; each sender has its own.
+type Run struct{ control [controlSize]byte }
+
+// SendRun writes datagrams of size bytes each, the last one possibly shorter,
+// that lie one after the other in b, with as few system calls as may be.
+//
+// hot:
+func (c *Conn) SendRun(b []byte, size int, r *Run) error {
+	l := c.selected.Load()
+	if l == nil {
+		return ErrNoPath
+	}
+	return l.writeRun(b, size, &r.control)
+}
+
 // Heard tells that an authentic packet came: it keeps the session alive.
 //
 // hot:

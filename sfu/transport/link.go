@@ -35,6 +35,29 @@ func (l *link) write(b []byte) error {
 	return err
 }
 
+// writeRun sends datagrams of size bytes each, the last one possibly shorter,
+// that lie one after the other in b. control is the caller's scratch memory.
+//
+// hot:
+func (l *link) writeRun(b []byte, size int, control *[controlSize]byte) error {
+	if segmentable && l.stream == nil && len(b) > size && !l.socket.whole.Load() {
+		_, _, err := l.socket.pc.WriteMsgUDPAddrPort(b, segmentControl(control, size), l.addr)
+		if err == nil || !unsegmentable(err) {
+			return err
+		}
+		l.socket.whole.Store(true) // not on this machine: never again
+	}
+	var first error
+	for len(b) > 0 {
+		n := min(size, len(b))
+		if err := l.write(b[:n]); err != nil && first == nil {
+			first = err
+		}
+		b = b[n:]
+	}
+	return first
+}
+
 func (l *link) network() string {
 	if l.stream != nil {
 		return "tcp"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -33,6 +34,7 @@ type socket struct {
 	active  map[netip.AddrPort]*Conn // addresses that answered us
 	pending map[netip.AddrPort]*Conn // addresses that have not yet
 	left    chan netip.AddrPort      // addresses of sessions that were closed
+	whole   atomic.Bool              // the kernel cannot cut runs into datagrams
 	swept   int                      // inserts since closed sessions were last swept out
 	slab    slab
 }

@@ -323,3 +323,38 @@ func TestAClosedSessionLeavesItsSocket(t *testing.T) {
 	_, _ = c.pc.Write([]byte{128, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
 	eventually(t, "the socket has forgotten it", func() bool { return len(e.udp[0].left) == 0 })
 }
+
+// A run of packets arrives as the datagrams that it was made of, whether the kernel cuts it or we do.
+func TestARunArrivesAsItsDatagrams(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		e := listen(t)
+		o := open(t, e, creds)
+		c := dial(t, e)
+		c.connect(creds)
+		eventually(t, "the path is selected", func() bool { return o.Send([]byte{128, 96, 3}) == nil })
+		for b := c.read(200 * time.Millisecond); b != nil; b = c.read(200 * time.Millisecond) {
+		}
+		e.udp[0].whole.Store(whole)
+		var scratch Run
+		for _, sizes := range [][]int{{1200}, {1200, 1200, 1200}, {1200, 1200, 7}, {300, 299}} {
+			var run []byte
+			for i, n := range sizes {
+				run = append(run, bytes.Repeat([]byte{byte(200 + i)}, n)...)
+			}
+			if err := o.SendRun(run, sizes[0], &scratch); err != nil {
+				t.Fatal(err)
+			}
+			for i, n := range sizes {
+				if b := c.read(5 * time.Second); len(b) != n || b[0] != byte(200+i) {
+					t.Errorf("whole %v, sizes %v: datagram %d has %d bytes", whole, sizes, i, len(b))
+				}
+			}
+		}
+		if !whole && e.udp[0].whole.Load() && segmentable {
+			t.Log("this kernel does not cut runs")
+		}
+		if n := testing.AllocsPerRun(100, func() { _ = o.SendRun(make([]byte, 0), 1200, &scratch) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	}
+}
