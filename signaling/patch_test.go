@@ -39,7 +39,7 @@ func TestWHIP431TheTagIsStrongAndQuoted(t *testing.T) {
 	}
 }
 
-func TestWHIP431IfMatch(t *testing.T) {
+func TestTrap22_IfMatchDecides(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		match          []string

@@ -12,7 +12,7 @@ import (
 
 // A client that did not see its 201 sends the same offer again: the session
 // that nobody knows of goes, and only that.
-func TestSameOfferAgainReplacesTheSession(t *testing.T) {
+func TestTrap02_SameOfferAgainReplacesTheSession(t *testing.T) {
 	d := newDoor(t)
 	first, _ := d.publish()
 	second, _ := d.publish()
@@ -72,7 +72,7 @@ func TestAFailedPostIsNoAttempt(t *testing.T) {
 	}
 }
 
-func TestBodiesAreBounded(t *testing.T) {
+func TestTrap35_BodiesAreBounded(t *testing.T) {
 	d := newDoor(t)
 	at, _ := d.publish()
 	whep, _ := d.view()

@@ -36,7 +36,7 @@ func swap(from, to string, in []byte) []byte {
 
 // Each offer that cannot be served is refused with its status and a sentence
 // that names what to change.
-func TestBadOffersAreRefusedInWords(t *testing.T) {
+func TestTrap35_BadOffersAreRefusedInWords(t *testing.T) {
 	good := offer(audio, video)
 	for name, c := range map[string]struct {
 		offer        []byte
