@@ -45,9 +45,7 @@ func (v *viewer) adapt(now time.Time) {
 	if !c.Paused {
 		v.limit(t, c.Option, state.Congested || state.Stalled)
 	}
-	if a := v.tracks[media.AudioTrack]; a != nil && state.Measured && float64(state.Estimate) < 1.5*float64(v.input.Audio) {
-		a.repair.rest() // copies would drown the sound that they repair
-	}
+	v.spareCopies(c, state.Estimate)
 	v.explain(state.Estimate, c.Reason)
 	v.wish(t, now)
 	v.lookFor(r.Wanted, now)
@@ -147,11 +145,20 @@ func (v *viewer) soundRate() media.Bitrate {
 	if info == nil || v.tracks[media.AudioTrack] == nil || len(info.Layers) == 0 {
 		return 0
 	}
-	rate := info.Layers[0].Bitrate
-	if t := v.tracks[media.AudioTrack]; t.repair.copies > 0 {
-		rate *= media.Bitrate(1 + t.repair.copies)
+	return info.Layers[0].Bitrate + audioOverhead
+}
+
+// spareCopies stops the copies of lost sound where the link has no room for
+// them beside what is sent: they would take the picture, or drown the sound.
+func (v *viewer) spareCopies(c allocate.Choice, estimate media.Bitrate) {
+	t := v.tracks[media.AudioTrack]
+	if t == nil || t.repair.copies == 0 || !v.link.estimator.State().Measured {
+		return
 	}
-	return rate + audioOverhead
+	copies := (v.input.Audio - audioOverhead) * media.Bitrate(t.repair.copies)
+	if v.input.Audio+copies+c.Option.Bitrate > estimate {
+		t.repair.rest()
+	}
 }
 
 // explain keeps why the viewer gets what it gets, for the player's menu. Only a
