@@ -51,6 +51,7 @@ type downTrack struct {
 	books    report.Sender
 
 	repair     repair
+	keyTS      media.Ticks   // of the key frame that was sent last
 	down       bool          // the last choice was a smaller layer
 	chosen     media.Bitrate // of it
 	withheld   bool          // the link carries no picture now
@@ -92,6 +93,7 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 // adopt forgets what belonged to the source before.
 func (t *downTrack) adopt() {
 	t.repair.earlier = [maxCopies]*media.Packet{} // numbers of another source mean other times
+	t.keyTS = -1
 	t.flowing, t.refused, t.codec, t.pt, t.known = false, 0, 0, 0, nil
 	t.selector.Reset()
 }

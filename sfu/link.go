@@ -20,6 +20,9 @@ const (
 	// firstRate is the pace before the link has been measured, times the pacer's
 	// factor; a fast start has its own. The first report comes within 150 ms.
 	firstRate media.Bitrate = 1_500_000
+	// latestWait is how long a frame may wait before a newer one is worth more;
+	// longestWait is what a key frame may, which nothing replaces.
+	latestWait, longestWait = 400 * time.Millisecond, 3 * time.Second
 	// maxQueued bounds a viewer's queue in packets; the pacer bounds it in time.
 	maxQueued = 1024
 	// padding is the payload of one probe packet: RTP padding counts in one byte.
@@ -93,7 +96,9 @@ type link struct {
 }
 
 func newLink() *link {
-	return &link{estimator: bwe.New(bwe.DefaultConfig()), pacer: pace.New(pace.DefaultConfig(), firstRate)}
+	paced := pace.DefaultConfig()
+	paced.MaxWait = longestWait
+	return &link{estimator: bwe.New(bwe.DefaultConfig()), pacer: pace.New(paced, firstRate)}
 }
 
 // clear forgets what waits: it belongs to a source or codec that is over.
@@ -136,6 +141,14 @@ func (v *viewer) admit(t *downTrack, p *media.Packet, now time.Time) pace.Verdic
 		return pace.Now
 	}
 	if v.link.video.len() >= maxQueued {
+		return pace.Refuse
+	}
+	// A key frame that has begun is sent whole, however long that takes: half of one
+	// would be followed by the next half, and the viewer would never see a picture.
+	if p.Key {
+		t.keyTS = p.TS
+	}
+	if t.kind == media.Video && p.TS != t.keyTS && v.link.pacer.Waiting() > latestWait {
 		return pace.Refuse
 	}
 	return v.link.pacer.Push(len(p.Payload)+overhead, t.pacing(), now)

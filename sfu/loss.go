@@ -48,7 +48,7 @@ func (q *rtcpQuota) take() bool {
 
 // control takes one SRTCP packet of this viewer; SRTP is none of a viewer's business.
 func (v *viewer) control(b []byte, at time.Time) {
-	if v.opener == nil || len(b) < 8 || b[1] < 192 || b[1] > 223 || !v.quota.take() ||
+	if !v.joined || v.opener == nil || len(b) < 8 || b[1] < 192 || b[1] > 223 || !v.quota.take() ||
 		!v.quota.speaks(binary.BigEndian.Uint32(b[4:])) {
 		return
 	}

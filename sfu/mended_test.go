@@ -337,3 +337,34 @@ func TestANACKFloodIsBounded(t *testing.T) {
 		t.Error("resends went on beyond the quota")
 	}
 }
+
+// On a link thinner than its key frames a viewer never saw a picture: each was cut off when it had waited too long.
+func TestAKeyFrameIsSentWhole(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	b.stream(3, 30)
+	b.v.link.pacer.SetRate(300_000, true, b.now)
+	ts, seq := uint32(99_000), uint16(1003)
+	before := len(b.out.sent)
+	for i := range 60 { // 60 KB
+		p := h264(seq, ts, i == 0)
+		p.Marker = i == 59
+		if i > 0 {
+			p.Payload = append([]byte{0x65, 0x88, byte(i)}, make([]byte, 1000)...)
+		}
+		seq++
+		b.feed(p)
+	}
+	for range 2000 {
+		b.now = b.now.Add(5 * time.Millisecond)
+		b.v.drain(b.now)
+	}
+	got := 0
+	for _, raw := range b.out.sent[before:] {
+		if p := parse(t, raw); p.SSRC == b.v.tracks[media.VideoTrack].ssrc {
+			got++
+		}
+	}
+	if got != 60 {
+		t.Errorf("%d of 60 packets of the key frame were sent, %d dropped, %d wait (%v)", got, b.v.stats.dropped.Load(), b.v.link.video.len(), b.v.link.pacer.Waiting())
+	}
+}
