@@ -155,9 +155,14 @@ func TestLossOnTheWayInIsRepairedByNACK(t *testing.T) {
 				}
 			})
 			eventually(t, "30 frames", func() bool { return summary(t, s).Frames >= 30 })
-			if n := p.Stats(); n.Dropped == 0 || n.NACKed == 0 || n.Resent == 0 {
-				t.Errorf("%d dropped, %d asked for, %d resent", n.Dropped, n.NACKed, n.Resent)
-			}
+			// How many were lost by now is chance, and the last of them need not be missed yet: it plays on until one came back.
+			eventually(t, "a lost packet, asked for and sent again", func() bool {
+				n := p.Stats()
+				return n.Dropped > 0 && n.NACKed > 0 && n.Resent > 0
+			})
+			// What follows is whole, too: frames with a hole are not counted.
+			seen := summary(t, s).Frames
+			eventually(t, "30 frames more", func() bool { return summary(t, s).Frames >= seen+30 })
 			s.Leave(t.Context(), v)
 		})
 	}
