@@ -92,7 +92,7 @@ func setupActive(ctx context.Context, b *bench) outcome {
 	if res.refused() {
 		return pass("refused: %s", res.says())
 	}
-	a, err := link.ParseAnswer(res.body)
+	a, err := link.ParseAnswer(res.Body)
 	switch {
 	case err != nil:
 		return fail("answered %s", res.says())

@@ -15,13 +15,12 @@ import (
 
 // response is one HTTP response, read.
 type response struct {
-	*http.Response
-	body []byte
+	*link.Response
 }
 
 // says is a short form for details.
 func (r *response) says() string {
-	body := strings.Join(strings.Fields(string(r.body)), " ")
+	body := strings.Join(strings.Fields(string(r.Body)), " ")
 	if len(body) > 90 {
 		body = body[:90] + "…"
 	}
@@ -49,16 +48,16 @@ func (b *bench) do(ctx context.Context, r request) (*response, error) {
 		token = ""
 	}
 	for try := 0; ; try++ {
-		res, body, err := link.Do(ctx, b.client, link.Request{Method: r.method, URL: r.url, Token: token, Header: r.header, Body: r.body})
+		res, err := link.Do(ctx, b.client, link.Request{Method: r.method, URL: r.url, Token: token, Header: r.header, Body: r.body})
 		if err != nil {
 			return nil, err
 		}
 		if s := res.Header.Get("Server"); s != "" {
 			b.server = s
 		}
-		out := &response{res, body}
+		out := &response{res}
 		if res.StatusCode == http.StatusCreated {
-			if l, err := link.Resolve(res.Request.URL.String(), res.Header.Get("Location")); err == nil {
+			if l, err := link.Resolve(res.URL, res.Header.Get("Location")); err == nil {
 				b.opened = append(b.opened, l)
 			}
 		}
@@ -77,7 +76,7 @@ func (b *bench) clean(ctx context.Context) {
 		p.Close(false)
 	}
 	for _, u := range b.opened {
-		_, _, _ = link.Do(ctx, b.client, link.Request{Method: http.MethodDelete, URL: u, Token: b.o.Token}) // may be gone already
+		_, _ = link.Do(ctx, b.client, link.Request{Method: http.MethodDelete, URL: u, Token: b.o.Token}) // may be gone already
 	}
 	b.peers, b.opened = nil, nil
 }
@@ -139,11 +138,11 @@ func (b *bench) openOffer(ctx context.Context, local link.Credentials, offer []b
 	if res.StatusCode != http.StatusCreated {
 		return nil, fmt.Errorf("the POST was answered %s", res.says())
 	}
-	location, err := link.Resolve(res.Request.URL.String(), res.Header.Get("Location"))
+	location, err := link.Resolve(res.URL, res.Header.Get("Location"))
 	if err != nil {
 		return nil, err
 	}
-	answer, err := link.ParseAnswer(res.body)
+	answer, err := link.ParseAnswer(res.Body)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func (s *session) linked(rel string) (target, rest string, ok bool) {
 	for _, l := range links(s.res.Header) {
 		uri, rest, found := strings.Cut(strings.TrimPrefix(l, "<"), ">")
 		if found && strings.Contains(rest, rel) {
-			target, err := link.Resolve(s.res.Request.URL.String(), uri)
+			target, err := link.Resolve(s.res.URL, uri)
 			return target, rest, err == nil
 		}
 	}

@@ -41,8 +41,8 @@ func empty(res *response, err error) outcome {
 		return fail("%v", err)
 	case !res.ok():
 		return fail("answered %s", res.says())
-	case len(res.body) > 0:
-		return fail("answered %d with %d bytes of content", res.StatusCode, len(res.body))
+	case len(res.Body) > 0:
+		return fail("answered %d with %d bytes of content", res.StatusCode, len(res.Body))
 	}
 	return pass("%d", res.StatusCode)
 }
@@ -96,7 +96,7 @@ func typeWrong(ctx context.Context, b *bench) outcome {
 		return fail("%v", err)
 	case !res.refused():
 		return fail("answered %s", res.says())
-	case bytes.HasPrefix(res.body, []byte("v=0")):
+	case bytes.HasPrefix(res.Body, []byte("v=0")):
 		return fail("%d has SDP in its body: a player takes that for a counter-offer", res.StatusCode)
 	}
 	return pass("%d", res.StatusCode)

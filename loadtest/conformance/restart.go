@@ -43,7 +43,7 @@ func (b *bench) again(ctx context.Context, s *session) (*restarted, outcome) {
 		return nil, fail("answered %s", res.says())
 	}
 	r := &restarted{session: s, local: local, tag: res.Header.Get("ETag"), res: res}
-	for line := range strings.Lines(string(res.body)) {
+	for line := range strings.Lines(string(res.Body)) {
 		line = strings.TrimSpace(line)
 		if v, ok := strings.CutPrefix(line, "a=ice-ufrag:"); ok {
 			r.remote.Ufrag = v
@@ -104,7 +104,7 @@ func restartTag(ctx context.Context, b *bench) outcome {
 
 func restartCandidate(ctx context.Context, b *bench) outcome {
 	return restartRow(ctx, b, func(r *restarted) outcome {
-		if n := bytes.Count(r.res.body, []byte("a=candidate:")); n != 1 {
+		if n := bytes.Count(r.res.Body, []byte("a=candidate:")); n != 1 {
 			return fail("%d candidate lines", n)
 		}
 		return pass("")
@@ -113,7 +113,7 @@ func restartCandidate(ctx context.Context, b *bench) outcome {
 
 func restartLite(ctx context.Context, b *bench) outcome {
 	return restartRow(ctx, b, func(r *restarted) outcome {
-		if lite := bytes.Contains(r.res.body, []byte("a=ice-lite")); lite != r.answer.Lite {
+		if lite := bytes.Contains(r.res.Body, []byte("a=ice-lite")); lite != r.answer.Lite {
 			return fail("the answer said ice-lite: %v, the restart says %v", r.answer.Lite, lite)
 		}
 		return pass("")

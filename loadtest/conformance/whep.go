@@ -78,7 +78,7 @@ func stray406(ctx context.Context, b *bench) outcome {
 		if err != nil {
 			return fail("%v", err)
 		}
-		if res.StatusCode == http.StatusNotAcceptable && !bytes.HasPrefix(res.body, []byte("v=0")) {
+		if res.StatusCode == http.StatusNotAcceptable && !bytes.HasPrefix(res.Body, []byte("v=0")) {
 			return fail("406 without a counter-offer: %s", res.says())
 		}
 	}
@@ -132,7 +132,7 @@ func browser(text *string) func(context.Context, *bench) outcome {
 		case err != nil:
 			return fail("%v", err)
 		case res.StatusCode == http.StatusCreated:
-			if _, err := link.ParseAnswer(res.body); err != nil {
+			if _, err := link.ParseAnswer(res.Body); err != nil {
 				return fail("%v", err)
 			}
 			return pass("201")
@@ -185,7 +185,7 @@ func dataChannel(ctx context.Context, b *bench) outcome {
 	case res.StatusCode != http.StatusCreated:
 		return fail("answered %s", res.says())
 	}
-	a, err := link.ParseAnswer(res.body)
+	a, err := link.ParseAnswer(res.Body)
 	switch {
 	case err != nil:
 		return fail("%v", err)

@@ -58,7 +58,7 @@ func answered(edits ...edit) func(context.Context, *bench) outcome {
 		case res.StatusCode != 201 && !res.refused():
 			return fail("answered %s", res.says())
 		}
-		return pass("%s", res.Status)
+		return pass("%d", res.StatusCode)
 	}
 }
 

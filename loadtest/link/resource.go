@@ -73,18 +73,18 @@ type Endpoint struct {
 // Post makes a session with an offer.
 func Post(ctx context.Context, e Endpoint, offer []byte) (*Resource, error) {
 	header := http.Header{"Content-Type": {TypeSDP}, "Accept": {TypeSDP}}
-	res, body, err := Do(ctx, e.Client, Request{Method: http.MethodPost, URL: e.URL, Token: e.Token, Header: header, Body: offer})
+	res, err := Do(ctx, e.Client, Request{Method: http.MethodPost, URL: e.URL, Token: e.Token, Header: header, Body: offer})
 	if err != nil {
 		return nil, fmt.Errorf("post the offer: %w", err)
 	}
 	if res.StatusCode != http.StatusCreated {
-		return nil, fmt.Errorf("post the offer: %w", &StatusError{Code: res.StatusCode, Body: string(body), Retry: RetryAfter(res.Header)})
+		return nil, fmt.Errorf("post the offer: %w", &StatusError{Code: res.StatusCode, Body: string(res.Body), Retry: RetryAfter(res.Header)})
 	}
-	location, err := Resolve(res.Request.URL.String(), res.Header.Get("Location"))
+	location, err := Resolve(res.URL, res.Header.Get("Location"))
 	if err != nil {
 		return nil, err
 	}
-	return &Resource{URL: location, ETag: res.Header.Get("ETag"), Answer: body, Header: res.Header, client: e.Client, token: e.Token}, nil
+	return &Resource{URL: location, ETag: res.Header.Get("ETag"), Answer: res.Body, Header: res.Header, client: e.Client, token: e.Token}, nil
 }
 
 // RetryAfter reads Retry-After in seconds (RFC 9110 section 10.2.3): at least
@@ -98,7 +98,7 @@ func RetryAfter(h http.Header) time.Duration {
 }
 
 // Patch sends an ICE fragment, with If-Match when ifMatch is not empty.
-func (r *Resource) Patch(ctx context.Context, fragment []byte, ifMatch string) (*http.Response, []byte, error) {
+func (r *Resource) Patch(ctx context.Context, fragment []byte, ifMatch string) (*Response, error) {
 	header := http.Header{"Content-Type": {TypeFragment}}
 	if ifMatch != "" {
 		header.Set("If-Match", ifMatch)
@@ -111,7 +111,7 @@ func (r *Resource) Patch(ctx context.Context, fragment []byte, ifMatch string) (
 // would spoil what is measured next.
 func (r *Resource) Delete(ctx context.Context) (int, error) {
 	for try := 0; ; try++ {
-		res, _, err := Do(ctx, r.client, Request{Method: http.MethodDelete, URL: r.URL, Token: r.token})
+		res, err := Do(ctx, r.client, Request{Method: http.MethodDelete, URL: r.URL, Token: r.token})
 		if err != nil {
 			return 0, fmt.Errorf("delete the session: %w", err)
 		}
@@ -135,11 +135,19 @@ type Request struct {
 	Body               []byte
 }
 
+// Response is what a server answered, read to its end.
+type Response struct {
+	StatusCode int
+	URL        string // that answered, after redirections
+	Header     http.Header
+	Body       []byte
+}
+
 // Do sends the request and reads the whole response.
-func Do(ctx context.Context, c *http.Client, r Request) (*http.Response, []byte, error) {
+func Do(ctx context.Context, c *http.Client, r Request) (*Response, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
 	if err != nil {
-		return nil, nil, fmt.Errorf("make the request: %w", err)
+		return nil, fmt.Errorf("make the request: %w", err)
 	}
 	for k, v := range r.Header {
 		req.Header[k] = v
@@ -149,14 +157,14 @@ func Do(ctx context.Context, c *http.Client, r Request) (*http.Response, []byte,
 	}
 	res, err := c.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	if err != nil {
-		return res, body, fmt.Errorf("read the response: %w", err)
+		return nil, fmt.Errorf("read the response: %w", err)
 	}
-	return res, body, nil
+	return &Response{StatusCode: res.StatusCode, URL: res.Request.URL.String(), Header: res.Header, Body: body}, nil
 }
 
 // Resolve turns a Location into an absolute URL.

@@ -89,7 +89,7 @@ func (l *lite) connect(ctx context.Context, c Config, cert link.Certificate, id 
 
 func (l *lite) trickle(ctx context.Context, local link.Credentials) error {
 	for _, f := range fragments(local, 9) {
-		res, _, err := l.resource.Patch(ctx, f, l.resource.ETag)
+		res, err := l.resource.Patch(ctx, f, l.resource.ETag)
 		if err != nil {
 			return fmt.Errorf("trickle: %w", err)
 		}

@@ -142,10 +142,12 @@ func (p *Publisher) play(ctx context.Context) error {
 
 // ended turns the end of ctx into a good end.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 func (p *Publisher) wishes(r *source.Reader) {

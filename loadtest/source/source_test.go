@@ -175,7 +175,7 @@ func TestAReaderPlaysAllLayersAndAudioAtTheirPace(t *testing.T) {
 			seen[-1]++
 			continue
 		}
-		if want := uint32(u.Index) * 3000; u.TS != want {
+		if want := u.Index * 3000; u.TS != want {
 			t.Fatalf("frame %d has the time stamp %d, want %d", u.Index, u.TS, want)
 		}
 		if key := u.Index%source.FPS == 0; u.Key != key {

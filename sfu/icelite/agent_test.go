@@ -250,7 +250,7 @@ func FuzzLocalUfrag(f *testing.F) {
 
 // A client that checks faster than the way there and back takes is validated all the same.
 func TestALongWayIsValidated(t *testing.T) {
-	for _, rtt := range []time.Duration{40, 80, 150, 250} {
+	for _, rtt := range []time.Duration{40 * time.Millisecond, 80 * time.Millisecond, 150 * time.Millisecond, 250 * time.Millisecond} {
 		a := icelite.New(creds, 1, start)
 		type answer struct {
 			m  *stun.Message
@@ -266,11 +266,11 @@ func TestALongWayIsValidated(t *testing.T) {
 			}
 			m := request(t, creds, true)
 			if r := reply(t, creds, a.Request(m, len(m.Raw), alice, now).Send); r != nil {
-				coming = append(coming, answer{r, now.Add(rtt * time.Millisecond)})
+				coming = append(coming, answer{r, now.Add(rtt)})
 			}
 		}
 		if !done {
-			t.Errorf("never validated with a round trip of %d ms", rtt)
+			t.Errorf("never validated with a round trip of %v", rtt)
 		}
 	}
 }

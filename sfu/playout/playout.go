@@ -56,11 +56,11 @@ func (c *Control) Update(loss float64, rtt time.Duration, now time.Time) {
 	if loss >= noticeable {
 		// One retransmission arrives a round trip after the gap was seen; a second
 		// one, for what is lost twice, another.
-		tries := time.Duration(1)
+		wanted = rtt
 		if loss >= 0.03 {
-			tries = 2
+			wanted = 2 * rtt
 		}
-		wanted = min(most, tries*rtt+slack)
+		wanted = min(most, wanted+slack)
 	}
 	switch {
 	case wanted >= c.worst:

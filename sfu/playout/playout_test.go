@@ -14,9 +14,8 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func value(t *testing.T, c *playout.Control, now time.Time) (lo, hi time.Duration, said bool) {
 	t.Helper()
 	b, said := c.Value(now)
-	lo = time.Duration(b[0])<<4 | time.Duration(b[1])>>4
-	hi = time.Duration(b[1]&15)<<8 | time.Duration(b[2])
-	return lo * 10 * time.Millisecond, hi * 10 * time.Millisecond, said
+	tens := func(n int) time.Duration { return time.Duration(n) * 10 * time.Millisecond }
+	return tens(int(b[0])<<4 | int(b[1])>>4), tens(int(b[1]&15)<<8 | int(b[2])), said
 }
 
 func TestAViewerThatNothingWasToldIsLeftAlone(t *testing.T) {

@@ -95,12 +95,12 @@ func TestAProxyRewritesAnswersAndRestartsAndNothingElse(t *testing.T) {
 	if addr, err := relay.Candidate(res.Answer); err != nil || addr != opened[0].Addr() || bytes.Contains(res.Answer, []byte("tcp")) {
 		t.Errorf("the answer leads to %v, %v", addr, err)
 	}
-	_, body, err := res.Patch(t.Context(), []byte("a=ice-ufrag:x\r\na=candidate:1 1 udp 1 10.0.0.9 1 typ host\r\n"), "*")
+	fragment, err := res.Patch(t.Context(), []byte("a=ice-ufrag:x\r\na=candidate:1 1 udp 1 10.0.0.9 1 typ host\r\n"), "*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if addr, err := relay.Candidate(body); err != nil || addr != opened[0].Addr() || !bytes.Contains(body, []byte("a=ice-ufrag:new")) || bytes.Contains(body, []byte("tcp")) {
-		t.Errorf("the restart leads to %v, %v:\n%s", addr, err, body)
+	if addr, err := relay.Candidate(fragment.Body); err != nil || addr != opened[0].Addr() || !bytes.Contains(fragment.Body, []byte("a=ice-ufrag:new")) || bytes.Contains(fragment.Body, []byte("tcp")) {
+		t.Errorf("the restart leads to %v, %v:\n%s", addr, err, fragment.Body)
 	}
 	page, err := http.Get(p.URL() + "/watch/x?y=z")
 	if err != nil {

@@ -69,7 +69,7 @@ func (r *Receiver) build(base uint16, got []arrival) *rtcp.TransportLayerCC {
 		for ; seq != a.seq; seq++ {
 			symbols = append(symbols, rtcp.TypeTCCPacketNotReceived)
 		}
-		delta, kind := a.at-at, uint16(rtcp.TypeTCCPacketReceivedSmallDelta)
+		delta, kind := a.at-at, rtcp.TypeTCCPacketReceivedSmallDelta
 		if delta < 0 || delta > 255 {
 			kind = rtcp.TypeTCCPacketReceivedLargeDelta
 		}
