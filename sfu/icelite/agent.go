@@ -239,6 +239,9 @@ func (a *Agent) Consent(now time.Time) []byte {
 	return a.check(p, now)
 }
 
+// Doubt makes the next check of the selected path due at once.
+func (a *Agent) Doubt() { a.consented = time.Time{} }
+
 // match finds the credentials that a request's USERNAME names.
 func (a *Agent) match(m *stun.Message) (Credentials, int, bool) {
 	name, err := m.Get(stun.AttrUsername)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v4/packetio"
 
@@ -59,11 +60,18 @@ type Conn struct {
 	agent  *icelite.Agent
 	early  [][]byte
 	began  bool
-	in     *packetio.Buffer
-	ufrags []string // guarded by Endpoint.mu
+	in     *packetio.Buffer // DTLS records for the handshake; nil once it is over
+	ufrags []string         // guarded by Endpoint.mu
 	rtt    atomic.Int64
 	done   sync.Once
 	places map[int][]netip.AddrPort // by socket; guarded by mu
+
+	awake    atomic.Pointer[dtls.Conn] // until the client was heard
+	asleep   bool                      // DTLS is over; this and the rest are guarded by mu
+	farewell []byte                    // its close_notify, to be sent at the end
+	flight   [][]byte                  // its last flight, while the client may lack it
+	resent   time.Time                 // when that was sent again
+	doubted  time.Time                 // when the client seemed to say good-bye
 }
 
 // callbacks are let go when the Conn is closed: whoever still knows the Conn
@@ -73,6 +81,14 @@ type callbacks struct {
 	ready   func(Keys)
 	closed  func(error)
 }
+
+// doubtTime is how long a client that seems to have said good-bye may take to
+// show that it has not.
+const doubtTime = 2500 * time.Millisecond
+
+// doubtMargin is by how much what the client sent before its good-bye may be
+// overtaken by it.
+const doubtMargin = 100 * time.Millisecond
 
 // maxPlaces bounds the addresses of one session that a socket remembers.
 const maxPlaces = 16
@@ -171,7 +187,12 @@ func (c *Conn) SendRun(b []byte, size int, r *Run) error {
 // Heard tells that an authentic packet came: it keeps the session alive.
 //
 // hot:
-func (c *Conn) Heard(at time.Time) { c.heard.Store(at.UnixNano()) }
+func (c *Conn) Heard(at time.Time) {
+	c.heard.Store(at.UnixNano())
+	if c.awake.Load() != nil {
+		c.heardFirst()
+	}
+}
 
 // RTT returns the round-trip time of the last answered check; 0 is unknown.
 func (c *Conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
@@ -190,16 +211,19 @@ func (c *Conn) Close(why error) {
 		c.cancel(why)
 		c.e.forget(c)
 		c.mu.Lock()
-		began := c.began
 		for _, s := range c.e.udp {
 			for _, addr := range c.places[s.id] {
 				s.leaves(addr)
 			}
 		}
-		c.mu.Unlock()
-		if !began {
-			_ = c.in.Close()
+		if c.asleep {
+			c.sayGoodbye()
 		}
+		if !c.began {
+			_ = c.in.Close()
+			c.in = nil
+		}
+		c.mu.Unlock()
 		if calls := c.calls.Swap(nil); calls != nil {
 			calls.closed(why)
 		}
@@ -275,7 +299,9 @@ func (c *Conn) settle(out icelite.Outcome, l *link) verdict {
 	valid := c.agent.Validated(l.path())
 	if valid && out.Validated {
 		for _, b := range c.early {
-			_, _ = c.in.Write(b)
+			if c.in != nil {
+				_, _ = c.in.Write(b)
+			}
 		}
 		c.early = nil
 	}
@@ -295,7 +321,14 @@ func (c *Conn) handshake(b []byte, l *link, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.agent.Validated(l.path()) {
-		_, _ = c.in.Write(b) // full: the handshake retransmits
+		if c.in != nil {
+			_, _ = c.in.Write(b) // full: the handshake retransmits
+		} else {
+			c.late(b, now)
+		}
+		return
+	}
+	if c.in == nil {
 		return
 	}
 	if len(c.early) < maxEarly {
@@ -311,12 +344,22 @@ func (c *Conn) tick(now time.Time) {
 	c.mu.Lock()
 	b := c.agent.Consent(now)
 	heard := c.agent.Heard()
+	doubted := c.doubted
 	c.mu.Unlock()
 	if b != nil {
 		_ = c.Send(b)
 	}
 	if at := time.Unix(0, c.heard.Load()); at.After(heard) {
 		heard = at
+	}
+	if !doubted.IsZero() && now.Sub(doubted) > doubtTime {
+		if !heard.After(doubted.Add(doubtMargin)) {
+			c.Close(media.ErrHangup)
+			return
+		}
+		c.mu.Lock()
+		c.doubted = time.Time{} // it answered: somebody else wrote that alert
+		c.mu.Unlock()
 	}
 	lost := c.ready.Load() && now.Sub(heard) > silence
 	limit := connectTime

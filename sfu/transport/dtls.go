@@ -1,14 +1,18 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/srtp/v3"
+	"github.com/pion/transport/v4/packetio"
 
 	"github.com/sluice-live/sluice/media"
 )
@@ -22,6 +26,8 @@ const (
 	// replayWindow is wide enough for a retransmission on the same SSRC (OBS) at
 	// 50 Mbit/s and one second of round trip.
 	replayWindow = 4096
+	// awakeTime is how long DTLS stays awake for a client that sends nothing.
+	awakeTime = 10 * time.Second
 )
 
 // Keys are what DTLS agreed on (RFC 5764 section 4.2).
@@ -51,9 +57,12 @@ func (k Keys) Inbound() (*srtp.Context, error) {
 	return c, nil
 }
 
-// run shakes hands, hands the keys out, and waits for the end.
+// run shakes hands, hands the keys out, and lets DTLS sleep once the client has
+// shown that it has them too: a connection that only keyed SRTP has nothing left
+// to say but good-bye.
 func (c *Conn) run() {
-	conn, err := c.dtls()
+	pc := &records{c: c, in: c.in}
+	conn, err := c.dtls(pc)
 	if err == nil {
 		err = c.establish(conn)
 	}
@@ -62,9 +71,15 @@ func (c *Conn) run() {
 		c.Close(fmt.Errorf("%w: %w", media.ErrGone, err))
 	}
 	if conn != nil {
-		_ = conn.Close() // sends close_notify
+		if err == nil {
+			pc.mute()
+		}
+		_ = conn.Close() // writes close_notify, which sleep keeps for later
 	}
-	_ = c.in.Close()
+	if err == nil {
+		c.sleep(pc)
+	}
+	c.drop()
 }
 
 func (c *Conn) establish(conn *dtls.Conn) error {
@@ -77,26 +92,96 @@ func (c *Conn) establish(conn *dtls.Conn) error {
 	if err != nil {
 		return err
 	}
+	_ = conn.SetReadDeadline(time.Now().Add(awakeTime))
+	c.awake.Store(conn)
+	defer c.awake.Store(nil)
 	c.ready.Store(true)
 	if calls := c.calls.Load(); calls != nil {
 		calls.ready(keys)
 	}
-	stop := context.AfterFunc(c.ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(c.ctx, func() { _ = conn.SetReadDeadline(past) })
 	defer stop()
-	buf := make([]byte, maxDatagram)
+	var buf [1]byte // nobody sends us data over DTLS
 	for {
-		if _, err := conn.Read(buf); err != nil { // close_notify, or our own Close
+		_, err := conn.Read(buf[:])
+		var late net.Error
+		if errors.As(err, &late) && late.Timeout() { // the client has the keys, or our own Close
+			return nil
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, dtls.ErrConnClosed) { // close_notify
 			c.Close(media.ErrHangup)
 			return nil
 		}
 	}
 }
 
-func (c *Conn) dtls() (*dtls.Conn, error) {
+// heardFirst tells DTLS that the client has the keys.
+func (c *Conn) heardFirst() {
+	if conn := c.awake.Swap(nil); conn != nil {
+		_ = conn.SetReadDeadline(past)
+	}
+}
+
+// sleep keeps what is left of a DTLS connection that has ended on our side.
+func (c *Conn) sleep(pc *records) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asleep = true
+	if c.heard.Load() == 0 {
+		c.flight = pc.flight // the client may have missed it
+	}
+	c.farewell = pc.farewell
+	if c.closed() {
+		c.sayGoodbye()
+	}
+}
+
+// sayGoodbye sends the close_notify of a connection that sleeps. The caller
+// holds c.mu.
+func (c *Conn) sayGoodbye() {
+	if c.farewell != nil {
+		_ = c.Send(c.farewell)
+		c.farewell = nil
+	}
+}
+
+// drop lets the handshake's memory go.
+func (c *Conn) drop() {
+	_ = c.in.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in = nil
+}
+
+// late handles a record that came after DTLS fell asleep. The caller holds c.mu.
+func (c *Conn) late(b []byte, now time.Time) {
+	switch b[0] {
+	case recordHandshake, recordChangeCipherSpec: // our last flight was lost
+		if c.heard.Load() == 0 && now.Sub(c.resent) >= flight {
+			c.resent = now
+			for _, record := range c.flight {
+				_ = c.Send(record)
+			}
+		}
+	case recordAlert: // close_notify, most likely, that we can no longer read: ask whether the client is there
+		if c.doubted.IsZero() {
+			c.doubted = now
+			c.agent.Doubt()
+		}
+	}
+}
+
+// Content types of DTLS records (RFC 6347 section 4.1, RFC 5246 section 6.2.1).
+const (
+	recordChangeCipherSpec = 20
+	recordAlert            = 21
+	recordHandshake        = 22
+)
+
+func (c *Conn) dtls(pc *records) (*dtls.Conn, error) {
 	certs := dtls.WithCertificates(c.e.certificate)
 	profiles := dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 	verify := dtls.WithVerifyPeerCertificate(verifier(c.p.Fingerprints))
-	pc := &records{c: c}
 	if c.p.Active {
 		return dtls.ClientWithOptions(pc, pc.remote(), certs, profiles, verify,
 			dtls.WithInsecureSkipVerify(true), dtls.WithFlightInterval(flight),
@@ -130,8 +215,32 @@ func exportKeys(conn *dtls.Conn, client bool) (Keys, error) {
 		remoteKey: k.RemoteMasterKey, remoteSalt: k.RemoteMasterSalt}, nil
 }
 
-// records lets DTLS read and write through the session's selected path.
-type records struct{ c *Conn }
+// records lets DTLS read and write through the session's selected path. It
+// remembers the last flight, and keeps the good-bye instead of sending it.
+type records struct {
+	c  *Conn
+	in *packetio.Buffer
+
+	mu       sync.Mutex
+	flight   [][]byte // what was written since the last read
+	read     bool
+	muted    bool
+	farewell []byte
+}
+
+// maxFlight bounds the records of a last flight: ChangeCipherSpec and Finished,
+// or for a client its certificate and company, too.
+const maxFlight = 8
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// mute keeps what is written from now on: the alert that says good-bye.
+func (r *records) mute() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.muted = true
+}
 
 func (r *records) remote() net.Addr {
 	if l := r.c.selected.Load(); l != nil {
@@ -142,29 +251,52 @@ func (r *records) remote() net.Addr {
 
 // ReadFrom reads one DTLS record.
 func (r *records) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, err := r.c.in.Read(b)
+	n, err := r.in.Read(b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read = true
 	return n, r.remote(), err
 }
 
 // WriteTo sends one DTLS record; the address is the selected path's.
 func (r *records) WriteTo(b []byte, _ net.Addr) (int, error) {
+	if r.keep(b) {
+		return len(b), nil
+	}
 	if err := r.c.Send(b); err != nil {
 		return 0, err
 	}
 	return len(b), nil
 }
 
+// keep remembers a record; true if it must not be sent.
+func (r *records) keep(b []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.muted {
+		r.farewell = bytes.Clone(b)
+		return true
+	}
+	if r.read {
+		r.read, r.flight = false, nil
+	}
+	if len(r.flight) < maxFlight {
+		r.flight = append(r.flight, bytes.Clone(b))
+	}
+	return false
+}
+
 // Close ends reading; the socket is shared and stays open.
-func (r *records) Close() error { return r.c.in.Close() }
+func (r *records) Close() error { return r.in.Close() }
 
 // LocalAddr is the address of the port that all sessions share.
 func (r *records) LocalAddr() net.Addr { return r.c.e.udp[0].pc.LocalAddr() }
 
 // SetDeadline bounds reads; writes never block.
-func (r *records) SetDeadline(t time.Time) error { return r.c.in.SetReadDeadline(t) }
+func (r *records) SetDeadline(t time.Time) error { return r.in.SetReadDeadline(t) }
 
 // SetReadDeadline bounds reads.
-func (r *records) SetReadDeadline(t time.Time) error { return r.c.in.SetReadDeadline(t) }
+func (r *records) SetReadDeadline(t time.Time) error { return r.in.SetReadDeadline(t) }
 
 // SetWriteDeadline does nothing, as writes never block.
 func (r *records) SetWriteDeadline(time.Time) error { return nil }
