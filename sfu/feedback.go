@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/media/nack"
+	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 const (
@@ -23,16 +24,16 @@ const (
 )
 
 // control takes one SRTCP packet of a publisher.
-func (p *publisher) control(d datagram) {
-	if !p.known(binary.BigEndian.Uint32(d.b[4:])) {
+func (p *publisher) control(d transport.Datagram) {
+	if !p.known(binary.BigEndian.Uint32(d.B[4:])) {
 		return
 	}
-	plain, err := p.opener.DecryptRTCP(nil, d.b, nil)
+	plain, err := p.opener.DecryptRTCP(nil, d.B, nil)
 	if err != nil {
 		p.books.forged++
 		return
 	}
-	p.conn.Heard(d.at)
+	p.conn.Heard(d.At)
 	packets, err := rtcp.Unmarshal(plain)
 	if err != nil {
 		p.books.unreadable++
@@ -40,7 +41,7 @@ func (p *publisher) control(d datagram) {
 	}
 	for _, packet := range packets {
 		if sr, ok := packet.(*rtcp.SenderReport); ok {
-			p.senderReport(sr, d.at)
+			p.senderReport(sr, d.At)
 		}
 	}
 }

@@ -33,12 +33,6 @@ const (
 	flowTime = 2 * time.Second
 )
 
-// datagram is one SRTP or SRTCP packet as it came.
-type datagram struct {
-	b  []byte
-	at time.Time
-}
-
 // publisher is one WHIP session. Its fields below the line belong to the
 // goroutine of run.
 type publisher struct {
@@ -50,7 +44,8 @@ type publisher struct {
 	conn   *transport.Conn
 	log    context.Context // carries the trace id from POST to close
 
-	in      chan datagram
+	in      chan []transport.Datagram
+	waiting atomic.Int64 // datagrams in it
 	ready   chan transport.Keys
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -83,7 +78,7 @@ type publisher struct {
 
 func newPublisher(st *stream, o media.Offer, r *negotiate.Remote, e media.Epoch) *publisher {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	p := &publisher{st: st, offer: o, remote: r, epoch: e, in: make(chan datagram, ingestQueue),
+	p := &publisher{st: st, offer: o, remote: r, epoch: e, in: make(chan []transport.Datagram, ingestQueue),
 		ready: make(chan transport.Keys, 1), ctx: ctx, cancel: cancel, scratch: make([]byte, 0, 2048)}
 	p.source = newSource(e, r)
 	p.books.began, p.log = time.Now(), context.Background()
@@ -93,12 +88,14 @@ func newPublisher(st *stream, o media.Offer, r *negotiate.Remote, e media.Epoch)
 // params connects the transport to this publisher.
 func (p *publisher) params() transport.Params {
 	return transport.Params{
-		Receive: func(b []byte, at time.Time) {
-			select {
-			case p.in <- datagram{b, at}:
-			default:
-				p.overflow.Add(1)
+		Receive: func(batch []transport.Datagram) {
+			n := int64(len(batch))
+			if p.waiting.Add(n) <= ingestQueue {
+				p.in <- batch // has room for as many batches as datagrams
+				return
 			}
+			p.waiting.Add(-n)
+			p.overflow.Add(uint64(n))
 		},
 		Ready: func(k transport.Keys) {
 			p.arrival.end()
@@ -183,15 +180,18 @@ func (p *publisher) established(k transport.Keys) {
 }
 
 // drain reads all that waits, but never waits for more, and hands it on.
-func (p *publisher) drain(d datagram) {
-	for n := 0; ; n++ {
-		p.packet(d)
-		if len(p.burst) >= burstSize {
-			p.flush()
+func (p *publisher) drain(batch []transport.Datagram) {
+	for n := 0; ; n += len(batch) {
+		p.waiting.Add(-int64(len(batch)))
+		for _, d := range batch {
+			p.packet(d)
+			if len(p.burst) >= burstSize {
+				p.flush()
+			}
 		}
 		if n < ingestQueue { // under a flood, what is due must be done, too
 			select {
-			case d = <-p.in:
+			case batch = <-p.in:
 				continue
 			default:
 			}
@@ -202,27 +202,27 @@ func (p *publisher) drain(d datagram) {
 }
 
 // packet opens one datagram. Before the keys are there, it is not ours to keep.
-func (p *publisher) packet(d datagram) {
-	if p.opener == nil || len(d.b) < 12 {
+func (p *publisher) packet(d transport.Datagram) {
+	if p.opener == nil || len(d.B) < 12 {
 		return
 	}
 	// RTCP has packet types 192–223 where RTP has the marker and payload types 64–95 (RFC 5761 section 4).
-	if t := d.b[1]; t >= 192 && t <= 223 {
+	if t := d.B[1]; t >= 192 && t <= 223 {
 		p.control(d)
 		return
 	}
-	if !p.known(binary.BigEndian.Uint32(d.b[8:])) {
+	if !p.known(binary.BigEndian.Uint32(d.B[8:])) {
 		p.books.unmatched++
 		return
 	}
-	header, payload, err := p.reader.open(p.opener, d.b)
+	header, payload, err := p.reader.open(p.opener, d.B)
 	if err != nil {
 		p.books.forged++
 		return
 	}
-	p.conn.Heard(d.at)
-	p.lastMedia.Store(d.at.UnixNano())
-	p.rtp(header, payload, d.at)
+	p.conn.Heard(d.At)
+	p.lastMedia.Store(d.At.UnixNano())
+	p.rtp(header, payload, d.At)
 }
 
 // known bounds the SSRCs that are opened at all: the SRTP context keeps a state

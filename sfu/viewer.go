@@ -94,9 +94,9 @@ func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {
 
 func (v *viewer) params() transport.Params {
 	return transport.Params{
-		Receive: func(b []byte, at time.Time) {
+		Receive: func(batch []transport.Datagram) {
 			select {
-			case v.shard.rtcp <- control{v, b, at}:
+			case v.shard.rtcp <- control{v, batch}:
 			default:
 			}
 		},

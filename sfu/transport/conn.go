@@ -26,15 +26,21 @@ const maxEarly = 4
 // ErrNoPath means that the client has not shown yet where it is.
 var ErrNoPath = errors.New("send to the client: it has no address yet")
 
+// Datagram is one SRTP or SRTCP packet as it came.
+type Datagram struct {
+	B  []byte
+	At time.Time
+}
+
 // Params open a Conn.
 type Params struct {
 	Credentials  icelite.Credentials
 	Fingerprints []Fingerprint
 	Active       bool // we start the DTLS handshake (the offer said a=setup:passive)
 
-	// Receive gets each SRTP or SRTCP datagram as it came, and owns it. It is
-	// called by the socket's goroutine and must not block.
-	Receive func(b []byte, at time.Time)
+	// Receive gets SRTP and SRTCP datagrams, those that came together at once, and
+	// owns them. It is called by the socket's goroutine and must not block.
+	Receive func([]Datagram)
 	// Ready is called once, with the keys, when DTLS is done.
 	Ready func(Keys)
 	// Closed is called once, with the reason. No callback comes after it returns,
@@ -77,7 +83,7 @@ type Conn struct {
 // callbacks are let go when the Conn is closed: whoever still knows the Conn
 // does not keep its owner and all its packets alive.
 type callbacks struct {
-	receive func([]byte, time.Time)
+	receive func([]Datagram)
 	ready   func(Keys)
 	closed  func(error)
 }
@@ -233,9 +239,9 @@ func (c *Conn) Close(why error) {
 func (c *Conn) closed() bool { return c.ctx.Err() != nil }
 
 // hot:
-func (c *Conn) deliver(b []byte, at time.Time) {
+func (c *Conn) deliver(batch []Datagram) {
 	if calls := c.calls.Load(); calls != nil {
-		calls.receive(b, at)
+		calls.receive(batch)
 	}
 }
 

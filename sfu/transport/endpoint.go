@@ -119,7 +119,12 @@ func (e *Endpoint) open(host, port string) error {
 		// A port of 0 is chosen once, for every socket.
 		e.port = pc.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 		port = strconv.Itoa(int(e.port))
-		e.udp = append(e.udp, newSocket(e, int(e.ids.Add(1)), pc))
+		s, err := newSocket(e, int(e.ids.Add(1)), pc)
+		if err != nil {
+			_ = pc.Close()
+			return err
+		}
+		e.udp = append(e.udp, s)
 	}
 	if len(e.udp) == 0 {
 		return fmt.Errorf("open the media port over UDP: %w", errors.Join(errs...))

@@ -57,7 +57,7 @@ func shaken(t *testing.T, e *Endpoint) (opened, *dtls.Conn, *shaker) {
 	o := opened{got: make(chan []byte, 100), closed: make(chan error, 1)}
 	ready := make(chan Keys, 1)
 	o.Conn, err = e.Open(Params{Credentials: creds, Fingerprints: []Fingerprint{{"sha-256", fingerprint}},
-		Receive: func(b []byte, _ time.Time) { o.got <- b }, Ready: func(k Keys) { ready <- k }, Closed: func(err error) { o.closed <- err }})
+		Receive: o.receive, Ready: func(k Keys) { ready <- k }, Closed: func(err error) { o.closed <- err }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,8 @@ const (
 	leftQueue = 1024
 	// slabSize holds ten packets or more; a slab is never reused, the collector frees it.
 	slabSize = 16 << 10
+	// cellSize is how many datagrams are told of in one piece of memory.
+	cellSize = 256
 )
 
 // socket is one UDP socket. Its maps and slab belong to the goroutine of run.
@@ -37,30 +39,74 @@ type socket struct {
 	whole   atomic.Bool              // the kernel cannot cut runs into datagrams
 	swept   int                      // inserts since closed sessions were last swept out
 	slab    slab
+	in      *inbox
+
+	// What came for one session without another between, to be handed over at once.
+	batchOf *Conn
+	batched int
+	cells   []Datagram // the batch is their beginning; never reused
 }
 
-func newSocket(e *Endpoint, id int, pc *net.UDPConn) *socket {
-	return &socket{e: e, id: id, pc: pc, local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
-		active: map[netip.AddrPort]*Conn{}, pending: map[netip.AddrPort]*Conn{}, left: make(chan netip.AddrPort, leftQueue)}
+func newSocket(e *Endpoint, id int, pc *net.UDPConn) (*socket, error) {
+	in, err := newInbox(pc)
+	if err != nil {
+		return nil, err
+	}
+	return &socket{e: e, id: id, pc: pc, in: in, local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
+		active: map[netip.AddrPort]*Conn{}, pending: map[netip.AddrPort]*Conn{}, left: make(chan netip.AddrPort, leftQueue)}, nil
 }
 
 func (s *socket) run() {
-	buf := make([]byte, maxDatagram)
 	for {
-		n, from, err := s.pc.ReadFromUDPAddrPort(buf)
+		n, err := s.in.read()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil || n == 0 {
+		if err != nil {
 			continue
 		}
-		s.handle(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), time.Now())
+		now := time.Now()
+		for i := range n {
+			b, size, from := s.in.message(i)
+			for len(b) > 0 {
+				next := min(size, len(b))
+				s.handle(b[:next], from, now)
+				b = b[next:]
+			}
+		}
+		s.hand()
 		for len(s.left) > 0 {
 			if addr := <-s.left; s.active[addr] != nil && s.active[addr].closed() {
 				delete(s.active, addr)
 			}
 		}
 	}
+}
+
+// gather adds a datagram to its session's batch.
+//
+// hot:
+func (s *socket) gather(c *Conn, b []byte, now time.Time) {
+	if s.batchOf != c || s.batched == len(s.cells) {
+		s.hand()
+		s.batchOf = c
+	}
+	if len(s.cells) == 0 {
+		s.cells = make([]Datagram, cellSize)
+	}
+	s.cells[s.batched] = Datagram{s.slab.copy(b), now}
+	s.batched++
+}
+
+// hand gives the batch to its session.
+//
+// hot:
+func (s *socket) hand() {
+	if s.batched > 0 {
+		s.batchOf.deliver(s.cells[:s.batched:s.batched])
+		s.cells, s.batched = s.cells[s.batched:], 0
+	}
+	s.batchOf = nil
 }
 
 // leaves says that a session of this address was closed. When many are closed at
@@ -79,7 +125,7 @@ func (s *socket) handle(b []byte, from netip.AddrPort, now time.Time) {
 	switch first := b[0]; {
 	case first >= 128 && first < 192:
 		if c := s.owner(from); c != nil {
-			c.deliver(s.slab.copy(b), now)
+			s.gather(c, b, now)
 			return
 		}
 		s.e.unknown.Add(1)

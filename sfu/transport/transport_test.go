@@ -95,10 +95,16 @@ type opened struct {
 	closed chan error
 }
 
+func (o *opened) receive(batch []Datagram) {
+	for _, d := range batch {
+		o.got <- d.B
+	}
+}
+
 func open(t *testing.T, e *Endpoint, with icelite.Credentials) opened {
 	t.Helper()
 	o := opened{got: make(chan []byte, 100), closed: make(chan error, 1)}
-	c, err := e.Open(Params{Credentials: with, Receive: func(b []byte, _ time.Time) { o.got <- b }, Ready: func(Keys) {},
+	c, err := e.Open(Params{Credentials: with, Receive: o.receive, Ready: func(Keys) {},
 		Closed: func(err error) { o.closed <- err }})
 	if err != nil {
 		t.Fatal(err)
@@ -300,7 +306,7 @@ func FuzzHandle(f *testing.F) {
 			return // the machine has run out of ports
 		}
 		defer e.close()
-		if _, err := e.Open(Params{Credentials: creds, Receive: func([]byte, time.Time) { t.Error("junk reached a session") }, Ready: func(Keys) {}, Closed: func(error) {}}); err != nil {
+		if _, err := e.Open(Params{Credentials: creds, Receive: func([]Datagram) { t.Error("junk reached a session") }, Ready: func(Keys) {}, Closed: func(error) {}}); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {

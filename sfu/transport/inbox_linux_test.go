@@ -1,0 +1,50 @@
+package transport
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+// What a publisher writes as one burst is handed on as one: egress lives of it.
+func TestABurstIsHandedOverAtOnce(t *testing.T) {
+	e := listen(t)
+	batches := make(chan []Datagram, 10)
+	conn, err := e.Open(Params{Credentials: creds, Receive: func(b []Datagram) { batches <- b }, Ready: func(Keys) {}, Closed: func(error) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, e)
+	c.connect(creds)
+	eventually(t, "the path is selected", func() bool { return conn.Send([]byte{128, 96, 3}) == nil })
+	var run []byte
+	var sent [][]byte
+	for i := range 8 {
+		d := bytes.Repeat([]byte{128, 96, byte(i)}, 400)
+		if i == 7 {
+			d = d[:500]
+		}
+		run, sent = append(run, d...), append(sent, d)
+	}
+	var control [controlSize]byte
+	if _, _, err := c.pc.WriteMsgUDP(run, segmentControl(&control, 1200), nil); err != nil {
+		t.Fatal(err)
+	}
+	var got []Datagram
+	for len(got) < len(sent) {
+		select {
+		case batch := <-batches:
+			if len(got) == 0 && len(batch) < len(sent) {
+				t.Errorf("the burst came in pieces: %d first", len(batch))
+			}
+			got = append(got, batch...)
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%d of %d came", len(got), len(sent))
+		}
+	}
+	for i, d := range got {
+		if !bytes.Equal(d.B, sent[i]) {
+			t.Errorf("datagram %d has %d bytes, sent %d", i, len(d.B), len(sent[i]))
+		}
+	}
+}
