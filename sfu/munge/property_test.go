@@ -66,7 +66,11 @@ func (s *storm) step() {
 	case 0: // lost, or late
 		s.held = append(s.held, src.next())
 	case 1:
+		before := s.edge()
 		s.m.Drop(src.next())
+		if set := s.edge() - before; set >= 2*s.history { // the history, rounded up; one hole stands for more than that
+			s.t.Fatalf("%d places were set aside at once with a history of %d", set, s.history)
+		}
 	case 2:
 		if len(s.held) > 0 {
 			i := rapid.IntRange(0, len(s.held)-1).Draw(s.t, "late")
@@ -104,11 +108,19 @@ func (s *storm) next(p *media.Packet, switched bool) {
 		s.changes++
 	}
 	s.change[o.Index] = s.changes
-	s.newest = max(s.newest, o.Index)
+	if s.newest = max(s.newest, o.Index); s.edge() < s.newest {
+		s.t.Fatalf("index %d was given, the newest is said to be %d", o.Index, s.edge())
+	}
 	s.sealed[o.Index] = name{p.Epoch, p.Layer, p.Seq}
 	s.out[o.Index] = o
 	s.lookup(o.Index)
 	s.lookup(s.newest - min(s.newest, uint64(rapid.IntRange(0, 600).Draw(s.t, "nack"))))
+}
+
+// edge is the newest place, given or set aside for what is late: a drop moves it past what is missing before it.
+func (s *storm) edge() uint64 {
+	newest, _ := s.m.Newest()
+	return newest
 }
 
 // lookup holds the memory against what was sent: the very packet and numbers, or nothing, and nothing only for a good
@@ -117,8 +129,8 @@ func (s *storm) lookup(index uint64) {
 	ref, ok := s.m.Lookup(uint16(index))
 	was, known := s.sealed[index]
 	if !ok {
-		if known && s.newest-index < s.history && s.changes-s.change[index] < 4 {
-			s.t.Fatalf("index %d is forgotten after %d packets", index, s.newest-index)
+		if known && s.edge()-index < s.history && s.changes-s.change[index] < 4 {
+			s.t.Fatalf("index %d is forgotten after %d places", index, s.edge()-index)
 		}
 		return
 	}
