@@ -42,6 +42,8 @@ type ViewOptions struct {
 	Rate     float64       `help:"joins per second" default:"50"`
 	Duration time.Duration `help:"stop after this long; 0 means at Ctrl-C" default:"10s"`
 	RTX      bool          `name:"rtx" help:"offer retransmission by RTX"`
+	Feedback time.Duration `help:"report arrivals (transport-wide congestion control) this often; 0 means not"`
+	Verify   bool          `help:"decrypt every packet, not only the first of each frame"`
 }
 
 // RunOptions is one scenario. The tags are kong's.
@@ -67,6 +69,7 @@ type RunOptions struct {
 	Bitrate      int64         `help:"bits per second of the top layer" default:"2500000"`
 	NoPublish    bool          `help:"somebody else publishes"`
 	RTX          bool          `name:"rtx" help:"viewers offer retransmission by RTX"`
+	Feedback     time.Duration `help:"viewers report arrivals (transport-wide congestion control) this often; 0 means not"`
 	Media        string        `help:"folder that keeps the test media, made once by ffmpeg"`
 	Out          string        `help:"write the result as JSON to this file"`
 	Commit       string        `help:"what was measured; by default the commit of this binary"`

@@ -90,7 +90,7 @@ func (s *stage) open(ctx context.Context) error {
 	if s.empty, err = take(s.o.PID); err != nil {
 		return err
 	}
-	if s.swarm, s.stop, err = start(view.Config{URL: s.o.ViewURL, Token: s.o.ViewToken, RTX: s.o.RTX, Settle: min(s.o.Warmup/2, 5*time.Second)}); err != nil {
+	if s.swarm, s.stop, err = start(view.Config{URL: s.o.ViewURL, Token: s.o.ViewToken, RTX: s.o.RTX, Feedback: s.o.Feedback, Settle: min(s.o.Warmup/2, 5*time.Second)}); err != nil {
 		return err
 	}
 	joining, cancel := context.WithTimeout(ctx, joinTimeout)

@@ -45,7 +45,7 @@ func View(ctx context.Context, o ViewOptions, out io.Writer) (view.Summary, erro
 		ctx, cancel = context.WithTimeout(ctx, o.Duration)
 		defer cancel()
 	}
-	c := view.Config{URL: o.URL, Token: o.Token, RTX: o.RTX}
+	c := view.Config{URL: o.URL, Token: o.Token, RTX: o.RTX, Feedback: o.Feedback, Verify: o.Verify}
 	var fulls fulls
 	fulls.dial(ctx, c, o.Full)
 	s, stop, err := start(c)

@@ -90,7 +90,7 @@ func replace(from, to string) edit {
 
 // offer is the plain offer of the kind: OBS's for WHIP, our viewer's for WHEP.
 func (b *bench) offer(local link.Credentials, edits ...edit) []byte {
-	text := string(view.Offer(local, b.cert.Fingerprint, true))
+	text := string(view.Offer(local, b.cert.Fingerprint, view.Wishes{RTX: true}))
 	if b.o.Kind == WHIP {
 		text = b.shaped(publish.OBS, local)
 	}

@@ -1,4 +1,4 @@
-// Package view is WHEP viewers that measure: a Swarm of hundreds of light ones
+// Package view is WHEP viewers that measure: a Swarm of thousands of light ones
 // in one goroutine, and full PeerConnections for correctness.
 //
 // It promises honest numbers: kernel receive times, every frame of every

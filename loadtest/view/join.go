@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/sluice-live/sluice/loadtest/link"
@@ -12,7 +13,7 @@ import (
 
 // joins are how long the steps of joining took.
 type joins struct {
-	tried, failed                          int
+	tried, failed, refused                 int
 	answer, ice, dtls, first, joined, edge []time.Duration
 	firstIsKey                             int
 	profiles                               map[string]int
@@ -25,20 +26,34 @@ const serverSettles = 1500 * time.Millisecond
 
 // Join makes one more viewer: POST, one check, DTLS. It returns when the SRTP
 // keys are in place; Keyed tells of the first key frame.
-func (s *Swarm) Join(ctx context.Context) (*Viewer, error) {
-	v, err := s.join(ctx)
+func (s *Swarm) Join(ctx context.Context) (*Viewer, error) { return s.JoinAt(ctx, s.c.URL) }
+
+// JoinAt is Join at another endpoint of the same server.
+func (s *Swarm) JoinAt(ctx context.Context, url string) (*Viewer, error) {
+	v, err := s.join(ctx, url)
 	if err != nil {
 		why := err.Error()
-		_ = s.do(func() { s.joins.fail(why) }) // an ended swarm counts no more
+		_, refused := Refused(err)
+		_ = s.do(func() { s.joins.fail(why, refused) }) // an ended swarm counts no more
 		return nil, err
 	}
 	return v, nil
 }
 
-func (s *Swarm) join(ctx context.Context) (*Viewer, error) {
+// Refused tells whether a join failed because the server asked to come later
+// (503 or 429), and after what time.
+func Refused(err error) (time.Duration, bool) {
+	var status *link.StatusError
+	if !errors.As(err, &status) || status.Code != http.StatusServiceUnavailable && status.Code != http.StatusTooManyRequests {
+		return 0, false
+	}
+	return status.Retry, true
+}
+
+func (s *Swarm) join(ctx context.Context, url string) (*Viewer, error) {
 	local := link.NewCredentials()
 	begun := time.Now()
-	r, err := link.Post(ctx, link.Endpoint{Client: s.c.Client, URL: s.c.URL, Token: s.c.Token}, Offer(local, s.cert.Fingerprint, s.c.RTX))
+	r, err := link.Post(ctx, link.Endpoint{Client: s.c.Client, URL: url, Token: s.c.Token}, Offer(local, s.cert.Fingerprint, Wishes{RTX: s.c.RTX, Feedback: s.c.Feedback > 0}))
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +77,11 @@ func (s *Swarm) join(ctx context.Context) (*Viewer, error) {
 // connect is the part of a join after the answer.
 func (s *Swarm) connect(ctx context.Context, v *Viewer, a link.Answer) error {
 	if video := a.First("video"); video != nil {
-		v.capture = video.Extensions[captureURI]
+		v.ids = ids{wide: video.Extensions[wideURI], capture: video.Extensions[captureURI]}
 	}
 	v.remote = a.Candidates[0]
-	if err := s.open(v); err != nil {
+	v.resource.Answer, v.resource.Header = nil, nil // read, and some kilobytes
+	if err := s.socket(v); err != nil {
 		return err
 	}
 	select {
@@ -100,8 +116,8 @@ func (s *Swarm) connect(ctx context.Context, v *Viewer, a link.Answer) error {
 	return err
 }
 
-// open makes the socket, lets the loop read it, and sends the first check.
-func (s *Swarm) open(v *Viewer) error {
+// socket makes the socket, lets the loop read it, and sends the first check.
+func (s *Swarm) socket(v *Viewer) error {
 	fd, err := s.poller.open(v.remote)
 	if err != nil {
 		return err
@@ -109,16 +125,16 @@ func (s *Swarm) open(v *Viewer) error {
 	v.pipe = link.NewPipe(net.UDPAddrFromAddrPort(v.remote), func(b []byte) error { return s.poller.send(fd, b) })
 	var added error
 	err = s.do(func() {
-		v.fd = fd
-		s.viewers[fd] = v
 		if added = s.poller.add(fd); added == nil {
-			s.tick(v, InstantOf(time.Now())) // the first check
+			v.fd = fd
+			s.enter(v)
+			s.check(v, InstantOf(time.Now())) // the first one
 		}
 	})
-	if err != nil {
+	if err = errors.Join(err, added); err != nil {
 		s.poller.drop(fd)
 	}
-	return errors.Join(err, added)
+	return err
 }
 
 // Leave closes a viewer's socket and deletes its session. It returns the status
@@ -132,8 +148,12 @@ func (s *Swarm) Leave(ctx context.Context, v *Viewer) int {
 	return status
 }
 
-func (j *joins) fail(why string) {
+func (j *joins) fail(why string, refused bool) {
 	j.tried++
+	if refused {
+		j.refused++
+		return
+	}
 	j.failed++
 	if j.errors == nil {
 		j.errors = map[string]int{}

@@ -15,17 +15,21 @@ import (
 // How much is read at once, and how much the kernel may hold for one viewer:
 // a key frame's burst, as far as net.core.rmem_max allows.
 const (
-	batch      = 32
-	datagram   = 2048
-	control    = 64 // one SCM_TIMESTAMPNS
+	batch      = 16
+	datagram   = 1 << 16 // a run of datagrams that came as one (UDP_GRO)
+	control    = 96      // SCM_TIMESTAMPNS and UDP_GRO
 	receiveBuf = 1 << 20
 )
 
-// poller reads many UDP sockets from one goroutine: epoll, recvmmsg, and the
-// kernel's receive times.
+// poller reads many UDP sockets from one goroutine: epoll, recvmmsg, UDP_GRO
+// and the kernel's receive times. As the kernel keeps the times, the reader may
+// be lazy: nobody sleeps on the epoll, so that a packet wakes nobody, neither
+// here nor at the cost of the server's own send call.
 type poller struct {
 	ep, wakeup int
-	events     [128]unix.EpollEvent
+	gro        bool
+	events     [512]unix.EpollEvent
+	waits      [2]unix.PollFd
 	messages   [batch]message
 	vectors    [batch]unix.Iovec
 	buffers    [batch][datagram]byte
@@ -39,7 +43,7 @@ type message struct {
 	_      [4]byte
 }
 
-func newPoller() (*poller, error) {
+func newPoller(gro bool) (*poller, error) {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make an epoll: %w", err)
@@ -49,7 +53,8 @@ func newPoller() (*poller, error) {
 		_ = unix.Close(ep)
 		return nil, fmt.Errorf("make an eventfd: %w", err)
 	}
-	p := &poller{ep: ep, wakeup: wakeup}
+	p := &poller{ep: ep, wakeup: wakeup, gro: gro}
+	p.waits = [2]unix.PollFd{{Fd: int32(wakeup), Events: unix.POLLIN}, {Fd: int32(ep), Events: unix.POLLIN}}
 	for i := range p.messages {
 		p.vectors[i].Base = &p.buffers[i][0]
 		p.vectors[i].SetLen(datagram)
@@ -57,10 +62,6 @@ func newPoller() (*poller, error) {
 		h.Iov = &p.vectors[i]
 		h.SetIovlen(1)
 		h.Control = &p.controls[i][0]
-	}
-	if err := p.add(wakeup); err != nil {
-		p.close()
-		return nil, err
 	}
 	return p, nil
 }
@@ -93,6 +94,9 @@ func (p *poller) open(remote netip.AddrPort) (int, error) {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("ask for receive times: %w", err)
 	}
+	if p.gro {
+		_ = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) // before Linux 5.0 each datagram comes alone
+	}
 	if err := unix.Connect(fd, to); err != nil {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("connect to %v: %w", remote, err)
@@ -101,7 +105,8 @@ func (p *poller) open(remote netip.AddrPort) (int, error) {
 }
 
 func (p *poller) add(fd int) error {
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+	// By edges: what was read empty is not looked at again until more comes.
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(fd)}
 	if err := unix.EpollCtl(p.ep, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
 		return fmt.Errorf("watch a socket: %w", err)
 	}
@@ -111,28 +116,38 @@ func (p *poller) add(fd int) error {
 // drop closes a socket; the kernel forgets it in the epoll too.
 func (p *poller) drop(fd int) { _ = unix.Close(fd) }
 
-// wait calls ready for each socket with something to read.
-func (p *poller) wait(timeout time.Duration, ready func(fd int)) error {
-	n, err := unix.EpollWait(p.ep, p.events[:], int(timeout.Milliseconds()))
-	if err != nil {
-		if errors.Is(err, unix.EINTR) {
+// wait sleeps until wake or the timeout, and if eager until any socket has
+// something to read; then it calls ready for each socket that has.
+func (p *poller) wait(timeout time.Duration, eager bool, ready func(fd int)) error {
+	waits := p.waits[:1]
+	if eager {
+		waits = p.waits[:2]
+	}
+	if _, err := unix.Poll(waits, int(timeout.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
+		return os.NewSyscallError("poll", err)
+	}
+	if waits[0].Revents != 0 {
+		var b [8]byte
+		_, _ = unix.Read(p.wakeup, b[:]) // resets the counter
+	}
+	for {
+		n, err := unix.EpollWait(p.ep, p.events[:], 0)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("epoll_wait", err)
+		}
+		for i := range max(n, 0) {
+			ready(int(p.events[i].Fd))
+		}
+		if n < len(p.events) {
 			return nil
 		}
-		return os.NewSyscallError("epoll_wait", err)
 	}
-	for _, e := range p.events[:n] {
-		if int(e.Fd) == p.wakeup {
-			var b [8]byte
-			_, _ = unix.Read(p.wakeup, b[:]) // resets the counter
-			continue
-		}
-		ready(int(e.Fd))
-	}
-	return nil
 }
 
-// read hands everything that waits in a socket to take; the bytes are valid
-// during the call.
+// read hands everything that waits in a socket to take, datagram by datagram;
+// the bytes are valid during the call.
+//
+// hot: once per viewer and frame at best.
 func (p *poller) read(fd int, take func(b []byte, at Instant)) {
 	for {
 		for i := range p.messages {
@@ -146,7 +161,13 @@ func (p *poller) read(fd int, take func(b []byte, at Instant)) {
 			return
 		}
 		for i := range int(n) {
-			take(p.buffers[i][:p.messages[i].size], p.received(i))
+			at, size := p.received(i)
+			b := p.buffers[i][:p.messages[i].size]
+			for size > 0 && len(b) > size {
+				take(b[:size:size], at)
+				b = b[size:]
+			}
+			take(b, at)
 		}
 		if int(n) < batch {
 			return
@@ -154,16 +175,29 @@ func (p *poller) read(fd int, take func(b []byte, at Instant)) {
 	}
 }
 
-// received reads SCM_TIMESTAMPNS of a message; where there is none, now is the best guess.
-func (p *poller) received(i int) Instant {
+// received reads what the kernel says of a message: when it came, and how long
+// each datagram of a run is, 0 where it is no run.
+func (p *poller) received(i int) (at Instant, size int) {
 	const head = unix.SizeofCmsghdr
-	if p.messages[i].header.Controllen >= head+uint64(unsafe.Sizeof(unix.Timespec{})) {
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&p.controls[i][0])) //nolint:gosec // the kernel's structures, of this process's own arrays
-		if h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS {
-			return Instant((*unix.Timespec)(unsafe.Pointer(&p.controls[i][head])).Nano()) //nolint:gosec // the kernel's structures, of this process's own arrays
+	b := p.controls[i][:min(int(p.messages[i].header.Controllen), control)]
+	for len(b) >= head {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0])) //nolint:gosec // the kernel's structures, of this process's own arrays
+		n := int(h.Len)
+		if n < head || n > len(b) {
+			break
 		}
+		switch {
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS && n >= head+int(unsafe.Sizeof(unix.Timespec{})):
+			at = Instant((*unix.Timespec)(unsafe.Pointer(&b[head])).Nano()) //nolint:gosec // likewise
+		case h.Level == unix.SOL_UDP && h.Type == unix.UDP_GRO && n >= head+4:
+			size = int(*(*int32)(unsafe.Pointer(&b[head]))) //nolint:gosec // likewise
+		}
+		b = b[min(len(b), unix.CmsgSpace(n-head)):]
 	}
-	return InstantOf(time.Now())
+	if at == 0 {
+		at = InstantOf(time.Now()) // the best guess
+	}
+	return at, size
 }
 
 // send writes one datagram; a full socket drops it, as the network may.

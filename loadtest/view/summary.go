@@ -28,7 +28,9 @@ type Summary struct {
 	Freezes uint64         `json:"freezes"`
 	Frozen  int            `json:"frozen_viewers"` // with one freeze or more
 	Bad     uint64         `json:"unreadable_packets"`
-	Latency Quantiles      `json:"latency"` // send time to the frame's last packet, all frames
+	Latency Quantiles      `json:"latency"`         // send time to the frame's last packet, all frames
+	Spread  Quantiles      `json:"spread"`          // of one frame, from the first viewer that has it whole to the last
+	Reports uint64         `json:"arrival_reports"` // transport-wide feedbacks
 	Errors  map[string]int `json:"errors,omitempty"`
 }
 
@@ -36,6 +38,7 @@ type Summary struct {
 type JoinSummary struct {
 	Tried      int            `json:"tried"`
 	Failed     int            `json:"failed"`
+	Refused    int            `json:"refused,omitempty"` // asked to come later (503, 429): no failure
 	Answer     Quantiles      `json:"answer"`
 	ICE        Quantiles      `json:"ice"`
 	DTLS       Quantiles      `json:"dtls"`
@@ -67,6 +70,7 @@ func (c *counts) add(o counts) {
 	c.plis += o.plis
 	c.nacks += o.nacks
 	c.resent += o.resent
+	c.feedbacks += o.feedbacks
 	c.undecrypted += o.undecrypted
 }
 
@@ -77,8 +81,9 @@ func (s *Swarm) Begin(forget bool) error {
 	return s.do(func() {
 		s.began = InstantOf(time.Now())
 		s.latency.reset()
+		s.fan.reset()
 		s.gone, s.tracks = counts{}, totals{}
-		for _, v := range s.viewers {
+		for _, v := range s.list {
 			v.counts = counts{}
 			for _, t := range []*Track{v.video, v.audio} {
 				t.Lost, t.Repaired, t.Broken, t.Packets, t.Duplicates = 0, 0, 0, min(t.Packets, 1), 0
@@ -103,7 +108,7 @@ func (s *Swarm) Summary() (Summary, error) {
 func (s *Swarm) summary(now Instant) Summary {
 	total, tracks, j := s.gone, s.tracks, s.joins.clone()
 	frozen := 0
-	for _, v := range s.viewers {
+	for _, v := range s.list {
 		if v.joined != 0 && now.Sub(v.lastFrame) > max(3*v.interval, v.interval+150*time.Millisecond) {
 			v.counts.freezes++ // one that goes on
 			v.lastFrame = now
@@ -116,14 +121,14 @@ func (s *Swarm) summary(now Instant) Summary {
 		j.left(v)
 	}
 	seconds := now.Sub(s.began).Seconds()
-	out := Summary{Viewers: len(s.viewers), Seconds: seconds, Packets: total.packets, Bytes: total.bytes,
+	out := Summary{Viewers: len(s.list), Seconds: seconds, Packets: total.packets, Bytes: total.bytes,
 		Lost: tracks.lost, NACKs: total.nacks, Fixed: tracks.repaired, PLIs: total.plis, Frames: total.frames, Broken: tracks.broken,
-		Freezes: total.freezes, Frozen: frozen, Bad: total.undecrypted, Latency: s.latency.quantiles(), Errors: j.errors, Joins: j.summary()}
+		Spread: s.fan.spread.quantiles(), Reports: total.feedbacks, Freezes: total.freezes, Frozen: frozen, Bad: total.undecrypted, Latency: s.latency.quantiles(), Errors: j.errors, Joins: j.summary()}
 	if all := tracks.lost + tracks.received; all > 0 {
 		out.Loss = float64(tracks.lost) / float64(all)
 	}
-	if len(s.viewers) > 0 && seconds > 0 {
-		out.FPS = float64(total.frames) / seconds / float64(len(s.viewers))
+	if len(s.list) > 0 && seconds > 0 {
+		out.FPS = float64(total.frames) / seconds / float64(len(s.list))
 	}
 	return out
 }
@@ -136,6 +141,6 @@ func (j joins) clone() joins {
 }
 
 func (j *joins) summary() JoinSummary {
-	return JoinSummary{Tried: j.tried, Failed: j.failed, Answer: Of(j.answer), ICE: Of(j.ice), DTLS: Of(j.dtls), FirstRTP: Of(j.first),
+	return JoinSummary{Tried: j.tried, Failed: j.failed, Refused: j.refused, Answer: Of(j.answer), ICE: Of(j.ice), DTLS: Of(j.dtls), FirstRTP: Of(j.first),
 		KeyFrame: Of(j.joined), LiveEdge: Of(j.edge), FirstIsKey: j.firstIsKey, Profiles: j.profiles}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/sluice-live/sluice/loadtest/link"
 )
@@ -21,6 +22,15 @@ type Config struct {
 	// Settle is how long after its first key frame a viewer counts as settled:
 	// whatever a server sends fast at the start is over. 0 means 5 s.
 	Settle time.Duration
+	// Feedback is how often a viewer reports arrivals (transport-wide congestion
+	// control), in steps of 10 ms; Chromium takes 50 to 100 ms. 0 offers none.
+	Feedback time.Duration
+	// Verify decrypts every packet, not only those where frames begin.
+	Verify bool
+	// NoGRO takes every datagram from the kernel on its own. With GRO, what a
+	// server sends as one UDP_SEGMENT message crosses loopback in one piece, as
+	// it would reach a network card that cuts it.
+	NoGRO bool
 }
 
 // Swarm is light viewers of one stream. Run's goroutine owns them all; other
@@ -36,24 +46,34 @@ type Swarm struct {
 	closed chan struct{} // closed when Run has returned
 
 	// The loop's own.
-	viewers map[int]*Viewer // by socket
-	joins   joins
-	latency *histogram
-	settled recent
-	began   Instant // of the window
-	gone    counts  // of viewers that left within the window
-	tracks  totals  // likewise
-	header  rtp.Header
-	plain   [datagramSize]byte
-	frames  []Frame
-	wanted  []uint16
+	bySocket    []*Viewer
+	list, busy  []*Viewer // all; those that cannot wait for their turn
+	turn, round int       // of the list
+	shaking     int       // viewers without keys: their handshakes want to be read at once
+	joins       joins
+	latency     *histogram
+	fan         fan
+	settled     recent
+	began       Instant // of the window
+	gone        counts  // of viewers that left within the window
+	tracks      totals  // likewise
+	header      header
+	rtpHeader   rtp.Header
+	rtcpHeader  rtcp.Header
+	plain       [datagramSize]byte
+	rtcpOut     []byte
+	sealed      [datagramSize]byte
+	frames      []Frame
+	wanted      []uint16
 }
 
 const (
 	datagramSize = 2048
-	// Often enough for NACKs after nackWait, seldom enough for a thousand viewers.
-	tickEvery   = 10 * time.Millisecond
-	settleAfter = 5 * time.Second
+	settleAfter  = 5 * time.Second
+	// How long packets may wait in the kernel, who notes when they came.
+	readEvery = 5 * time.Millisecond
+	// A viewer's turn comes this often where it reports no arrivals.
+	roundOf = 100 * time.Millisecond
 )
 
 // ErrEnded says that the swarm's Run is over.
@@ -65,7 +85,7 @@ func New(c Config) (*Swarm, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPoller()
+	p, err := newPoller(!c.NoGRO)
 	if err != nil {
 		return nil, fmt.Errorf("make a swarm: %w", err)
 	}
@@ -75,7 +95,12 @@ func New(c Config) (*Swarm, error) {
 	if c.Settle <= 0 {
 		c.Settle = settleAfter
 	}
-	return &Swarm{c: c, cert: cert, poller: p, closed: make(chan struct{}), viewers: map[int]*Viewer{}, latency: newHistogram(), began: InstantOf(time.Now())}, nil
+	every := c.Feedback
+	if every <= 0 {
+		every = roundOf
+	}
+	return &Swarm{c: c, cert: cert, poller: p, closed: make(chan struct{}), round: max(1, int(every/tickEvery)), latency: newHistogram(),
+		fan: fan{spread: newHistogram()}, began: InstantOf(time.Now())}, nil
 }
 
 // Run serves the viewers until ctx ends; then all sockets are closed. Sessions
@@ -86,23 +111,42 @@ func (s *Swarm) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.poller.wake)
 	defer stop()
 	next := InstantOf(time.Now())
+	ready := s.ready // made once
 	for ctx.Err() == nil {
-		if err := s.poller.wait(tickEvery, s.ready); err != nil {
+		if err := s.poller.wait(readEvery, s.shaking > 0, ready); err != nil {
 			return fmt.Errorf("run the swarm: %w", err)
 		}
 		s.drain()
 		if now := InstantOf(time.Now()); now >= next {
 			next = now + Instant(tickEvery)
-			for _, v := range s.viewers {
-				s.tick(v, now)
-			}
+			s.ticks(now)
 		}
 	}
 	return nil
 }
 
+// at is the viewer of a socket, or nil.
+func (s *Swarm) at(fd int) *Viewer {
+	if fd < 0 || fd >= len(s.bySocket) {
+		return nil
+	}
+	return s.bySocket[fd]
+}
+
+// enter lets the loop serve a viewer.
+func (s *Swarm) enter(v *Viewer) {
+	for v.fd >= len(s.bySocket) {
+		s.bySocket = append(s.bySocket, nil)
+	}
+	s.bySocket[v.fd] = v
+	v.index = len(s.list)
+	s.list = append(s.list, v)
+	s.shaking++
+	s.watch(v)
+}
+
 func (s *Swarm) ready(fd int) {
-	if v := s.viewers[fd]; v != nil {
+	if v := s.at(fd); v != nil {
 		s.poller.read(fd, func(b []byte, at Instant) { s.take(v, b, at) })
 	}
 }
@@ -137,18 +181,26 @@ func (s *Swarm) end() {
 	s.ended = true
 	s.mu.Unlock()
 	s.drain()
-	for _, v := range s.viewers {
-		s.drop(v)
+	for len(s.list) > 0 {
+		s.drop(s.list[0])
 	}
 	s.poller.close()
 }
 
 // drop closes a viewer's socket and keeps its counts.
 func (s *Swarm) drop(v *Viewer) {
-	if s.viewers[v.fd] != v {
+	if s.at(v.fd) != v {
 		return
 	}
-	delete(s.viewers, v.fd)
+	s.bySocket[v.fd] = nil
+	last := len(s.list) - 1
+	s.list[v.index] = s.list[last]
+	s.list[v.index].index = v.index
+	s.list[last] = nil
+	s.list = s.list[:last]
+	if v.keys == nil {
+		s.shaking--
+	}
 	s.poller.drop(v.fd)
 	s.gone.add(v.counts)
 	s.tracks.add(v)

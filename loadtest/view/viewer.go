@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
 	"github.com/sluice-live/sluice/loadtest/link"
 	"github.com/sluice-live/sluice/loadtest/source"
 )
@@ -18,13 +16,15 @@ type Viewer struct {
 	resource *link.Resource
 	begun    time.Time
 	fd       int
+	index    int  // in the swarm's list
+	isBusy   bool // in its list of those that cannot wait
 	remote   netip.AddrPort
 	checker  *link.Checker
 	pipe     *link.Pipe
 	keys     *link.Keys // nil until the handshake is done
 	early    [][]byte   // media that came before the keys
 	earlyAt  []Instant
-	capture  uint8 // id of abs-capture-time, 0 if not negotiated
+	ids      ids // of the extensions that were negotiated
 
 	checked chan struct{} // closed at the first answered check
 	keyed   chan struct{} // closed at the first complete key frame
@@ -32,6 +32,7 @@ type Viewer struct {
 	left    chan struct{} // closed when the socket is
 
 	video, audio         *Track
+	wide                 Wide
 	videoSSRC, audioSSRC uint32
 	ssrc                 uint32 // ours, for RTCP
 	reports              [2]heard
@@ -56,7 +57,7 @@ type heard struct {
 
 // counts of one viewer since the window began.
 type counts struct {
-	packets, bytes, frames, keys, freezes, plis, nacks, resent, undecrypted uint64
+	packets, bytes, frames, keys, freezes, plis, nacks, resent, feedbacks, undecrypted uint64
 }
 
 // How a viewer behaves.
@@ -130,13 +131,15 @@ func (s *Swarm) install(v *Viewer, k *link.Keys) {
 		s.rtp(v, b, v.earlyAt[i])
 	}
 	v.early, v.earlyAt = nil, nil
+	s.shaking--
 }
 
+// rtp takes one packet.
+//
+// hot: once per packet.
 func (s *Swarm) rtp(v *Viewer, b []byte, at Instant) {
 	h := &s.header
-	*h = rtp.Header{Extensions: h.Extensions[:0]}
-	n, err := h.Unmarshal(b)
-	if err != nil {
+	if !h.parse(b, v.ids) {
 		v.counts.undecrypted++
 		return
 	}
@@ -145,52 +148,74 @@ func (s *Swarm) rtp(v *Viewer, b []byte, at Instant) {
 	if v.firstRTP == 0 {
 		v.firstRTP = at
 	}
-	switch h.PayloadType {
+	if h.hasWide {
+		v.wide.Arrived(h.wide, at)
+	}
+	switch h.pt {
 	case audioPT:
-		v.audioSSRC = h.SSRC
-		s.frames = v.audio.Receive(Arrived{Seq: h.SequenceNumber, TS: h.Timestamp, At: at, Marker: true}, s.frames[:0])
+		v.audioSSRC = h.ssrc
+		if s.c.Verify && s.open(v, b) == nil {
+			return
+		}
+		s.frames = v.audio.Receive(Arrived{Seq: h.seq, TS: h.ts, At: at, Marker: true}, s.frames[:0])
+		if v.audio.Holes() > 0 {
+			s.watch(v)
+		}
 	case videoPT:
-		v.videoSSRC = h.SSRC
-		s.picture(v, b, n, at)
+		v.videoSSRC = h.ssrc
+		s.picture(v, b, at)
 	case repairPT:
-		s.repair(v, b, n, at)
+		s.repair(v, b, at)
 	}
 }
 
+// open decrypts a packet into the swarm's own buffer, or counts it as
+// unreadable and returns nil.
+func (s *Swarm) open(v *Viewer, b []byte) []byte {
+	plain, err := v.keys.In.DecryptRTP(s.plain[:0], b, &s.rtpHeader)
+	if err != nil {
+		v.counts.undecrypted++
+		return nil
+	}
+	return plain
+}
+
 // picture takes a video packet. The header is clear; the payload is decrypted
-// where a frame begins, for its stamp, and everywhere until the viewer joined.
-func (s *Swarm) picture(v *Viewer, b []byte, header int, at Instant) {
+// where a frame begins, for its stamp, and everywhere until the viewer joined
+// or where the swarm verifies all.
+func (s *Swarm) picture(v *Viewer, b []byte, at Instant) {
 	h := &s.header
-	a := Arrived{Seq: h.SequenceNumber, TS: h.Timestamp, Marker: h.Marker, At: at}
-	if v.capture != 0 {
-		if t, ok := source.ParseCaptureTime(h.GetExtension(v.capture)); ok {
+	a := Arrived{Seq: h.seq, TS: h.ts, Marker: h.marker, At: at}
+	if h.capture != nil {
+		if t, ok := source.ParseCaptureTime(h.capture); ok {
 			a.Sent = InstantOf(t)
 		}
 	}
-	if len(b) > header && (v.joined == 0 || v.video.Begins(a.Seq)) {
-		plain, err := v.keys.In.DecryptRTP(s.plain[:0], b, nil)
-		if err != nil {
-			v.counts.undecrypted++
+	begins := v.joined == 0 || v.video.Begins(a.Seq)
+	if len(b) > h.size && (begins || s.c.Verify) {
+		plain := s.open(v, b)
+		if plain == nil {
 			return
 		}
-		s.read(&a, plain[header:])
+		if begins {
+			s.read(&a, plain[h.size:])
+		}
 	}
 	s.arrived(v, a)
 }
 
 // repair takes an RTX packet (RFC 4588 section 4).
-func (s *Swarm) repair(v *Viewer, b []byte, header int, at Instant) {
-	plain, err := v.keys.In.DecryptRTP(s.plain[:0], b, nil)
-	if err != nil {
-		v.counts.undecrypted++
+func (s *Swarm) repair(v *Viewer, b []byte, at Instant) {
+	plain := s.open(v, b)
+	if plain == nil {
 		return
 	}
-	payload := plain[header:]
-	if len(payload) < 2 || s.header.Padding && len(payload) <= int(payload[len(payload)-1]) {
+	payload := plain[s.header.size:]
+	if len(payload) < 2 || s.header.padding && len(payload) <= int(payload[len(payload)-1]) {
 		return // padding only: a probe
 	}
 	v.counts.resent++
-	a := Arrived{Seq: binary.BigEndian.Uint16(payload), TS: s.header.Timestamp, Marker: s.header.Marker, At: at}
+	a := Arrived{Seq: binary.BigEndian.Uint16(payload), TS: s.header.ts, Marker: s.header.marker, At: at}
 	s.read(&a, payload[2:])
 	s.arrived(v, a)
 }
@@ -212,6 +237,9 @@ func (s *Swarm) arrived(v *Viewer, a Arrived) {
 	s.frames = v.video.Receive(a, s.frames[:0])
 	for _, f := range s.frames {
 		s.frame(v, f)
+	}
+	if v.video.Holes() > 0 {
+		s.watch(v)
 	}
 }
 
@@ -252,6 +280,7 @@ func (s *Swarm) pace(v *Viewer, f Frame) {
 func (s *Swarm) late(v *Viewer, f Frame) {
 	d := f.At.Sub(f.Sent)
 	s.latency.add(d)
+	s.fan.add(f.Sent, f.At, len(s.list))
 	if f.At.Sub(v.joined) > s.c.Settle {
 		s.settled.add(d)
 	}
@@ -276,24 +305,16 @@ func (s *Swarm) rtcp(v *Viewer, b []byte, at Instant) {
 	if v.keys == nil {
 		return
 	}
-	plain, err := v.keys.In.DecryptRTCP(nil, b, nil)
+	plain, err := v.keys.In.DecryptRTCP(s.plain[:0], b, &s.rtcpHeader)
 	if err != nil {
 		v.counts.undecrypted++
 		return
 	}
-	packets, err := rtcp.Unmarshal(plain)
-	if err != nil {
-		return
-	}
-	for _, p := range packets {
-		sr, ok := p.(*rtcp.SenderReport)
-		if !ok {
-			continue
-		}
+	senderReports(plain, func(ssrc, middle uint32) {
 		i := 0
-		if sr.SSRC == v.audioSSRC {
+		if ssrc == v.audioSSRC {
 			i = 1
 		}
-		v.reports[i] = heard{middle: uint32(sr.NTPTime >> 16), at: at}
-	}
+		v.reports[i] = heard{middle: middle, at: at}
+	})
 }
