@@ -28,6 +28,23 @@ func (s *SFU) candidates(arrived, remote netip.Addr) []string {
 	return lines
 }
 
+// Reach is where this machine reaches its own media port over UDP and IPv4 or
+// IPv6; invalid when the port is not open there.
+func (s *SFU) Reach(v6 bool) netip.AddrPort { return s.endpoint.Local(v6) }
+
+// Announced are all addresses that answers may name, the public ones first and
+// those told only to clients on this machine last.
+func (s *SFU) Announced() []netip.Addr {
+	addrs := append(slices.Clone(s.config.Public), interfaces()...)
+	addrs = append(addrs, netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback())
+	for _, v6 := range []bool{false, true} { // a port that is open on one address only
+		if at := s.endpoint.Local(v6); at.IsValid() {
+			addrs = append(addrs, at.Addr())
+		}
+	}
+	return addrs
+}
+
 // announced orders our addresses for one client: the public ones; then the one
 // at which its request arrived, as it is known to work; then the rest.
 // Loopback is told only to clients on this machine.

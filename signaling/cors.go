@@ -2,7 +2,9 @@ package signaling
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sluice-live/sluice/media"
@@ -46,7 +48,7 @@ func (s *Server) options(rt route, w http.ResponseWriter, r *http.Request) error
 	}
 	_, err = s.authorize(r, token.Request{Action: rt.role.action(), Stream: stream})
 	if err == nil {
-		s.iceLinks(w.Header())
+		s.iceLinks(w.Header(), r)
 	}
 	// Who shows no token learns what is served, but no TURN password.
 	if err != nil && bearer(r) == "" && errors.Is(err, media.ErrUnauthorized) {
@@ -71,15 +73,29 @@ func describe(rt route, h http.Header) {
 }
 
 // iceLinks adds one Link per ICE server, the URI as it is: escaping it would
-// break turn:host?transport=tcp.
-func (s *Server) iceLinks(h http.Header) {
-	for _, ice := range s.cfg.ICE {
+// break turn:host?transport=tcp. Only those who may come in get an answer with
+// it: credentials cost traffic.
+func (s *Server) iceLinks(h http.Header, r *http.Request) {
+	servers := s.cfg.ICE
+	if s.parts.Relays != nil {
+		servers = slices.Concat(servers, s.parts.Relays(At{Host: hostname(r.Host)}))
+		h.Set("Cache-Control", "no-store")
+	}
+	for _, ice := range servers {
 		link := "<" + ice.URL + `>; rel="ice-server"`
 		if ice.Username != "" {
 			link += `; username=` + quoted(ice.Username) + `; credential=` + quoted(ice.Credential) + `; credential-type="password"`
 		}
 		h.Add("Link", link)
 	}
+}
+
+// hostname is a Host header without its port.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
 }
 
 // The extensions of a WHEP session (draft "WHEP Core Extensions").

@@ -57,7 +57,15 @@ func newDoor(t testing.TB, settings ...setting) *door {
 		set(&cfg)
 	}
 	var err error
-	d.server, err = signaling.New(cfg, signaling.Parts{
+	d.server, err = signaling.New(cfg, d.parts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d *door) parts() signaling.Parts {
+	return signaling.Parts{
 		Sessions: d.fake, Views: d.fake, Authorizer: guard{},
 		Policy: func(id media.StreamID) media.Policy {
 			p := media.DefaultPolicy()
@@ -65,11 +73,7 @@ func newDoor(t testing.TB, settings ...setting) *door {
 			return p
 		},
 		Logger: slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Registerer: d.reg,
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return d
 }
 
 // logbook is a log that may be read while it is written.

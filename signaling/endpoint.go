@@ -98,7 +98,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request, st start) error {
 	}
 	made = st.offer.Session
 	sess := s.joined(r.Context(), st, ans)
-	created(w, sess, ans, s)
+	s.created(w, r, sess, ans)
 	return nil
 }
 
@@ -135,14 +135,14 @@ func (s *Server) joined(ctx context.Context, st start, ans media.Answer) *sessio
 	return sess
 }
 
-func created(w http.ResponseWriter, sess *session, ans media.Answer, s *Server) {
+func (s *Server) created(w http.ResponseWriter, r *http.Request, sess *session, ans media.Answer) {
 	h := w.Header()
 	at := sess.location()
 	h.Set("Content-Type", typeSDP)
 	h.Set("Location", at)
 	h.Set("ETag", quote(ans.ICE))
 	h.Set("Accept-Patch", typeFragment)
-	s.iceLinks(h)
+	s.iceLinks(h, r)
 	if sess.role == viewer {
 		extensionLinks(h, at)
 	}

@@ -46,12 +46,21 @@ type Authorizer interface {
 	Authorize(ctx context.Context, r token.Request) (token.Grant, error)
 }
 
+// At is where a request came in.
+type At struct {
+	// Host is the name under which the client reached the node, without a port.
+	// The client wrote it: it may be anything.
+	Host string
+}
+
 // Parts are the others that the door works with.
 type Parts struct {
 	Sessions   Sessions
 	Views      Views
 	Authorizer Authorizer
 	Policy     func(media.StreamID) media.Policy
+	// Relays makes fresh TURN credentials for one client; nil means none.
+	Relays     func(At) []ICEServer
 	Logger     *slog.Logger          // nil is silent
 	Registerer prometheus.Registerer // nil registers nowhere
 }

@@ -85,6 +85,7 @@ func (s *Server) restart(w http.ResponseWriter, r *http.Request, sess *session, 
 	ans.Candidates = ans.Candidates[:min(1, len(ans.Candidates))]
 	w.Header().Set("Content-Type", typeFragment)
 	w.Header().Set("ETag", quote(ans.Ufrag))
+	s.iceLinks(w.Header(), r)                // credentials of the first answer may have had their time
 	_, _ = w.Write(sdpfrag.Append(nil, ans)) // the client may be gone
 	return nil
 }

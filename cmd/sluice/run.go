@@ -41,6 +41,9 @@ func (h *house) run(ctx context.Context) error {
 		running.Go(func() { ended <- end{name, run()} }) // waited for by finish
 	}
 	start("sfu", func() error { return h.sfu.Run(rooms) })
+	if h.turn != nil {
+		start("turn", func() error { return h.turn.Run(rooms) })
+	}
 	start("tokens", func() error { return h.tokens.Run(doors, h.signaling.Revoke) })
 	start("signaling", func() error { return h.signaling.Run(doors) })
 	start("certificate", func() error { return h.cert.Run(doors) })

@@ -17,12 +17,14 @@ type placeFlags struct {
 // it does not hide the file and the environment.
 type nodeFlags struct {
 	placeFlags
-	HTTP   *string  `name:"http" placeholder:"ADDR" help:"Main address (default :8080). Also SLUICE_HTTP."`
-	HTTPS  *string  `name:"https" placeholder:"ADDR" help:"Main address with TLS (default none). Also SLUICE_HTTPS."`
-	Admin  *string  `name:"admin" placeholder:"ADDR" help:"Address of metrics and profiles (default 127.0.0.1:8081). Also SLUICE_ADMIN."`
-	Media  *string  `name:"media" placeholder:"ADDR" help:"Port of all media, UDP and TCP (default :8189). Also SLUICE_MEDIA."`
-	Public []string `name:"public" placeholder:"IP" help:"Addresses under which clients reach this machine, with commas. Also SLUICE_PUBLIC."`
-	Join   []string `name:"join" placeholder:"HOST:PORT" sep:"none" help:"Another node to find; may be repeated. Also SLUICE_JOIN."`
+	HTTP    *string  `name:"http" placeholder:"ADDR" help:"Main address (default :8080). Also SLUICE_HTTP."`
+	HTTPS   *string  `name:"https" placeholder:"ADDR" help:"Main address with TLS (default none). Also SLUICE_HTTPS."`
+	Admin   *string  `name:"admin" placeholder:"ADDR" help:"Address of metrics and profiles (default 127.0.0.1:8081). Also SLUICE_ADMIN."`
+	Media   *string  `name:"media" placeholder:"ADDR" help:"Port of all media, UDP and TCP (default :8189). Also SLUICE_MEDIA."`
+	Turn    *string  `name:"turn" placeholder:"ADDR" help:"TURN relay to the media port, UDP and TCP (default none). Also SLUICE_TURN."`
+	TurnTLS *string  `name:"turn-tls" placeholder:"ADDR" help:"The same over TLS (default none). Also SLUICE_TURN_TLS."`
+	Public  []string `name:"public" placeholder:"IP" help:"Addresses under which clients reach this machine, with commas. Also SLUICE_PUBLIC."`
+	Join    []string `name:"join" placeholder:"HOST:PORT" sep:"none" help:"Another node to find; may be repeated. Also SLUICE_JOIN."`
 }
 
 func (f placeFlags) given() map[string]any {
@@ -37,6 +39,8 @@ func (f nodeFlags) given() map[string]any {
 	put(m, "https", f.HTTPS)
 	put(m, "admin", f.Admin)
 	put(m, "media", f.Media)
+	put(m, "turn", f.Turn)
+	put(m, "turn_tls", f.TurnTLS)
 	if f.Public != nil {
 		m["public"] = f.Public
 	}

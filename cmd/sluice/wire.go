@@ -21,6 +21,7 @@ import (
 	"github.com/sluice-live/sluice/internal/claims"
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu"
+	"github.com/sluice-live/sluice/sfu/turn"
 	"github.com/sluice-live/sluice/signaling"
 	"github.com/sluice-live/sluice/signaling/token"
 )
@@ -28,6 +29,7 @@ import (
 // What the rooms ask of each other, and who gives it.
 var (
 	_ sfu.Claims           = (*claims.Claims)(nil)
+	_ turn.Media           = (*sfu.SFU)(nil)
 	_ signaling.Sessions   = (*sfu.SFU)(nil)
 	_ signaling.Views      = (*sfu.SFU)(nil)
 	_ signaling.Authorizer = (*token.Tokens)(nil)
@@ -42,6 +44,7 @@ type house struct {
 	registry  *prometheus.Registry
 	tokens    *token.Tokens
 	sfu       *sfu.SFU
+	turn      *turn.Server // nil when off
 	signaling *signaling.Server
 	cert      *front.Certificate
 	servers   []*front.Server
@@ -56,7 +59,7 @@ func build(cfg config.Config, log *slog.Logger) (*house, error) {
 	}
 	h := &house{cfg: cfg, log: log, data: d, health: &front.Health{}, registry: prometheus.NewRegistry()}
 	h.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	steps := []func() error{h.openTokens, h.openCertificate, h.openMedia, h.openSignaling, h.openMain, h.openAdmin}
+	steps := []func() error{h.openTokens, h.openCertificate, h.openMedia, h.openTurn, h.openSignaling, h.openMain, h.openAdmin}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			h.abandon()
@@ -70,6 +73,9 @@ func build(cfg config.Config, log *slog.Logger) (*house, error) {
 func (h *house) abandon() {
 	for _, s := range h.servers {
 		s.Close()
+	}
+	if h.turn != nil {
+		h.turn.Close()
 	}
 	if h.sfu != nil {
 		// Its port closes at the end of Run, which ends at once with this context.
@@ -153,7 +159,7 @@ func (h *house) openSignaling() (err error) {
 	cfg.Limits.Publishes, cfg.Limits.FailedLogins = l.PublishesPerSecond, l.FailedAuthPerMinute
 	cfg.Limits.TrustedProxies = l.TrustedProxies
 	h.signaling, err = signaling.New(cfg, signaling.Parts{
-		Sessions: h.sfu, Views: h.sfu, Authorizer: h.tokens, Policy: h.cfg.Policy,
+		Sessions: h.sfu, Views: h.sfu, Authorizer: h.tokens, Policy: h.cfg.Policy, Relays: h.relays(),
 		Logger: h.log, Registerer: h.registry,
 	})
 	return err

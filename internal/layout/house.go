@@ -44,6 +44,7 @@ func Sluice() House {
 		Allowed:   []string{"net/netip", "net/url", "sync/atomic"},
 		Guarded: map[string][]string{
 			"github.com/pion/webrtc/v4": {"sfu", "loadtest", "internal/testnet"},
+			"github.com/pion/turn/v5":   {"sfu/turn"},
 		},
 		MaxFile: 600,
 		MaxFunc: 100,

@@ -18,6 +18,14 @@ type Config struct {
 	Admin string `yaml:"admin"`
 	// Media is the one port of all media: UDP, and TCP for ICE-TCP.
 	Media string `yaml:"media"`
+	// Turn is the address of the TURN relay to the media port, UDP and TCP; empty
+	// turns it off.
+	Turn string `yaml:"turn"`
+	// TurnTLS is the address of the same relay over TLS.
+	TurnTLS string `yaml:"turn_tls"`
+	// TurnHost is the name or address of this node in the URLs of its relay; empty:
+	// the first public address, or the name under which a client came.
+	TurnHost string `yaml:"turn_host"`
 	// Public addresses are announced first, as host candidates.
 	Public []netip.Addr `yaml:"public"`
 	// Data is the directory of keys, the certificate and the node's memory.

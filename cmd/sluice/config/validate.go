@@ -33,7 +33,7 @@ func (c *Config) checkAddresses() error {
 	if c.HTTP == "" && c.HTTPS == "" {
 		return errors.New("http and https are both off: one of them must be set")
 	}
-	for _, a := range []struct{ key, addr string }{{"http", c.HTTP}, {"https", c.HTTPS}, {"admin", c.Admin}} {
+	for _, a := range []struct{ key, addr string }{{"http", c.HTTP}, {"https", c.HTTPS}, {"admin", c.Admin}, {"turn", c.Turn}, {"turn_tls", c.TurnTLS}} {
 		if a.addr == "" {
 			continue
 		}
@@ -43,6 +43,9 @@ func (c *Config) checkAddresses() error {
 	}
 	if err := checkAddress(c.Media); err != nil {
 		return fmt.Errorf("media: %w", err)
+	}
+	if strings.ContainsAny(c.TurnHost, " \"<>[]/\\?%\r\n") {
+		return fmt.Errorf("turn_host: %q is not the name or the address of a host", c.TurnHost)
 	}
 	for _, ip := range c.Public {
 		if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() {
@@ -76,7 +79,7 @@ func (c *Config) checkTLS() error {
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return errors.New("tls: cert and key belong together; one of them is missing")
 	}
-	if c.TLS.Cert != "" && c.HTTPS == "" {
+	if c.TLS.Cert != "" && c.HTTPS == "" && c.TurnTLS == "" {
 		return errors.New("tls: a certificate is given, but https has no address; set https, for example to :8443")
 	}
 	return nil

@@ -74,6 +74,8 @@ func TestEachProblemComesWithAdvice(t *testing.T) {
 		{Port("https", ":443", syscall.EACCES, false), Problem, "setcap"},
 		{Port("media", "192.0.2.1:1", syscall.EADDRNOTAVAIL, false), Problem, ":PORT"},
 		{Port("media", ":1", errors.New("odd"), false), Problem, "odd"},
+		{Port("turn-tls", ":443", syscall.EADDRINUSE, false), Problem, "--turn-tls"},
+		{Relay("")[0], Note, "tls.cert"},
 		{Buffers(8<<20, 9<<20), Fine, "8192 KB in"},
 		{Buffers(212992, 212992), Note, "sysctl -w net.core.rmem_max=8388608"},
 		{Buffers(0, 0), Note, "cannot be read"},

@@ -38,6 +38,16 @@ func Examine(ctx context.Context, cfg config.Config) []Verdict {
 	err := errors.Join(tryUDP(cfg.Media), tryTCP(cfg.Media))
 	out = append(out, Port("media", cfg.Media, err, err != nil && served))
 
+	if cfg.Turn != "" {
+		err := errors.Join(tryUDP(cfg.Turn), tryTCP(cfg.Turn))
+		out = append(out, Port("turn", cfg.Turn, err, err != nil && served))
+	}
+	if cfg.TurnTLS != "" {
+		err := tryTCP(cfg.TurnTLS)
+		out = append(out, Port("turn-tls", cfg.TurnTLS, err, err != nil && served))
+		out = append(out, Relay(cfg.TLS.Cert)...)
+	}
+
 	_, port, _ := net.SplitHostPort(cfg.Media) // validated with the configuration
 	out = append(out, Addresses(Network{Public: cfg.Public, Interfaces: interfaces(), Container: container(), Port: port})...)
 	out = append(out, Buffers(kernelNumber("net/core/rmem_max"), kernelNumber("net/core/wmem_max")))

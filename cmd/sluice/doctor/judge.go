@@ -37,6 +37,16 @@ func Port(name, addr string, err error, running bool) Verdict {
 	return Verdict{Problem, name, fmt.Sprintf("%s cannot be opened: %v", addr, err), "choose another address with --" + name}
 }
 
+// Relay judges the certificate of the relay over TLS, which browsers check
+// without asking anybody.
+func Relay(cert string) []Verdict {
+	if cert != "" {
+		return nil
+	}
+	return []Verdict{{Note, "turn-tls", "the certificate is the node's own: browsers will not use the relay over TLS",
+		"set tls.cert and tls.key to a certificate that they trust"}}
+}
+
 // Network is what decides under which addresses clients find the media port.
 type Network struct {
 	Public     []netip.Addr // configured
