@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/bwe"
 	"github.com/sluice-live/sluice/sfu/allocate"
 )
 
@@ -17,6 +18,13 @@ const (
 	// unheardTime is how long a viewer may get packets before its first arrival
 	// report: browsers send one within 100 ms.
 	unheardTime = 3 * time.Second
+	// stillPause is the least time between two still pictures, stillWish when one is
+	// asked for. A key frame takes what its layer does in a fifth of a second:
+	// a tenth of the rate or two; stillShare of it must be free.
+	stillPause, stillWish = 1500 * time.Millisecond, 4 * time.Second
+	stillShare            = 4
+	// provenTime is how long the first probe may take; then the guess counts.
+	provenTime = time.Second
 	// audioOverhead is what sound's headers take at 50 packets a second.
 	audioOverhead = 50 * overhead * 8
 )
@@ -37,6 +45,9 @@ func (v *viewer) adapt(now time.Time) {
 	v.input.Estimate, v.input.Congested, v.input.Stalled = state.Estimate, state.Congested, state.Stalled
 	v.input.Audio = v.soundRate()
 	v.options(t)
+	if v.unproven(now) {
+		v.input.Estimate = v.firstEstimate()
+	}
 	r := v.allocator.Decide(v.input, now)
 	c := r.Choices[0]
 	// Without a single report, an estimate is a guess: it may choose a layer, not
@@ -45,6 +56,7 @@ func (v *viewer) adapt(now time.Time) {
 	if !c.Paused {
 		v.limit(t, c.Option, state.Congested || state.Stalled)
 	}
+	v.stills(t, state)
 	v.spareCopies(c, state.Estimate)
 	v.explain(state.Estimate, c.Reason)
 	v.wish(t, now)
@@ -112,6 +124,40 @@ func (v *viewer) withhold(t *downTrack, stop bool) {
 	t.withheld = stop
 }
 
+// stills decides whether the key frames of the smallest layer are sent where the
+// link carries sound and no moving picture: one each few seconds is more than none.
+func (v *viewer) stills(t *downTrack, state bwe.State) {
+	t.stills = false
+	if !t.withheld || state.Stalled || len(v.videos[0].Options) == 0 {
+		return
+	}
+	least := v.videos[0].Options[0]
+	for _, o := range v.videos[0].Options {
+		if o.Bitrate < least.Bitrate {
+			least = o
+		}
+	}
+	if state.Estimate < v.input.Audio+least.Bitrate/stillShare {
+		return
+	}
+	t.stills = true
+	t.selector.Limit(least.Layer, least.Spatial, least.Temporal)
+}
+
+// still sends a packet if it belongs to a key frame that may be shown alone.
+func (v *viewer) still(t *downTrack, p *media.Packet, now time.Time) {
+	if p.Layer != t.selector.Target() {
+		return
+	}
+	if p.Key && p.TS > t.stillTS && now.Sub(t.stillAt) >= stillPause && v.link.pacer.Waiting() <= 0 {
+		t.stillTS, t.stillAt = p.TS, now
+		t.selector.Resync()
+	}
+	if p.TS == t.stillTS {
+		v.decide(t, p, false, now)
+	}
+}
+
 // options lists the ways to send the picture: the layers that flow, or the one
 // that the viewer asked for by name.
 func (v *viewer) options(t *downTrack) {
@@ -128,7 +174,7 @@ func (v *viewer) options(t *downTrack) {
 			continue
 		}
 		o := allocate.Option{Layer: l.ID, Spatial: allocate.AllLayers, Temporal: allocate.AllLayers,
-			Width: l.Width, Height: l.Height, Bitrate: max(1, media.Bitrate(float64(l.Mean)*spare))}
+			Width: l.Width, Height: l.Height, Bitrate: max(1, media.Bitrate(float64(meanOf(l))*spare))}
 		video.Options = append(video.Options, o)
 		for i, share := range l.Temporal {
 			if share > 0 && share < distinct && len(info.Layers) == 1 { // fewer frames, where there is no smaller picture
@@ -138,6 +184,35 @@ func (v *viewer) options(t *downTrack) {
 			}
 		}
 	}
+}
+
+// meanOf is a layer's rate, or, in its first second, what pictures of its size
+// take by experience: 2.7 bits per pixel and second are 2.5 Mbit/s of 720p.
+func meanOf(l media.LayerInfo) media.Bitrate {
+	if l.Mean > 0 {
+		return l.Mean
+	}
+	return media.Bitrate(2.7 * float64(l.Width) * float64(l.Height))
+}
+
+// unproven reports whether the estimate is still a guess that something may
+// come to know better soon: the first probe.
+func (v *viewer) unproven(now time.Time) bool {
+	state := v.link.estimator.State()
+	return state.Why == bwe.Start && (!state.Measured || now.Sub(v.firstSent) < provenTime)
+}
+
+// firstEstimate is what the smallest layer needs: a viewer of whose link nothing
+// is known begins with that one. A larger one would be a burst that a thin link
+// takes seconds to get over; a good link is found out within two reports.
+func (v *viewer) firstEstimate() media.Bitrate {
+	least := media.Bitrate(0)
+	for _, o := range v.videos[0].Options {
+		if least == 0 || o.Bitrate < least {
+			least = o.Bitrate
+		}
+	}
+	return (v.input.Audio + least) * 6 / 5 // with the allocator's margin
 }
 
 func (v *viewer) soundRate() media.Bitrate {

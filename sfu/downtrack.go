@@ -54,7 +54,10 @@ type downTrack struct {
 	keyTS      media.Ticks   // of the key frame that was sent last
 	down       bool          // the last choice was a smaller layer
 	chosen     media.Bitrate // of it
-	withheld   bool          // the link carries no picture now
+	withheld   bool          // the link carries no moving picture now
+	stills     bool          // but key frames, now and then
+	stillTS    media.Ticks   // of the last one
+	stillAt    time.Time
 	flowing    bool
 	known      *[]media.TrackInfo
 	asked      time.Time
@@ -93,7 +96,7 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 // adopt forgets what belonged to the source before.
 func (t *downTrack) adopt() {
 	t.repair.earlier = [maxCopies]*media.Packet{} // numbers of another source mean other times
-	t.keyTS = -1
+	t.keyTS, t.stillTS = -1, -1
 	t.flowing, t.refused, t.codec, t.pt, t.known = false, 0, 0, 0, nil
 	t.selector.Reset()
 }
@@ -267,7 +270,11 @@ func (v *viewer) replay(now time.Time) {
 		return
 	}
 	ring := v.src.ring(t.id, t.replayOf)
-	due := t.startTS + media.Ticks(now.Sub(t.startAt).Seconds()*replaySpeed*float64(t.codec.ClockRate()))
+	speed := float64(replaySpeed)
+	if v.link != nil && len(v.videos[0].Options) > 1 && v.unproven(now) {
+		speed = 0.5 // a thin link's queue holds little besides the key frame
+	}
+	due := t.startTS + media.Ticks(now.Sub(t.startAt).Seconds()*speed*float64(t.codec.ClockRate()))
 	if key, ok := ring.LastKey(); ok && key > t.cursor {
 		if p := keyStart(ring); p != nil && p.Seq > t.cursor && p.TS > t.startTS {
 			t.cursor, t.startTS, t.startAt, t.leapt = p.Seq, p.TS, now, true

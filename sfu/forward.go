@@ -31,7 +31,10 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 		case t.kind == media.Audio:
 			v.write(t, p, !t.flowing, now)
 		case t.withheld && len(p.Payload) > 0:
-			// The link does not carry a picture: sound comes first.
+			// The link does not carry moving pictures: sound comes first.
+			if t.stills {
+				v.still(t, p, now)
+			}
 		case t.replaying:
 			// The ring serves this track until it has caught up, but for what was
 			// repaired behind its back.

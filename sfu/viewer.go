@@ -166,6 +166,7 @@ func (v *viewer) adopt(src *source, now time.Time) {
 		if t.kind == media.Video && t.pt != 0 {
 			t.selector.Layers(info.Layers)
 			t.selector.Choose(*v.choice.Load())
+			v.adapt(now) // which layer to begin with
 			v.startReplay(t, now)
 		}
 	}
@@ -227,6 +228,13 @@ func (v *viewer) house(now time.Time) {
 // the publisher's requester decides what is really sent.
 func (v *viewer) wish(t *downTrack, now time.Time) {
 	if t.replaying {
+		return
+	}
+	if t.withheld {
+		if t.stills && now.Sub(t.stillAt) >= stillWish && now.Sub(t.asked) >= stillWish {
+			t.asked = now
+			v.src.ask(t.id, t.selector.Target())
+		}
 		return
 	}
 	l, key := t.selector.Wants()

@@ -18,8 +18,12 @@ const (
 	// soon, often and seldom are the times between probes that found nothing: it doubles from soon, up to often where
 	// most of the link is unused and a probe hurts nobody, else up to seldom.
 	soon, often, seldom = 500_000, 1_000_000, 4_000_000
+	// again is the time to a first probe's repetition.
+	again = 50_000
 	// young is how long a viewer is new, and probes that jitter blurred come often: the first picture counts.
 	young = 10_000_000
+	// firstProbe is the size of the first one in bytes: on a link of 150 kbit/s it takes 160 ms.
+	firstProbe = 3000
 	// lateness is how long after its last packet and a round trip a probe's reports may come.
 	lateness = 400_000
 )
@@ -129,7 +133,7 @@ func (e *Estimator) Probe(now time.Time, wanted media.Bitrate) (rate media.Bitra
 	e.wake(t)
 	p := &e.probe
 	if p.phase != idle || t < p.next || float64(wanted) <= e.estimate || media.Bitrate(e.estimate) >= e.cfg.Max ||
-		e.stalled || e.delay.queue > e.limit()/2 {
+		e.stalled || max(e.delay.queue, e.delay.recent/2) > e.limit()/2 {
 		return 0, 0, false
 	}
 	times := float64(step)
@@ -140,6 +144,11 @@ func (e *Estimator) Probe(now time.Time, wanted media.Bitrate) (rate media.Bitra
 	r := min(times*e.estimate, 1.1*float64(wanted), float64(e.cfg.Max))
 	length := min(probeTime+e.delay.noise, maxProbeTime)
 	bytes = max(int(r*length/8e6), probePackets*200)
+	if e.why == Start {
+		// Nothing is known yet: what is guessed is tried first, by what leaves in any case. A small key frame is enough.
+		r = min(r, e.estimate)
+		bytes = min(bytes, firstProbe)
+	}
 	*p = probe{phase: asked, begun: t, left: bytes, pause: p.pause}
 	return media.Bitrate(r), bytes, true
 }
@@ -150,15 +159,20 @@ func (e *Estimator) finish(t int64) {
 	sent, got, ok := p.rates()
 	pause := max(p.pause, soon)
 	if ok && got >= 0.9*sent {
-		if r := min(sent, got); r > e.estimate {
-			e.set(r, Probed)
+		if r := min(sent, got); r > e.estimate || e.why == Start {
+			e.set(max(r, e.estimate), Probed)
 		}
 		*p = probe{next: t, pause: soon}
 		return
 	}
-	if r := keep * got; ok && r > e.estimate {
+	// Where nothing else is known, a probe that did not come through tells what the link carries, too.
+	if r := keep * got; ok && (r > e.estimate || e.why == Start) {
 		e.capacity = got
 		e.set(r, Probed)
+	}
+	if !ok && t < young && e.why == Start { // too little of it was reported: it says nothing
+		*p = probe{next: t + again, pause: pause}
+		return
 	}
 	longest := int64(seldom)
 	if e.sent.rate(t, usual) < e.estimate/2 || t < young {

@@ -241,6 +241,8 @@ func (a *Allocator) why(v *video, now time.Time) Code {
 		return Held
 	case v.want > v.now:
 		return Trying
+	case v.now == Paused:
+		return Thin
 	}
 	return Link
 }

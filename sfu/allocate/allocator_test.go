@@ -61,8 +61,8 @@ func TestOneViewerStory(t *testing.T) {
 		{2_350_000, time.Second, 720, "best quality"}, // a tenth less than needed is noise
 		{2_100_000, 300 * ms, 720, "best quality"},    // a small shortage is borne for a moment
 		{2_100_000, 100 * ms, 360, "link 2.1 Mbit/s"},
-		{200_000, 100 * ms, 0, "link 200 kbit/s"}, // sound alone
-		{60_000, 10 * time.Second, 0, "link 60 kbit/s"},
+		{200_000, 100 * ms, 0, "link 200 kbit/s, too thin for the picture"}, // sound alone
+		{60_000, 10 * time.Second, 0, "link 60 kbit/s, too thin for the picture"},
 		{300_000, 100 * ms, 180, "link 300 kbit/s"}, // a picture after none comes at once
 	} {
 		r := settle(a, one(line.estimate), &now, line.for_)

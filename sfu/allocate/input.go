@@ -82,6 +82,7 @@ const (
 	Held                // a step up failed not long ago
 	Silent              // nothing comes back from the viewer
 	Nothing             // no option flows
+	Thin                // the link does not carry even the smallest picture
 )
 
 // Reason is why, with its number; String makes the sentence.
@@ -105,6 +106,8 @@ func (r Reason) String() string {
 		return "link " + rate(r.Link) + ", more failed before"
 	case Silent:
 		return "no answer from the viewer"
+	case Thin:
+		return "link " + rate(r.Link) + ", too thin for the picture"
 	case Nothing:
 		return "no picture is being sent"
 	}

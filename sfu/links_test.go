@@ -1,0 +1,81 @@
+package sfu
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sluice-live/sluice/internal/testnet"
+)
+
+// The rows of the loss matrix in virtual time, several runs each.
+
+const seeds = 6
+
+// each plays a profile with several seeds; look is called after it.
+func each(t *testing.T, profile string, look func(t *testing.T, s *scene, p testnet.Profile)) {
+	t.Helper()
+	p := testnet.Named(t, profile)
+	for seed := range uint64(seeds) {
+		s := newScene(t, p, seed+1)
+		s.run(p.For)
+		if seed == 0 {
+			s.trace()
+		}
+		t.Logf("seed %d: %s", seed+1, s.summary(0, p.For))
+		look(t, s, p)
+	}
+}
+
+// frozen asserts a share of time in gaps, and the longest one.
+func (s *scene) frozen(t *testing.T, from, to time.Duration, most float64, longest time.Duration) {
+	t.Helper()
+	if sum, worst := s.screen.freeze(from, to); sum.Seconds() > most*(to-from).Seconds() || worst > longest {
+		t.Errorf("frozen for %v between %v and %v, the longest time %v: %v", sum, from, to, worst, s.screen.gaps(from, to))
+	}
+}
+
+// quiet asserts a share of sound that was not there.
+func (s *scene) quiet(t *testing.T, from, to time.Duration, most float64) {
+	t.Helper()
+	if share := s.screen.concealed(from, to); share > most {
+		t.Errorf("%.2f %% of sound were not there", 100*share)
+	}
+}
+
+// A viewer on 300 kbit/s has its small picture and sound from the beginning.
+func TestAThinLinkPlaysTheSmallestLayerFromTheStart(t *testing.T) {
+	each(t, "thin300k", func(t *testing.T, s *scene, p testnet.Profile) {
+		s.frozen(t, 0, p.For, 0.03, 400*ms)
+		s.quiet(t, time.Second, p.For, 0.005)
+		if q := s.queue(0.95); q > 120*ms {
+			t.Errorf("the queue's p95 is %v", q)
+		}
+	})
+}
+
+// On 150 kbit/s sound and the smallest picture do not fit: sound plays, with a
+// still picture now and then.
+func TestSoundPlaysOnALinkTooThinForThePicture(t *testing.T) {
+	each(t, "thin150k", func(t *testing.T, s *scene, p testnet.Profile) {
+		s.quiet(t, time.Second, p.For, 0.003)
+		if n := s.screen.heights(time.Second, p.For)[0]; n < 10 {
+			t.Errorf("%d pictures", n)
+		}
+		if rate := kilobits(s.offered, time.Second, p.For); rate > 130 {
+			t.Errorf("%d kbit/s were offered", rate)
+		}
+		if why := *s.v.stats.why.Load(); why != "link 140 kbit/s, too thin for the picture" && why != "link 130 kbit/s, too thin for the picture" && why != "link 150 kbit/s, too thin for the picture" {
+			t.Errorf("the viewer is told %q", why)
+		}
+	})
+}
+
+// A good link is found out in half a second, without a stop.
+func TestAGoodLinkHasTheBestPictureSoon(t *testing.T) {
+	each(t, "clean", func(t *testing.T, s *scene, p testnet.Profile) {
+		s.frozen(t, 0, p.For, 0.01, 250*ms)
+		if top := s.screen.first(0, func(layer int) bool { return layer == 2 }); top < 0 || top > 1100*ms {
+			t.Errorf("the best picture came after %v", top)
+		}
+	})
+}
