@@ -79,3 +79,32 @@ func TestAGoodLinkHasTheBestPictureSoon(t *testing.T) {
 		}
 	})
 }
+
+// tops asserts the share of pictures that are of the best layer.
+func (s *scene) tops(t *testing.T, from, to time.Duration, least float64) {
+	t.Helper()
+	n := s.screen.heights(from, to)
+	if share := float64(n[2]) / float64(max(1, n[0]+n[1]+n[2])); share < least {
+		t.Errorf("%.0f %% of the pictures are the best ones: %v", 100*share, n)
+	}
+}
+
+// A delay that wanders is no queue: nothing freezes, and the picture stays good.
+func TestAWanderingDelayIsNotALinkTooThin(t *testing.T) {
+	for _, profile := range []string{"jitter30", "jitter100"} {
+		each(t, profile, func(t *testing.T, s *scene, p testnet.Profile) {
+			s.frozen(t, 0, p.For, 0.01, 300*ms)
+			s.quiet(t, 0, p.For, 0)
+			s.tops(t, 2*time.Second, p.For, 0.7)
+		})
+	}
+}
+
+// 5 % of loss and a delay that wanders by 60 ms: repaired, and the best picture.
+func TestLossAndJitterAreRepaired(t *testing.T) {
+	each(t, "loss5jitter30", func(t *testing.T, s *scene, p testnet.Profile) {
+		s.frozen(t, 0, p.For, 0.01, 400*ms)
+		s.quiet(t, 0, p.For, 0.01)
+		s.tops(t, 2*time.Second, p.For, 0.7)
+	})
+}

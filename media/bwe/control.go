@@ -6,6 +6,8 @@ const (
 	// keep is the share of a measured rate that is believed: the rest drains the queue. keepAgain is taken when the
 	// first cut did not help.
 	keep, keepAgain = 0.95, 0.9
+	// floor is the share of what came through in the last half second that a slow rise does not put in question.
+	floor = 0.85
 	// react is how long after a cut, besides a round trip, its effect shows in a report.
 	react = 200_000 // microseconds
 	// falling is the trend of a queue that drains.
@@ -40,7 +42,25 @@ func (e *Estimator) decide(t int64) {
 // limit is the standing queue that is too much, in microseconds: the configured one, or what this path's own noise
 // exceeds, or the time that one packet takes where that is longer.
 func (e *Estimator) limit() float64 {
-	return max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise, e.packetTime())
+	least := max(float64(e.cfg.Queue.Microseconds()), 1.25*e.delay.noise, e.packetTime())
+	if e.doubtful() {
+		return max(least, doubt)
+	}
+	return least
+}
+
+// doubt is the delay, in microseconds, that is no queue of ours as long as less is sent than the link is known to
+// carry: a path's delay may wander that far. A home router's queue is longer, so that little is lost by waiting.
+const (
+	doubt = 200_000
+	// unfilled is the share of the estimate below which what is sent fills no link.
+	unfilled = 0.92
+)
+
+// doubtful reports that a delay, if there is one, has hardly been caused by what was sent: that was less than the
+// estimate, it does not pile up, and nothing is lost.
+func (e *Estimator) doubtful() bool {
+	return !e.delay.steep && e.sent.rate(e.clock, usual) < unfilled*e.estimate && e.loss.sure() <= queued+e.loss.own
 }
 
 // packetTime is how long the largest of the last packets takes on the link, in microseconds.
@@ -117,7 +137,11 @@ func (e *Estimator) judgeDelay(t int64) {
 	if e.alarm.before == 0 {
 		e.alarm.before = e.estimate
 	}
-	e.cut(share*through, Delayed, t)
+	rate := share * through
+	if !e.delay.steep { // what came through all the same, the link carries
+		rate = max(rate, floor*e.acked.rate(e.acked.newest(), usual))
+	}
+	e.cut(rate, Delayed, t)
 }
 
 // trial is the first of a row of cuts, and what was then.

@@ -30,6 +30,7 @@ type delayWindow struct {
 	queue  float64 // standing delay above base, microseconds
 	recent float64 // least delay of the last moment above base
 	trend  float64 // change of delay per time
+	steep  bool    // what comes is held up by about as long as it took to come: a link that is far too thin
 
 	noise float64 // delay that proved to be no queue, microseconds
 	peak  float64 // of the rise that goes on
@@ -104,11 +105,36 @@ func (d *delayWindow) settle(now int64) (top bool) {
 	if n >= 4 {
 		d.trend = (n*sxy - sx*sy) / (n*sxx - sx*sx)
 	}
+	d.steep = d.climb() > steepest
 	if d.queue > jump {
 		d.rebase()
 	}
 	return d.learn(now)
 }
+
+// climb is how much the delay rose per time over the newest grains.
+func (d *delayWindow) climb() float64 {
+	newest, oldest, ages := never, never, int64(0)
+	for i := range int64(standing) {
+		at := d.head - i
+		if at < 0 || d.least[at%grains] == never {
+			continue
+		}
+		if newest == never {
+			newest, ages = d.least[at%grains], i
+			continue
+		}
+		oldest = d.least[at%grains]
+		if i-ages >= standing-2 {
+			return float64(oldest-newest) / float64((ages-i)*grain)
+		}
+	}
+	return 0
+}
+
+// steepest is the rise per time that a wandering path has at most; a link that falls below two thirds of what is sent
+// exceeds it.
+const steepest = 0.4
 
 // jump is more than any queue: the receiver's clock was set.
 const jump = 10_000_000

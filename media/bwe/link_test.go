@@ -93,7 +93,7 @@ func TestRandomLossAndJitterDoNotRuin(t *testing.T) {
 	for name, p := range map[string]link.Path{
 		"loss 1": {Loss: 0.01, Delay: 20 * ms}, "loss 5": {Loss: 0.05, Delay: 20 * ms}, "loss 10": {Loss: 0.1, Delay: 20 * ms},
 		"burst 5": {Burst: 0.05, Delay: 20 * ms}, "jitter 30": {Jitter: 30 * ms, Delay: 20 * ms},
-		"jitter 30 loss 5": {Jitter: 30 * ms, Loss: 0.05, Delay: 20 * ms}, "rtt 200 loss 2": {Delay: 100 * ms, Loss: 0.02},
+		"jitter 100": {Jitter: 100 * ms, Delay: 20 * ms}, "jitter 30 loss 5": {Jitter: 30 * ms, Loss: 0.05, Delay: 20 * ms}, "rtt 200 loss 2": {Delay: 100 * ms, Loss: 0.02},
 		"jitter 30 on 4M":  {Jitter: 30 * ms, Delay: 20 * ms, Rate: 4_000_000},
 		"key frames on 3M": {Delay: 20 * ms, Rate: 3_200_000},
 	} {
