@@ -102,7 +102,6 @@ func (v *viewer) unheard(now time.Time) bool {
 			}
 		}
 	}
-	v.shard.arena.flush(v.out)
 	v.clear()
 	v.link = nil
 	if t := v.tracks[media.VideoTrack]; t != nil {

@@ -118,10 +118,11 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 	return true
 }
 
-// build writes one packet into the arena; nil when it has no room.
+// build writes one packet's header, and its payload where it is not the one that
+// all viewers share; nil without room.
 //
 // hot:
-func (v *viewer) build(o outgoing, now time.Time) []byte {
+func (v *viewer) build(o outgoing, now time.Time) (header, payload []byte) {
 	t, p := o.t, o.p
 	if o.out.Padding {
 		return v.buildFiller(o, now)
@@ -130,36 +131,40 @@ func (v *viewer) build(o outgoing, now time.Time) []byte {
 	if t.repair.copies > 0 {
 		size = red.Size(p, t.repair.earlier[:]...)
 	}
-	b := v.shard.arena.packet(maxHeader + 2 + size)
+	b := v.out.Room(maxHeader + 2 + size)
 	if b == nil {
-		return nil
+		return nil, nil
 	}
 	b = v.writeHeader(b, o, now)
-	if o.resend {
-		if o.rtx != 0 {
-			b = t.wrap(b, o.rtx, o.out.Seq)
-		}
-		return appendPayload(b, p, o.out)
-	}
-	if t.repair.copies > 0 {
+	n := len(b)
+	switch {
+	case o.resend && o.rtx != 0:
+		b = appendPayload(t.wrap(b, o.rtx, o.out.Seq), p, o.out)
+	case !o.resend && t.repair.copies > 0:
 		b[1] = b[1]&0x80 | t.line.RED
-		return red.Append(b, o.pt, p, t.repair.earlier[:]...)
+		b = red.Append(b, o.pt, p, t.repair.earlier[:]...)
+	case o.out.Patch || o.out.PatchVP9:
+		b = appendPayload(b, p, o.out)
+	default:
+		return b, p.Payload
 	}
-	return appendPayload(b, p, o.out)
+	return b[:n], b[n:]
 }
 
 // buildFiller writes a packet of nothing but padding (RFC 3550 section 5.1).
-func (v *viewer) buildFiller(o outgoing, now time.Time) []byte {
-	b := v.shard.arena.packet(maxHeader + 2 + filler)
+func (v *viewer) buildFiller(o outgoing, now time.Time) (header, payload []byte) {
+	b := v.out.Room(maxHeader + 2 + filler)
 	if b == nil {
-		return nil
+		return nil, nil
 	}
 	b = v.writeHeader(b, o, now)
 	b[0] |= 0x20
+	n := len(b)
 	if o.resend && o.rtx != 0 {
 		b = o.t.wrap(b, o.rtx, o.out.Seq)
 	}
-	return append(b, filler)
+	b = append(b, filler)
+	return b[:n], b[n:]
 }
 
 // wrap makes the header of a resend that of an RTX packet, with the original
@@ -287,7 +292,6 @@ func (v *viewer) replay(now time.Time) {
 			continue
 		}
 		if p.TS > due && p.TS != t.startTS {
-			v.shard.arena.flush(v.out)
 			return
 		}
 		if len(p.Payload) == 0 {
@@ -300,7 +304,6 @@ func (v *viewer) replay(now time.Time) {
 		v.decide(t, p, t.leapt, now)
 		t.leapt = false
 	}
-	v.shard.arena.flush(v.out)
 	t.playout.CaughtUp(now)
 	v.stopReplay()
 }

@@ -49,7 +49,6 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 			v.decide(t, p, false, now)
 		}
 	}
-	v.shard.arena.flush(v.out)
 }
 
 // decide sends one packet of a video track, or closes its place in the numbering.
@@ -106,7 +105,7 @@ func (v *viewer) recode(t *downTrack, p *media.Packet) bool {
 	return true
 }
 
-// write builds one packet in the shard's arena.
+// write sends one packet, when the pacer says so.
 //
 // hot:
 func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Time) {
@@ -183,31 +182,29 @@ func (v *viewer) outgoing(t *downTrack, p *media.Packet) outgoing {
 	return o
 }
 
-// emit builds one packet in the shard's arena; it leaves with the next flush.
+// emit builds and seals one packet; it leaves at the end of the shard's turn.
 //
 // hot:
 func (v *viewer) emit(o outgoing, now time.Time) {
 	t, p := o.t, o.p
-	b := v.build(o, now)
-	if b == nil {
-		v.shard.arena.flush(v.out)
-		if b = v.build(o, now); b == nil {
-			v.stats.dropped.Add(1)
-			return
-		}
+	header, payload := v.build(o, now)
+	if header == nil {
+		v.stats.dropped.Add(1)
+		return
 	}
-	v.shard.arena.keep(b)
+	v.out.Packet(header, payload)
+	size := len(header) + len(payload)
 	if v.link != nil && v.link.probe.left > 0 { // media is part of a probe that runs
-		if v.link.probe.left -= len(b) + wire; v.link.probe.left <= 0 {
+		if v.link.probe.left -= size + wire; v.link.probe.left <= 0 {
 			v.shard.pacing--
 		}
-		v.link.probe.owed -= float64(len(b) + wire)
+		v.link.probe.owed -= float64(size + wire)
 	}
 	if v.firstSent.IsZero() {
 		v.firstSent = now
 	}
 	if v.link != nil && t.ext.TransportCC != 0 {
-		v.link.estimator.Sent(v.link.seq-1, len(b)+wire, now, false)
+		v.link.estimator.Sent(v.link.seq-1, size+wire, now, false)
 	}
 	if o.resend {
 		v.stats.resent.Add(1)
@@ -217,12 +214,12 @@ func (v *viewer) emit(o outgoing, now time.Time) {
 		return
 	}
 	if v.link != nil {
-		v.link.mercy = min(maxMercy, v.link.mercy+(len(b)+wire)/mercyShare)
+		v.link.mercy = min(maxMercy, v.link.mercy+(size+wire)/mercyShare)
 	}
 	t.sent(p, o.out, now)
-	t.answerer.Sent(len(b), now)
+	t.answerer.Sent(size, now)
 	v.stats.packets.Add(1)
-	v.stats.bytes.Add(uint64(len(b)))
+	v.stats.bytes.Add(uint64(size))
 	if p.FrameEnd && t.kind == media.Video && !p.Capture.IsZero() {
 		v.stats.latency.Store(int64(now.Sub(p.Capture)))
 	}

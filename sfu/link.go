@@ -202,7 +202,6 @@ func (v *viewer) drain(now time.Time) {
 			v.send(o, now)
 		}
 	}
-	v.shard.arena.flush(v.out)
 	if !v.link.waiting() {
 		v.shard.pacing--
 	}
@@ -271,6 +270,9 @@ type probe struct {
 	begun time.Time
 }
 
+// paddingOnly is a payload of padding; its last byte tells its length.
+var paddingOnly = [padding]byte{padding - 1: padding}
+
 // sendProbe sends what is due of a probe: RTX packets of nothing but padding,
 // which viewers pass over.
 func (v *viewer) sendProbe(now time.Time) {
@@ -283,7 +285,7 @@ func (v *viewer) sendProbe(now time.Time) {
 	p.at = now
 	for p.owed >= 0 && p.left > 0 {
 		const size = maxPadded + wire
-		b := v.shard.arena.packet(maxPadded)
+		b := v.out.Room(maxPadded)
 		if b == nil || t.rtx == 0 || now.Sub(p.begun) > probeTime {
 			p.left = 0
 			break
@@ -292,12 +294,11 @@ func (v *viewer) sendProbe(now time.Time) {
 			break // video waits: it carries the probe by itself
 		}
 		b = v.writePadding(b, t)
-		v.shard.arena.keep(b)
-		v.link.estimator.Sent(v.link.seq-1, len(b)+wire, now, true)
-		p.left -= len(b) + wire
-		p.owed -= float64(len(b) + wire)
+		v.out.Packet(b, paddingOnly[:])
+		v.link.estimator.Sent(v.link.seq-1, len(b)+padding+wire, now, true)
+		p.left -= len(b) + padding + wire
+		p.owed -= float64(len(b) + padding + wire)
 	}
-	v.shard.arena.flush(v.out)
 	if p.left <= 0 {
 		v.shard.pacing--
 	}

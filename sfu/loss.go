@@ -52,11 +52,17 @@ func (v *viewer) control(b []byte, at time.Time) {
 		!v.quota.speaks(binary.BigEndian.Uint32(b[4:])) {
 		return
 	}
-	plain, err := v.opener.DecryptRTCP(nil, b, nil)
+	plain, err := v.opener.OpenControl(v.shard.plain[:0], b)
 	if err != nil {
 		return
 	}
+	v.shard.plain = plain
 	v.conn.Heard(at)
+	v.obey(plain, at)
+}
+
+// obey does what one authentic compound packet asks for.
+func (v *viewer) obey(plain []byte, at time.Time) {
 	packets, err := rtcp.Unmarshal(plain)
 	if err != nil {
 		return
@@ -181,7 +187,6 @@ func (v *viewer) resend(m *rtcp.TransportLayerNack, at time.Time) {
 			return v.quota.numbers > 0
 		})
 	}
-	v.shard.arena.flush(v.out)
 }
 
 // mayResend reports whether a resend would be an RTX packet or the very same

@@ -5,96 +5,62 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/rtp"
-	"github.com/pion/srtp/v3"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/report"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 // Output sends one viewer's packets. Its owner is the viewer's shard.
 type Output interface {
-	// Send seals and sends the packets, in order, in one go; their memory is the
-	// caller's again when it returns. A packet that cannot be sent is lost.
-	Send(burst [][]byte)
+	// Room returns memory for a packet of at most n bytes, to be filled by append;
+	// nil while there is no way to the viewer.
+	Room(n int) []byte
+	// Packet seals one packet and sends it with what else the shard's turn brings.
+	// The header is what Room gave; the payload lies behind it or anywhere else,
+	// such as where all viewers share it. A packet that cannot be sent is lost.
+	Packet(header, payload []byte)
 	// Control seals and sends one compound RTCP packet.
 	Control(packets []rtcp.Packet)
 }
 
-const (
-	// maxRun bounds the packets that leave in one write: a run leaves at line rate,
-	// and a key frame of 40 packets at once would overflow shallow queues.
-	maxRun = 16
-	// runSize holds them, sealed.
-	runSize = maxRun * 1600
-)
-
 // direct is the Output over a session's transport. It is the only user of the
-// sealing context: two would use a nonce twice.
+// sealers: two would use a nonce twice.
 type direct struct {
-	conn   *transport.Conn
-	sealer *srtp.Context
-	header rtp.Header
-	run    []byte // sealed packets of one size, one after the other
-	size   int    // of each but the last
-	count  int
-	memory transport.Run
-	rtcp   []byte
-	failed uint64
+	conn    *transport.Conn
+	engine  *egress.Engine // the shard's
+	sealer  egress.Sealer
+	control egress.ControlSealer
+	way     *transport.Way
+	dest    egress.Dest
+	rtcp    []byte
 }
 
-func newDirect(conn *transport.Conn, k transport.Keys) (*direct, error) {
-	sealer, err := k.Outbound()
-	if err != nil {
-		return nil, err
-	}
-	return &direct{conn: conn, sealer: sealer}, nil
+func newDirect(conn *transport.Conn, e *egress.Engine, s transport.Sealers) *direct {
+	return &direct{conn: conn, engine: e, sealer: s.RTP, control: s.RTCP}
 }
 
-// Send implements Output.
+// Room implements Output.
 //
 // hot:
-func (d *direct) Send(burst [][]byte) {
-	if d.run == nil {
-		d.run = make([]byte, 0, runSize)
+func (d *direct) Room(n int) []byte {
+	way := d.conn.Way()
+	if way == nil {
+		return nil
 	}
-	for _, b := range burst {
-		if cap(d.run)-len(d.run) < len(b)+sealTag {
-			d.flush()
-		}
-		at := len(d.run)
-		sealed, err := d.sealer.EncryptRTP(d.run[at:at:cap(d.run)], b, &d.header)
-		if err != nil || cap(d.run)-at < len(sealed) {
-			d.failed++
-			continue
-		}
-		n := len(sealed)
-		if d.count > 0 && n > d.size { // larger than its run: it begins the next
-			d.flush()
-			n = copy(d.run[:n], sealed)
-			at = 0
-		}
-		d.run = d.run[:at+n]
-		if d.count++; d.count == 1 {
-			d.size = n
-		}
-		if n < d.size || d.count == maxRun { // a shorter one closes its run
-			d.flush()
-		}
+	if way != d.way {
+		d.way, d.dest = way, egress.Dest{Batch: way.Batch, To: way.To, Sealer: d.sealer}
 	}
-	d.flush()
+	d.engine.Begin(d.dest)
+	return d.engine.Room(n)
 }
 
-// sealTag is what sealing adds at the most: the GCM tag.
-const sealTag = 16
-
+// Packet implements Output.
+//
 // hot:
-func (d *direct) flush() {
-	if d.count > 0 && d.conn.SendRun(d.run, d.size, &d.memory) != nil {
-		d.failed += uint64(d.count)
-	}
-	d.run, d.count = d.run[:0], 0
+func (d *direct) Packet(header, payload []byte) {
+	_ = d.engine.Packet(header, payload) // the engine counts what is lost
 }
 
 // Control implements Output.
@@ -103,54 +69,14 @@ func (d *direct) Control(packets []rtcp.Packet) {
 	if err != nil {
 		return
 	}
-	if sealed, err := d.sealer.EncryptRTCP(d.rtcp[:0], raw, nil); err == nil {
+	if sealed, err := d.control.SealControl(d.rtcp[:0], raw); err == nil {
 		d.rtcp = sealed
 		_ = d.conn.Send(sealed)
 	}
 }
 
-// arena is the memory in which a shard builds the packets of one viewer's
-// burst, used again for the next viewer.
-type arena struct {
-	b     []byte
-	burst [][]byte
-}
-
-const (
-	// arenaSize holds a burst of full packets with their headers.
-	arenaSize = burstSize * 2 * 1600
-	// maxHeader is 12 bytes and the extensions that we write.
-	maxHeader = 12 + 4 + 64
-)
-
-// packet returns room for one packet of at most n bytes; nil when the arena is full.
-//
-// hot:
-func (a *arena) packet(n int) []byte {
-	if a.b == nil {
-		a.b = make([]byte, 0, arenaSize)
-	}
-	if len(a.b)+n > cap(a.b) {
-		return nil
-	}
-	at := len(a.b)
-	return a.b[at : at : at+n]
-}
-
-// hot:
-func (a *arena) keep(p []byte) {
-	a.b = a.b[:len(a.b)+len(p)]
-	a.burst = append(a.burst, p)
-}
-
-// hot:
-func (a *arena) flush(o Output) {
-	if len(a.burst) > 0 {
-		o.Send(a.burst)
-		a.burst = a.burst[:0]
-		a.b = a.b[:0]
-	}
-}
+// maxHeader is 12 bytes and the extensions that we write.
+const maxHeader = 12 + 4 + 64
 
 // extension writes RFC 8285 header extensions: one-byte headers, or two-byte
 // ones where an id needs it.
@@ -233,8 +159,8 @@ func (x *extension) close(dst []byte, head int) []byte {
 	return x.b
 }
 
-// writePadding appends an RTX packet of nothing but padding (RFC 3550 section
-// 5.1): it measures the link and means nothing.
+// writePadding appends the header of an RTX packet of nothing but padding (RFC
+// 3550 section 5.1): it measures the link and means nothing.
 //
 // hot:
 func (v *viewer) writePadding(dst []byte, t *downTrack) []byte {
@@ -246,10 +172,7 @@ func (v *viewer) writePadding(dst []byte, t *downTrack) []byte {
 	x := extension{b: append(dst, 0, 0, 0, 0), wide: t.wide}
 	seq := v.nextTransport()
 	x.add(t.ext.TransportCC, byte(seq>>8), byte(seq))
-	dst = x.close(dst, head)
-	var pad [padding]byte
-	pad[padding-1] = padding
-	return append(dst, pad[:]...)
+	return x.close(dst, head)
 }
 
 // startOf returns when the packet's frame was captured as far as known.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
@@ -73,13 +74,14 @@ type shard struct {
 	groups    map[*stream]*group
 	replaying int // viewers in a fast start
 	pacing    int // viewers with something queued
-	arena     arena
+	engine    *egress.Engine
 	merged    []*media.Packet // bursts that are served together
+	plain     []byte          // the control packet that is looked at
 }
 
 func newShard(s *SFU, index int) *shard {
 	return &shard{sfu: s, index: index, media: make(chan delivery, shardQueue), orders: make(chan order, orderQueue),
-		rtcp: make(chan control, rtcpQueue), groups: map[*stream]*group{}}
+		rtcp: make(chan control, rtcpQueue), groups: map[*stream]*group{}, engine: egress.NewEngine(egress.DefaultConfig())}
 }
 
 // offer hands a burst over; a shard that lags misses it.
@@ -126,6 +128,7 @@ func (sh *shard) run(ctx context.Context) {
 		case now := <-house.C:
 			sh.each(func(v *viewer) { v.house(now) })
 		}
+		sh.engine.Flush()
 		if wants := sh.replaying+sh.pacing > 0; wants != pacing {
 			pacing = wants
 			if pacing {

@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/srtp/v3"
-
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu/allocate"
+	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/icelite"
 	"github.com/sluice-live/sluice/sfu/negotiate"
 	"github.com/sluice-live/sluice/sfu/transport"
@@ -42,7 +41,7 @@ type viewer struct {
 	joined bool
 	src    *source
 	out    Output
-	opener *srtp.Context
+	opener egress.ControlOpener
 	tracks [media.MaxTracks]*downTrack
 	quota  rtcpQuota
 	// lackedAt is since when the viewer cannot decode what is published.
@@ -131,11 +130,26 @@ func (v *viewer) belongs() *stream                    { return v.st }
 // establish takes the keys.
 func (v *viewer) establish(k transport.Keys) error {
 	var err error
-	if v.opener, err = k.Inbound(); err != nil {
+	if v.opener, err = k.ControlOpener(); err != nil {
 		return err
 	}
-	v.out, err = newDirect(v.conn, k)
-	return err
+	sealers, err := k.Sealers(v.repeats())
+	if err != nil {
+		return err
+	}
+	v.out = newDirect(v.conn, v.shard.engine, sealers)
+	return nil
+}
+
+// repeats is how many packets of a track may be sealed again, the very same:
+// where resends have no RTX of their own (see mayResend).
+func (v *viewer) repeats() int {
+	for _, t := range v.tracks {
+		if t != nil && t.rtx == 0 && v.mayResend(t) {
+			return videoPlaces
+		}
+	}
+	return 0
 }
 
 // begin starts media from what the ring has.

@@ -32,10 +32,10 @@ func (m *Msg) Count() int {
 	return (len(m.Buf) + m.Size - 1) / m.Size
 }
 
-// datagram returns the i-th datagram, of those that there are.
+// Datagram returns the i-th datagram, of those that there are.
 //
 // hot:
-func (m *Msg) datagram(i int) []byte {
+func (m *Msg) Datagram(i int) []byte {
 	if m.Size <= 0 {
 		return m.Buf
 	}
@@ -64,7 +64,7 @@ func (p *Portable) Write(msgs []Msg) (sent int, err error) {
 	for i := range msgs {
 		m := &msgs[i]
 		for k := range m.Count() {
-			_, failed := p.pc.WriteTo(m.datagram(k), m.To.udp)
+			_, failed := p.pc.WriteTo(m.Datagram(k), m.To.udp)
 			if failed == nil {
 				sent++
 				continue

@@ -242,7 +242,7 @@ func (s *scratch) split(fd uintptr, msgs []Msg) (sent int, ok bool) {
 	for i := range msgs {
 		m := &msgs[i]
 		for k := range m.Count() {
-			b := m.datagram(k)
+			b := m.Datagram(k)
 			s.cut[n] = Msg{To: m.To, Buf: b, Size: len(b)}
 			if n++; n == maxMessages {
 				if ok = s.send(fd, &s.single, s.cut[:n]); !ok {

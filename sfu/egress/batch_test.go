@@ -117,7 +117,7 @@ func conform(t *testing.T, batch Batch, a, b *net.UDPConn) {
 		total := 0
 		for _, m := range tc.msgs {
 			for i := range m.Count() {
-				want[m.To] = append(want[m.To], m.datagram(i))
+				want[m.To] = append(want[m.To], m.Datagram(i))
 				total++
 			}
 		}

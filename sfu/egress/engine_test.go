@@ -33,7 +33,7 @@ func (w *wire) Write(msgs []Msg) (sent int, err error) {
 	for _, m := range msgs {
 		m.Buf = bytes.Clone(m.Buf)
 		for i := range m.Count() {
-			w.taken[m.To] = append(w.taken[m.To], m.datagram(i))
+			w.taken[m.To] = append(w.taken[m.To], m.Datagram(i))
 			sent++
 		}
 		kept = append(kept, m)
@@ -74,7 +74,7 @@ func shape(w *wire) string {
 				s += " "
 			}
 			s += fmt.Sprintf("%d:%dx%d", msgs[i].To.AddrPort().Port(), msgs[i].Count(), msgs[i].Size)
-			if last := msgs[i].datagram(msgs[i].Count() - 1); len(last) < msgs[i].Size {
+			if last := msgs[i].Datagram(msgs[i].Count() - 1); len(last) < msgs[i].Size {
 				s += fmt.Sprintf("-%d", len(last))
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/pion/transport/v4/packetio"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/icelite"
 )
 
@@ -58,6 +59,7 @@ type Conn struct {
 	opened time.Time
 
 	selected atomic.Pointer[link]
+	way      atomic.Pointer[Way]
 	ufrag    atomic.Pointer[string]
 	heard    atomic.Int64 // unix nanoseconds of the last authentic packet, told by the owner
 	ready    atomic.Bool
@@ -175,20 +177,17 @@ func (c *Conn) Send(b []byte) error {
 	return l.write(b)
 }
 
-// Run is scratch memory for SendRun; each sender has its own.
-type Run struct{ control [controlSize]byte }
+// Way is where a session's media goes. Nobody writes to it.
+type Way struct {
+	Batch egress.Batch
+	To    *egress.Addr
+}
 
-// SendRun writes datagrams of size bytes each, the last one possibly shorter,
-// that lie one after the other in b, with as few system calls as may be.
+// Way returns the selected path as senders of many datagrams want it, another one
+// whenever the path has changed; nil before the client has an address.
 //
 // hot:
-func (c *Conn) SendRun(b []byte, size int, r *Run) error {
-	l := c.selected.Load()
-	if l == nil {
-		return ErrNoPath
-	}
-	return l.writeRun(b, size, &r.control)
-}
+func (c *Conn) Way() *Way { return c.way.Load() }
 
 // Heard tells that an authentic packet came: it keeps the session alive.
 //
@@ -301,6 +300,7 @@ func (c *Conn) settle(out icelite.Outcome, l *link) verdict {
 	}
 	if out.Selected {
 		c.selected.Store(l)
+		c.way.Store(l.way())
 	}
 	valid := c.agent.Validated(l.path())
 	if valid && out.Validated {

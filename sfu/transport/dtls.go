@@ -15,6 +15,7 @@ import (
 	"github.com/pion/transport/v4/packetio"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/egress"
 )
 
 const (
@@ -45,6 +46,37 @@ func (k Keys) Outbound() (*srtp.Context, error) {
 		return nil, fmt.Errorf("make the sealing context: %w", err)
 	}
 	return c, nil
+}
+
+// Sealers seal all that one session sends, each packet's number once. There must
+// be only one user of them.
+type Sealers struct {
+	RTP  egress.Sealer
+	RTCP egress.ControlSealer
+}
+
+// Sealers makes what seals a viewer's packets; repeats is as in egress.NewGCM. They
+// are made once per session.
+func (k Keys) Sealers(repeats int) (Sealers, error) {
+	if k.profile != srtp.ProtectionProfileAeadAes128Gcm {
+		c, err := k.Outbound()
+		return Sealers{egress.NewGeneric(c, repeats), egress.GenericControl{Context: c}}, err
+	}
+	media, err := egress.NewGCM(k.localKey, k.localSalt, repeats)
+	if err != nil {
+		return Sealers{}, err
+	}
+	control, err := egress.NewControlGCM(k.localKey, k.localSalt)
+	return Sealers{media, control}, err
+}
+
+// ControlOpener returns what opens a viewer's RTCP, each packet once.
+func (k Keys) ControlOpener() (egress.ControlOpener, error) {
+	if k.profile == srtp.ProtectionProfileAeadAes128Gcm {
+		return egress.NewControlGCMOpener(k.remoteKey, k.remoteSalt)
+	}
+	c, err := k.Inbound()
+	return egress.GenericControl{Context: c}, err
 }
 
 // Inbound returns a context that opens what the client sends, each packet once.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/icelite"
 )
 
@@ -35,27 +36,11 @@ func (l *link) write(b []byte) error {
 	return err
 }
 
-// writeRun sends datagrams of size bytes each, the last one possibly shorter,
-// that lie one after the other in b. control is the caller's scratch memory.
-//
-// hot:
-func (l *link) writeRun(b []byte, size int, control *[controlSize]byte) error {
-	if segmentable && l.stream == nil && len(b) > size && !l.socket.whole.Load() {
-		_, _, err := l.socket.pc.WriteMsgUDPAddrPort(b, segmentControl(control, size), l.addr)
-		if err == nil || !unsegmentable(err) {
-			return err
-		}
-		l.socket.whole.Store(true) // not on this machine: never again
+func (l *link) way() *Way {
+	if l.stream != nil {
+		return &Way{Batch: l.stream, To: egress.NewAddr(l.addr)}
 	}
-	var first error
-	for len(b) > 0 {
-		n := min(size, len(b))
-		if err := l.write(b[:n]); err != nil && first == nil {
-			first = err
-		}
-		b = b[n:]
-	}
-	return first
+	return &Way{Batch: l.socket.batch, To: egress.NewAddr(l.addr)}
 }
 
 func (l *link) network() string {
@@ -90,6 +75,20 @@ func (s *stream) write(b []byte) error {
 	default:
 		return errStreamFull
 	}
+}
+
+// Write implements egress.Batch.
+func (s *stream) Write(msgs []egress.Msg) (sent int, err error) {
+	for i := range msgs {
+		for k := range msgs[i].Count() {
+			if failed := s.write(msgs[i].Datagram(k)); failed != nil {
+				err = failed
+				continue
+			}
+			sent++
+		}
+	}
+	return sent, err
 }
 
 // writer empties the queue until the connection or the reader ends.

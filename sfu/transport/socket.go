@@ -4,11 +4,11 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
 
+	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/icelite"
 )
 
@@ -36,8 +36,8 @@ type socket struct {
 	active  map[netip.AddrPort]*Conn // addresses that answered us
 	pending map[netip.AddrPort]*Conn // addresses that have not yet
 	left    chan netip.AddrPort      // addresses of sessions that were closed
-	whole   atomic.Bool              // the kernel cannot cut runs into datagrams
-	swept   int                      // inserts since closed sessions were last swept out
+	batch   egress.Batch
+	swept   int // inserts since closed sessions were last swept out
 	slab    slab
 	in      *inbox
 
@@ -52,7 +52,7 @@ func newSocket(e *Endpoint, id int, pc *net.UDPConn) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &socket{e: e, id: id, pc: pc, in: in, local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
+	return &socket{e: e, id: id, pc: pc, in: in, batch: egress.New(pc), local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
 		active: map[netip.AddrPort]*Conn{}, pending: map[netip.AddrPort]*Conn{}, left: make(chan netip.AddrPort, leftQueue)}, nil
 }
 

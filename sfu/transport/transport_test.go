@@ -13,6 +13,7 @@ import (
 	"github.com/pion/stun/v4"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/icelite"
 )
 
@@ -330,37 +331,26 @@ func TestAClosedSessionLeavesItsSocket(t *testing.T) {
 	eventually(t, "the socket has forgotten it", func() bool { return len(e.udp[0].left) == 0 })
 }
 
-// A run of packets arrives as the datagrams that it was made of, whether the kernel cuts it or we do.
-func TestARunArrivesAsItsDatagrams(t *testing.T) {
-	for _, whole := range []bool{false, true} {
-		e := listen(t)
-		o := open(t, e, creds)
-		c := dial(t, e)
-		c.connect(creds)
-		eventually(t, "the path is selected", func() bool { return o.Send([]byte{128, 96, 3}) == nil })
-		for b := c.read(200 * time.Millisecond); b != nil; b = c.read(200 * time.Millisecond) {
-		}
-		e.udp[0].whole.Store(whole)
-		var scratch Run
-		for _, sizes := range [][]int{{1200}, {1200, 1200, 1200}, {1200, 1200, 7}, {300, 299}} {
-			var run []byte
-			for i, n := range sizes {
-				run = append(run, bytes.Repeat([]byte{byte(200 + i)}, n)...)
-			}
-			if err := o.SendRun(run, sizes[0], &scratch); err != nil {
-				t.Fatal(err)
-			}
-			for i, n := range sizes {
-				if b := c.read(5 * time.Second); len(b) != n || b[0] != byte(200+i) {
-					t.Errorf("whole %v, sizes %v: datagram %d has %d bytes", whole, sizes, i, len(b))
-				}
-			}
-		}
-		if !whole && e.udp[0].whole.Load() && segmentable {
-			t.Log("this kernel does not cut runs")
-		}
-		if n := testing.AllocsPerRun(100, func() { _ = o.SendRun(make([]byte, 0), 1200, &scratch) }); n != 0 {
-			t.Errorf("%v allocations", n)
+// What senders of many datagrams write goes where the session is.
+func TestTheWayLeadsToTheClient(t *testing.T) {
+	e := listen(t)
+	o := open(t, e, creds)
+	if o.Way() != nil {
+		t.Fatal("there is a way to a client that nobody has seen")
+	}
+	c := dial(t, e)
+	c.connect(creds)
+	eventually(t, "the path is selected", func() bool { return o.Way() != nil })
+	for b := c.read(200 * time.Millisecond); b != nil; b = c.read(200 * time.Millisecond) {
+	}
+	way := o.Way()
+	run := append(bytes.Repeat([]byte{200}, 1200), 201, 202)
+	if n, err := way.Batch.Write([]egress.Msg{{To: way.To, Buf: run, Size: 1200}}); n != 2 || err != nil {
+		t.Fatalf("%d were written: %v", n, err)
+	}
+	for i, n := range []int{1200, 2} {
+		if b := c.read(5 * time.Second); len(b) != n || b[0] != byte(200+i) {
+			t.Errorf("datagram %d has %d bytes", i, len(b))
 		}
 	}
 }

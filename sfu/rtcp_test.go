@@ -1,0 +1,47 @@
+package sfu
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/transport"
+)
+
+// Whatever a viewer reports, the shard goes on, and the viewer gets media still.
+func FuzzViewerRTCP(f *testing.F) {
+	for _, packets := range [][]rtcp.Packet{
+		{&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 2, FractionLost: 255, LastSenderReport: 1, Delay: 2}}}},
+		{&rtcp.TransportLayerNack{SenderSSRC: 1, MediaSSRC: 2, Nacks: []rtcp.NackPair{{PacketID: 65535, LostPackets: 0xffff}}}},
+		{&rtcp.PictureLossIndication{SenderSSRC: 1, MediaSSRC: 2}, &rtcp.FullIntraRequest{SenderSSRC: 1, FIR: []rtcp.FIREntry{{SSRC: 2}}}},
+		{&rtcp.ExtendedReport{SenderSSRC: 1, Reports: []rtcp.ReportBlock{&rtcp.ReceiverReferenceTimeReportBlock{NTPTimestamp: 1 << 40}}}},
+		{&rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 1e9, SSRCs: []uint32{2}}},
+		{&rtcp.TransportLayerCC{Header: rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: 5}, SenderSSRC: 1, MediaSSRC: 2,
+			PacketStatusCount: 1, PacketChunks: []rtcp.PacketStatusChunk{&rtcp.RunLengthChunk{Type: rtcp.TypeTCCRunLengthChunk, PacketStatusSymbol: 1, RunLength: 1}},
+			RecvDeltas: []*rtcp.RecvDelta{{Type: rtcp.TypeTCCPacketReceivedSmallDelta, Delta: 250}}}},
+	} {
+		raw, err := rtcp.Marshal(packets)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+		b.stream(5, 30)
+		b.v.conn = &transport.Conn{}
+		b.v.tracks[media.VideoTrack].ssrc = 2
+		b.v.obey(raw, b.now)
+		before := b.v.stats.packets.Load()
+		b.stream(35, 30)
+		for range 40 {
+			b.now = b.now.Add(50 * time.Millisecond)
+			b.v.hurry(b.now)
+		}
+		if b.v.stats.packets.Load() == before {
+			t.Error("media stopped")
+		}
+	})
+}
