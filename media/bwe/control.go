@@ -192,7 +192,7 @@ func (e *Estimator) cut(rate float64, why Why, t int64) {
 }
 
 // judgeLoss lowers the estimate to what comes through when much is lost. If as much is lost at the lower rate, it is
-// the link's own way: the estimate goes back, and that loss is borne.
+// the link's own way: the estimate goes back, and that loss is borne. While a queue stands it is the queue that drops.
 func (e *Estimator) judgeLoss(t int64) {
 	l := &e.loss
 	bear := bearable
@@ -207,7 +207,7 @@ func (e *Estimator) judgeLoss(t int64) {
 		return
 	}
 	sent := e.sent.rate(t, usual)
-	if l.cutRatio > 0 && t-l.cutAt < 10*lossSpan && l.ratio() > helped*l.cutRatio && sent < 0.85*l.cutSent {
+	if l.cutRatio > 0 && t-l.cutAt < 10*lossSpan && l.ratio() > helped*l.cutRatio && sent < 0.85*l.cutSent && !e.over {
 		l.own, l.cutRatio = l.ratio(), 0
 		e.set(max(e.estimate, l.before), e.why)
 		return

@@ -254,3 +254,17 @@ func TestReceiverClockIsSet(t *testing.T) {
 		}
 	}
 }
+
+// A thinner link came with a shorter way, whose delay nobody had seen: the loss of its full queue was taken for the link's
+// own, and three times the link was offered for ever.
+func TestAQueueThatDropsIsNotTheLinksOwnLoss(t *testing.T) {
+	s := newSim(0, link.Step{Path: link.Path{Burst: 0.05, Jitter: 10 * ms, Delay: 123 * ms}},
+		link.Step{At: 4 * time.Second, Path: link.Path{Rate: 100_000, Delay: 2 * ms}})
+	s.run(10*time.Second, sender{video: ladder, wanted: 3_000_000})
+	s.trace(t, 100*ms)
+	for at := 6 * time.Second; at < 10*time.Second; at += time.Second {
+		if o := offered(s.part(at, at+time.Second)); o > 130_000 {
+			t.Errorf("%v: %.0f bit/s were offered to a link of 100,000", at, o)
+		}
+	}
+}
