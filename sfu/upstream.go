@@ -95,14 +95,14 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 		u.books.Packet(seq, ts, at, len(payload))
 	}
 	if len(payload) == 0 { // padding of a bandwidth probe: counted, not forwarded
-		u.nack.Receive(seq, false, at)
+		u.came(seq, false, repaired, at)
 		u.skip(p, seq, ts, at)
 		return nil
 	}
 	info, err := codec.Parse(u.codec, payload, h.Marker)
 	if err != nil {
 		p.books.unreadable++
-		u.nack.Receive(seq, false, at)
+		u.came(seq, false, repaired, at)
 		u.skip(p, seq, ts, at) // nobody can use it: viewers see no hole
 		return nil
 	}
@@ -113,7 +113,7 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 	p.extensions(u, out, h)
 	u.deps.Apply(out)
 	out.Capture = u.capture(p, ts)
-	u.nack.Receive(seq, out.Key && u.codec.Kind() == media.Video, at) // every audio packet is a key: none gives up another
+	u.came(seq, out.Key && u.codec.Kind() == media.Video, repaired, at) // every audio packet is a key: none gives up another
 	if info.Width > 0 && info.Width != u.seen.width {
 		p.renewed = true
 	}
@@ -124,6 +124,18 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 		return nil
 	}
 	return out
+}
+
+// came tells the generator of NACKs what arrived; what came by RTX was sent again
+// for sure.
+//
+// hot:
+func (u *upstream) came(seq uint64, key, repaired bool, at time.Time) {
+	if repaired {
+		u.nack.Resent(seq, key, at)
+	} else {
+		u.nack.Receive(seq, key, at)
+	}
 }
 
 // skip keeps a place in the numbering for a packet without payload, so that

@@ -35,6 +35,9 @@ type Config struct {
 	MaxTries int
 	// MaxAge is when a packet is given up, however often it was asked for.
 	MaxAge time.Duration
+	// KeyGrace is when a packet before a key frame is given up, or two round-trip
+	// times where those are longer.
+	KeyGrace time.Duration
 	// MaxPending bounds the missing packets; the oldest are given up.
 	MaxPending int
 }
@@ -42,10 +45,11 @@ type Config struct {
 // DefaultConfig suits a publisher on the Internet. Three packets is the
 // reordering that TCP tolerates too (RFC 5681 section 3.2); 10 ms is less than a
 // frame. Ten tries reach 1 s at 67 ms of round-trip time, and after 1 s viewers
-// have gone on. A thousand packets are 0.5 s at 20 Mbit/s; who loses more needs
+// have gone on. Pictures before a key frame are still to be shown when it comes,
+// and recorded, but not for long: 200 ms are two tries at 100 ms. A thousand packets are 0.5 s at 20 Mbit/s; who loses more needs
 // a key frame.
 func DefaultConfig() Config {
-	return Config{Reorder: 3, ReorderWait: 10 * time.Millisecond, MaxTries: 10, MaxAge: time.Second, MaxPending: 1000}
+	return Config{Reorder: 3, ReorderWait: 10 * time.Millisecond, MaxTries: 10, MaxAge: time.Second, KeyGrace: 200 * time.Millisecond, MaxPending: 1000}
 }
 
 // loss is one missing packet.
@@ -61,6 +65,7 @@ type loss struct {
 type Generator struct {
 	cfg      Config
 	newest   uint64 // 0 before the first packet
+	key      uint64 // the newest key frame
 	losses   []loss // rising numbers
 	gaveUp   uint64
 	repaired uint64
@@ -78,6 +83,7 @@ func New(cfg Config) *Generator {
 	fill(&cfg.ReorderWait, d.ReorderWait)
 	fill(&cfg.MaxTries, d.MaxTries)
 	fill(&cfg.MaxAge, d.MaxAge)
+	fill(&cfg.KeyGrace, d.KeyGrace)
 	fill(&cfg.MaxPending, d.MaxPending)
 	return &Generator{cfg: cfg, reorder: cfg.Reorder, wait: cfg.ReorderWait}
 }
@@ -91,13 +97,21 @@ func fill[T comparable](field *T, value T) {
 
 // Receive notes that a packet arrived, be it sent first or again; padding-only
 // packets count too, as they have numbers. Key says that a decoder may start
-// here: what is older is not needed any more and is given up. Leave it false
-// for audio, where every packet is a start and every loss is heard. Behind a gap
-// of more than 3000 the sender is taken to have restarted: nothing before it is
-// asked for.
+// here: what is older is not needed for long, and given up after KeyGrace. Leave
+// it false for audio, where every packet is a start and every loss is heard.
+// Behind a gap of more than 3000 the sender is taken to have restarted: nothing
+// before it is asked for.
 //
 // hot: once per received packet; allocates only while the list of losses grows.
-func (g *Generator) Receive(seq uint64, key bool, now time.Time) {
+func (g *Generator) Receive(seq uint64, key bool, now time.Time) { g.receive(seq, key, false, now) }
+
+// Resent is Receive for a packet that says itself that it was sent again, as
+// RTX does: however soon it comes, it was lost and not reordered.
+//
+// hot: once per repaired packet.
+func (g *Generator) Resent(seq uint64, key bool, now time.Time) { g.receive(seq, key, true, now) }
+
+func (g *Generator) receive(seq uint64, key, again bool, now time.Time) {
 	switch {
 	case g.newest == 0:
 		g.newest = seq
@@ -108,10 +122,10 @@ func (g *Generator) Receive(seq uint64, key bool, now time.Time) {
 		g.miss(seq, now)
 		g.newest = seq
 	default:
-		g.arrived(seq, now)
+		g.arrived(seq, again, now)
 	}
 	if key {
-		g.giveUpBefore(seq)
+		g.key = max(g.key, seq)
 	}
 }
 
@@ -130,7 +144,7 @@ func (g *Generator) miss(seq uint64, now time.Time) {
 }
 
 // arrived takes a late packet off the list.
-func (g *Generator) arrived(seq uint64, now time.Time) {
+func (g *Generator) arrived(seq uint64, again bool, now time.Time) {
 	at, ok := g.find(seq)
 	if !ok {
 		return
@@ -138,7 +152,7 @@ func (g *Generator) arrived(seq uint64, now time.Time) {
 	l := g.losses[at]
 	g.losses = slices.Delete(g.losses, at, at+1)
 	// What comes unasked, or sooner than an answer can, was only reordered.
-	if l.tries == 0 || l.tries == 1 && now.Sub(l.asked) < g.rtt/2 {
+	if !again && (l.tries == 0 || l.tries == 1 && now.Sub(l.asked) < g.rtt/2) {
 		g.reorder = min(max(g.reorder, int(g.newest-seq)+1), max(maxReorder, g.cfg.Reorder))
 		g.wait = min(max(g.wait, now.Sub(l.since)*5/4), max(maxReorderWait, g.cfg.ReorderWait))
 		return
@@ -179,7 +193,7 @@ func (g *Generator) Pending(dst []uint64, rtt time.Duration, now time.Time) []ui
 	spacing, kept := g.spacing(), g.losses[:0]
 	for _, l := range g.losses {
 		waited := l.tries == 0 || now.Sub(l.asked) >= spacing
-		if now.Sub(l.since) >= g.cfg.MaxAge || l.tries >= g.cfg.MaxTries && waited {
+		if now.Sub(l.since) >= g.life(l) || l.tries >= g.cfg.MaxTries && waited {
 			g.gaveUp++
 			continue
 		}
@@ -192,6 +206,14 @@ func (g *Generator) Pending(dst []uint64, rtt time.Duration, now time.Time) []ui
 	}
 	g.losses = kept
 	return dst
+}
+
+// life is how long a packet is waited for.
+func (g *Generator) life(l loss) time.Duration {
+	if l.seq < g.key {
+		return min(max(g.cfg.KeyGrace, 2*g.rtt), g.cfg.MaxAge)
+	}
+	return g.cfg.MaxAge
 }
 
 // ripe reports whether a packet is late enough to be lost.
@@ -222,7 +244,7 @@ func (g *Generator) ease(now time.Time) {
 func (g *Generator) Next() time.Time {
 	var next time.Time
 	for _, l := range g.losses {
-		due := l.since.Add(g.cfg.MaxAge)
+		due := l.since.Add(g.life(l))
 		switch {
 		case l.tries > 0:
 			due = earlier(due, l.asked.Add(g.spacing()))
@@ -252,5 +274,5 @@ func (g *Generator) Lost() (gaveUp uint64) { return g.gaveUp }
 // Missing returns how many packets are being waited for.
 func (g *Generator) Missing() int { return len(g.losses) }
 
-// Repaired returns how many packets came because they were asked for.
+// Repaired returns how many packets came again after they were lost.
 func (g *Generator) Repaired() uint64 { return g.repaired }

@@ -115,15 +115,48 @@ func TestGivenUpAfterOneSecond(t *testing.T) {
 	}
 }
 
-// What lies before a key frame is not needed any more.
-func TestKeyFrameEndsTheSearch(t *testing.T) {
-	g := nack.New(nack.Config{Reorder: 1})
-	receive(g, 0, 70000, 70003)
-	g.Receive(70006, true, at(ms))
-	receive(g, ms, 70008)
-	asks(t, g, 40*ms, 2*ms, 70007)
-	if g.Lost() != 4 {
-		t.Errorf("%d given up", g.Lost())
+// What lies before a key frame is not needed for long; but what was lost just before it is to be shown yet.
+func TestKeyFrameEndsTheSearchAfterItsGrace(t *testing.T) {
+	for _, c := range []struct{ rtt, grace time.Duration }{{40 * ms, 200 * ms}, {150 * ms, 300 * ms}} {
+		g := nack.New(nack.Config{Reorder: 1})
+		receive(g, 0, 70000, 70003)
+		asks(t, g, c.rtt, 0, 70001, 70002)
+		g.Receive(70006, true, at(100*ms))
+		receive(g, 100*ms, 70008)
+		asks(t, g, c.rtt, c.grace-1, 70001, 70002, 70004, 70005, 70007)
+		if g.Lost() != 0 {
+			t.Errorf("%d given up within the grace", g.Lost())
+		}
+		asks(t, g, c.rtt, c.grace)
+		if g.Lost() != 2 || g.Missing() != 3 {
+			t.Errorf("%d given up, %d missing", g.Lost(), g.Missing())
+		}
+		g.Pending(nil, c.rtt, at(100*ms+c.grace))
+		if g.Lost() != 4 || g.Missing() != 1 {
+			t.Errorf("%d given up, %d missing", g.Lost(), g.Missing())
+		}
+	}
+}
+
+// A resend that came sooner than half of a round-trip time measured on a bad day was taken for reordering, and from then
+// on every loss was asked for late.
+func TestAResendThatSaysSoIsNoReordering(t *testing.T) {
+	g := nack.New(nack.Config{})
+	for i := range uint64(500) {
+		now := time.Duration(i) * 4 * ms
+		if i%20 == 7 {
+			continue
+		}
+		receive(g, now, 70000+i)
+		for _, seq := range g.Pending(nil, 300*ms, at(now)) {
+			if i < seq-70000+3 || i > seq-70000+4 {
+				t.Fatalf("%d was asked for when %d had come", seq, 70000+i)
+			}
+			g.Resent(seq, false, at(now+5*ms))
+		}
+	}
+	if g.Repaired() != 25 || g.Lost() != 0 {
+		t.Errorf("%d repaired, %d lost", g.Repaired(), g.Lost())
 	}
 }
 
@@ -282,7 +315,11 @@ func generatorKeepsItsPromises(t *rapid.T) {
 			if l.newest == 0 {
 				seq = first
 			}
-			g.Receive(seq, rapid.IntRange(0, 40).Draw(t, "key") == 0, now)
+			take := g.Receive
+			if seq < l.newest && rapid.Bool().Draw(t, "resent") {
+				take = g.Resent
+			}
+			take(seq, rapid.IntRange(0, 40).Draw(t, "key") == 0, now)
 			l.arrived[seq] = true
 			l.newest = max(l.newest, seq)
 		}
@@ -302,7 +339,7 @@ func TestNextIsWhenSomethingHappens(t *testing.T) {
 		rtt := time.Duration(rapid.IntRange(1, 300).Draw(t, "rtt")) * ms
 		now, seq := epoch, uint64(70000)
 		for range rapid.IntRange(2, 30).Draw(t, "packets") {
-			g.Receive(seq, false, now)
+			g.Receive(seq, rapid.IntRange(0, 10).Draw(t, "key") == 0, now)
 			g.Pending(nil, rtt, now)
 			seq += uint64(rapid.IntRange(1, 6).Draw(t, "gap"))
 			now = now.Add(time.Duration(rapid.IntRange(0, 8).Draw(t, "ms")) * ms)
