@@ -37,6 +37,8 @@ type TrackStatus struct {
 	Codec       Codec       `json:"codec"`
 	Profile     string      `json:"profile,omitempty"` // as the bitstream says
 	Layers      []LayerInfo `json:"layers"`
+	Lost        uint64      `json:"lost"`                     // after repair, of all layers
+	Repaired    uint64      `json:"repaired"`                 // by retransmission
 	KeyInterval float64     `json:"key_interval_s,omitempty"` // seconds between the last two key frames
 }
 

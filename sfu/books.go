@@ -24,7 +24,7 @@ type books struct {
 	overFor    int // seconds
 
 	forged, unreadable, unmatched, jumps uint64
-	repaired, nacks, plis, reports       uint64
+	nacks, plis, reports                 uint64
 	logged                               []string // codes of the findings that were logged
 }
 
@@ -83,12 +83,10 @@ func (p *publisher) publishTracks(now time.Time) {
 func (p *publisher) describe(now time.Time) media.PublisherStatus {
 	s := media.PublisherStatus{Session: p.offer.Session, Subject: p.offer.Subject, Transport: p.conn.Network(),
 		RTT: media.MS(p.conn.RTT()), Bitrate: media.Bitrate(p.books.bytes * 8), Packets: p.books.packets,
-		Repaired: p.books.repaired, NACKs: p.books.nacks, PLIs: p.books.plis}
+		NACKs: p.books.nacks, PLIs: p.books.plis}
 	for _, u := range p.upstreams {
 		if u.rtxOf == nil {
 			u.look(now)
-			s.Lost += u.nack.Lost()
-			s.Repaired = max(s.Repaired, u.nack.Repaired())
 			s.LossRatio = max(s.LossRatio, u.books.LossRatio(now))
 		}
 	}
@@ -100,10 +98,24 @@ func (p *publisher) describe(now time.Time) media.PublisherStatus {
 				t.Profile, t.KeyInterval = u.seen.profile, u.seen.keyInterval.Seconds()
 			}
 		}
+		t.Lost, t.Repaired = p.repairs(info.ID)
+		s.Lost, s.Repaired = s.Lost+t.Lost, s.Repaired+t.Repaired
 		s.Tracks = append(s.Tracks, t)
 	}
 	s.Health = p.findings(now, s.LossRatio)
 	return s
+}
+
+// repairs sums up, over all layers of a track, what never came and what came
+// again after it was lost.
+func (p *publisher) repairs(track media.TrackID) (lost, repaired uint64) {
+	for _, u := range p.upstreams {
+		if u.rtxOf == nil && u.track == track {
+			lost += u.nack.Lost()
+			repaired += u.nack.Repaired()
+		}
+	}
+	return lost, repaired
 }
 
 // logFindings logs each finding once, when it appears.

@@ -47,7 +47,6 @@ func (p *publisher) rtp(h *rtp.Header, payload []byte, at time.Time) {
 		primary := u.rtxOf
 		restored := *h
 		restored.SequenceNumber = uint16(payload[0])<<8 | uint16(payload[1]) // OSN, RFC 4588 section 4
-		p.books.repaired++
 		h, payload, u = &restored, payload[2:], primary
 	}
 	if out := u.read(p, h, payload, repaired, at); out != nil {

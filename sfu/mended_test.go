@@ -71,6 +71,45 @@ func TestLossIsToldBeforeItsRepair(t *testing.T) {
 	}
 }
 
+// Without RTX only the track with the most repairs was counted, and with RTX copies were, too.
+func TestRepairsOfAllTracksAreCounted(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	audio := func(seq uint16) {
+		h := rtp.Header{Version: 2, PayloadType: 111, SequenceNumber: seq, Timestamp: uint32(seq) * 960, SSRC: 3378560431}
+		b.pub.rtp(&h, []byte{0x78, 1, 2}, b.now)
+	}
+	video := func(seq uint16) {
+		p := h264(seq, uint32(seq)*3000, seq == 1000)
+		b.pub.rtp(&p.Header, p.Payload, b.now)
+	}
+	for i := range uint16(30) {
+		b.now = b.now.Add(20 * time.Millisecond)
+		if i != 5 && i != 9 && i != 12 {
+			video(1000 + i)
+		}
+		if i != 7 {
+			audio(i)
+		}
+	}
+	for _, u := range b.pub.upstreams {
+		u.nack.Pending(nil, 30*time.Millisecond, b.now)
+	}
+	b.now = b.now.Add(40 * time.Millisecond)
+	for range 2 { // a copy repairs nothing
+		video(1005)
+		video(1012)
+		audio(7)
+	}
+	for _, u := range b.pub.upstreams {
+		u.nack.Pending(nil, 30*time.Millisecond, b.now.Add(time.Minute))
+	}
+	for track, want := range map[media.TrackID][2]uint64{media.VideoTrack: {1, 2}, media.AudioTrack: {0, 1}} {
+		if lost, repaired := b.pub.repairs(track); lost != want[0] || repaired != want[1] {
+			t.Errorf("track %v: %d lost, %d repaired, want %v", track, lost, repaired, want)
+		}
+	}
+}
+
 // payloadTypes returns one of H.264 and one of VP8 that a publisher may use.
 func payloadTypes(b *bench) (h264pt, vp8pt uint8) {
 	for i := range b.pub.remote.Video().Codecs {

@@ -36,6 +36,10 @@ func bars() []bar {
 	first := func(p Phase) float64 { return never(p.ToFirst) }
 	storm := func(p Phase) float64 { return p.Flow.Storm }
 	shown := func(r Row) (float64, bool) { return 100 * r.Seen.Frozen, true }
+	unrepaired := func(r Row) (float64, bool) {
+		share, ok := r.Upstream["video"].Share()
+		return 100 * (1 - share), ok
+	}
 	return []bar{
 		{"loss5jitter30", ViewerLeg, 0, "freeze", 1, "%", freeze},
 		{"loss5jitter30", ViewerLeg, 0, "audio concealed", 1, "%", conceals},
@@ -50,6 +54,7 @@ func bars() []bar {
 		{"thin300k", ViewerLeg, 3, "audio concealed", 5, "%", conceals},
 		{"outage3", ViewerLeg, 0, "picture after the outage", 500, "ms", phase(2, first)},
 		{"loss5", PublisherLeg, 0, "freeze", 1, "%", freeze},
+		{"loss5", PublisherLeg, 0, "picture lost upstream and not repaired", 0.5, "%", unrepaired},
 	}
 }
 

@@ -21,6 +21,7 @@ type Options struct {
 	Name         string        `help:"name of the server, for the table" default:"sluice"`
 	WHIP         string        `name:"whip" help:"path of the WHIP endpoint" default:"/whip/{stream}"`
 	WHEP         string        `name:"whep" help:"path of the WHEP endpoint" default:"/whep/{stream}"`
+	Status       string        `help:"path of what the server says of a stream, for what was repaired on the publisher's link; empty: it does not say" default:"/v1/streams/{stream}"`
 	Stream       string        `help:"how stream names begin" default:"matrix"`
 	PublishToken string        `help:"token for WHIP" env:"SLUICE_PUBLISH_TOKEN"`
 	ViewToken    string        `help:"token for WHEP" env:"SLUICE_VIEW_TOKEN"`

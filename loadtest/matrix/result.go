@@ -34,11 +34,13 @@ type Row struct {
 	Publisher string  `json:"publisher"` // "load" or "chromium"
 	Seconds   float64 `json:"seconds"`
 	// Freeze is what the link did: the share of time frozen, less the control's.
-	Freeze   float64  `json:"freeze"`
-	Seen     Seen     `json:"seen"`
-	Control  Seen     `json:"control"`
-	Flow     Flow     `json:"flow"` // in the direction of the media
-	Back     Flow     `json:"back"` // in that of the feedback
+	Freeze  float64 `json:"freeze"`
+	Seen    Seen    `json:"seen"`
+	Control Seen    `json:"control"`
+	Flow    Flow    `json:"flow"` // in the direction of the media
+	Back    Flow    `json:"back"` // in that of the feedback
+	// Upstream is of rows whose publisher has the bad link, where the server tells.
+	Upstream Repairs  `json:"upstream,omitempty"`
 	Phases   []Phase  `json:"phases,omitempty"`
 	Timeline []Second `json:"timeline"`
 	Load     float64  `json:"load_before"` // of the machine

@@ -95,7 +95,7 @@ func (s *stage) row(ctx context.Context, p plan) (Row, error) {
 	if err != nil {
 		return r, err
 	}
-	return r, r.play(ctx, both, bad, p)
+	return r, r.play(ctx, both, bad, p, nil)
 }
 
 // uplink runs a row whose publisher has the bad link. Its media goes up: the
@@ -125,7 +125,7 @@ func (s *stage) uplink(ctx context.Context, p plan, r *Row, clean *stream, contr
 	if err != nil {
 		return err
 	}
-	return r.play(ctx, both, bad, p)
+	return r.play(ctx, both, bad, p, func() Repairs { return s.repairs(ctx, x.name) })
 }
 
 // browserPublisher publishes from the browser, and waits until it is connected.
@@ -152,13 +152,21 @@ func (s *stage) browserPublisher(ctx context.Context, url string, layers int) (*
 
 const browserWarmup = 5 * time.Second
 
-// play lets the course run and sums up.
-func (r *Row) play(ctx context.Context, both pair, bad *bridge, p plan) error {
+// play lets the course run and sums up; look is how the publisher is doing, nil
+// where its link is good.
+func (r *Row) play(ctx context.Context, both pair, bad *bridge, p plan, look func() Repairs) error {
 	err := both.wait(ctx)
+	var before Repairs
+	if look != nil {
+		before = look()
+	}
 	begun := time.Now()
 	bad.begin()
 	if err == nil {
 		err = pause(ctx, p.profile.For)
+	}
+	if look != nil {
+		r.Upstream = look().since(before)
 	}
 	down, up := bad.traffic()
 	records, stopped := both.stop(context.WithoutCancel(ctx))

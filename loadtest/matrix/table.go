@@ -55,7 +55,7 @@ func markdown(rows [][]string) string {
 
 func (r Result) rows() string {
 	out := [][]string{{"profile", "viewer", "layers", "leg", "freeze % (row − control)", "row / control %", "freezes", "longest ms", "fps", "seconds at height", "audio concealed % / control",
-		"latency p50/p95 ms", "picture age p50/p95/max ms", "sound − picture p95 ms", "nack/pli/lost (Chromium: before repair)", "link lost+overflow+cut of in", "offered→out kbit/s", "queue p95 ms", "join ms", "load"}}
+		"latency p50/p95 ms", "picture age p50/p95/max ms", "sound − picture p95 ms", "nack/pli/lost (Chromium: before repair)", "link lost+overflow+cut of in", "repaired upstream %, picture / sound", "offered→out kbit/s", "queue p95 ms", "join ms", "load"}}
 	for _, x := range r.Rows {
 		leg := x.Leg
 		if x.Publisher == Chromium {
@@ -67,7 +67,7 @@ func (r Result) rows() string {
 			known("%.0f/%.0f", x.Seen.Latency[1] > 0, x.Seen.Latency[0], x.Seen.Latency[1]),
 			known("%.0f/%.0f/%.0f", x.Seen.Age[2] > 0, x.Seen.Age[0], x.Seen.Age[1], x.Seen.Age[2]),
 			known("%.0f", x.Seen.Skew > 0, x.Seen.Skew), fmt.Sprintf("%.0f/%.0f/%.0f", x.Seen.NACKs, x.Seen.PLIs, x.Seen.Lost),
-			fmt.Sprintf("%d+%d+%d of %d", c.Lost, c.Overflow, c.Cut, c.Packets), kbit(x.Flow), fmt.Sprintf("%.0f", x.Flow.Queue[0]), known("%.0f", x.Seen.Join > 0, x.Seen.Join), fmt.Sprintf("%.1f", x.Load)})
+			fmt.Sprintf("%d+%d+%d of %d", c.Lost, c.Overflow, c.Cut, c.Packets), x.Upstream.column(), kbit(x.Flow), fmt.Sprintf("%.0f", x.Flow.Queue[0]), known("%.0f", x.Seen.Join > 0, x.Seen.Join), fmt.Sprintf("%.1f", x.Load)})
 	}
 	return markdown(out)
 }

@@ -28,6 +28,8 @@ export interface TrackStatus {
   codec: string;
   profile?: string;
   layers: LayerStatus[];
+  lost?: number;
+  repaired?: number;
   key_interval_s?: number;
 }
 
