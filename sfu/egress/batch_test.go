@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/pion/logging"
+	"github.com/pion/transport/v4/vnet"
 )
 
 // listen opens a socket on loopback.
@@ -23,14 +28,14 @@ func listen(t testing.TB, network, address string) *net.UDPConn {
 	return c
 }
 
-func addrOf(c *net.UDPConn) *Addr { return NewAddr(c.LocalAddr().(*net.UDPAddr).AddrPort()) }
+func addrOf(c net.PacketConn) *Addr { return NewAddr(c.LocalAddr().(*net.UDPAddr).AddrPort()) }
 
 // read returns the next datagram; it fails the test when none comes.
-func read(t testing.TB, c *net.UDPConn) []byte {
+func read(t testing.TB, c net.PacketConn) []byte {
 	t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	b := make([]byte, 1<<16)
-	n, _, err := c.ReadFromUDPAddrPort(b)
+	n, _, err := c.ReadFrom(b)
 	if err != nil {
 		t.Fatalf("read: %v", err)
 	}
@@ -87,7 +92,39 @@ func TestBatchesConform(t *testing.T) {
 	}
 }
 
-func conform(t *testing.T, batch Batch, a, b *net.UDPConn) {
+// Pion's virtual network is no socket of the system; time is virtual on it, too.
+func TestVirtualNetworksConform(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		router, err := vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/8", LoggerFactory: logging.NewDefaultLoggerFactory()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var socks [3]net.PacketConn
+		var hosts [3]*vnet.Net
+		for i := range hosts {
+			if hosts[i], err = vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{fmt.Sprintf("10.0.0.%d", i+1)}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := router.AddNet(hosts[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := router.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = router.Stop() }()
+		for i, h := range hosts {
+			if socks[i], err = h.ListenPacket("udp4", fmt.Sprintf("10.0.0.%d:5000", i+1)); err != nil {
+				t.Fatal(err)
+			}
+			defer socks[i].Close()
+		}
+		conform(t, New(socks[0]), socks[1], socks[2])
+	})
+}
+
+func conform(t *testing.T, batch Batch, a, b net.PacketConn) {
+	t.Helper()
 	toA, toB := addrOf(a), addrOf(b)
 	cases := []struct {
 		name string
@@ -125,7 +162,7 @@ func conform(t *testing.T, batch Batch, a, b *net.UDPConn) {
 		if err != nil || sent != total {
 			t.Fatalf("%s: sent %d of %d: %v", tc.name, sent, total, err)
 		}
-		for to, c := range map[*Addr]*net.UDPConn{toA: a, toB: b} {
+		for to, c := range map[*Addr]net.PacketConn{toA: a, toB: b} {
 			for i, d := range want[to] {
 				if got := read(t, c); !bytes.Equal(got, d) {
 					t.Fatalf("%s: datagram %d of %d has %d bytes, not these %d", tc.name, i, len(want[to]), len(got), len(d))
