@@ -80,7 +80,7 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32()&^6 | 2*uint32(id), rtxSSRC: random32()&^6 | 4 | 2*uint32(id), rtxSeq: uint16(random32()),
 		selector: layer.New(), answerer: nack.NewAnswerer(nack.DefaultAnswererConfig())}
 	// Two bits tell a viewer's four SSRCs apart: equal ones would use a nonce twice.
-	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel} {
+	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel, t.ext.Descriptor} {
 		t.wide = t.wide || id > 14
 	}
 	rate, places := media.VP8.ClockRate(), videoPlaces

@@ -75,8 +75,13 @@ func (d *direct) Control(packets []rtcp.Packet) {
 	}
 }
 
-// maxHeader is 12 bytes and the extensions that we write.
-const maxHeader = 12 + 4 + 64
+const (
+	// maxHeader is 12 bytes and the extensions that we write, a descriptor among them.
+	maxHeader = 12 + 4 + 64 + 2 + maxExtension
+	// maxNarrow and maxExtension are what one extension holds behind a one-byte and
+	// a two-byte header (RFC 8285 sections 4.2 and 4.3).
+	maxNarrow, maxExtension = 16, 255
+)
 
 // extension writes RFC 8285 header extensions: one-byte headers, or two-byte
 // ones where an id needs it.
@@ -109,7 +114,8 @@ func (v *viewer) writeHeader(dst []byte, o outgoing, now time.Time) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, out.TS)
 	dst = binary.BigEndian.AppendUint32(dst, t.ssrc)
 	head := len(dst)
-	x := extension{b: append(dst, 0, 0, 0, 0), wide: t.wide}
+	described := v.describe(o)
+	x := extension{b: append(dst, 0, 0, 0, 0), wide: t.wide || len(described) > maxNarrow}
 	if t.ext.TransportCC != 0 && v.link != nil {
 		seq := v.nextTransport()
 		x.add(t.ext.TransportCC, byte(seq>>8), byte(seq))
@@ -133,7 +139,27 @@ func (v *viewer) writeHeader(dst []byte, o outgoing, now time.Time) []byte {
 		}
 		x.add(t.ext.AudioLevel, level)
 	}
+	if len(described) > 0 {
+		x.add(t.ext.Descriptor, described...)
+	}
 	return x.close(dst, head)
+}
+
+// describe returns the packet's dependency descriptor as this viewer gets it, in
+// the shard's memory; nil where there is none. It depends on what was numbered
+// alone, so that a resend has the same.
+//
+// hot:
+func (v *viewer) describe(o outgoing) []byte {
+	if o.t.ext.Descriptor == 0 || !o.out.Described || o.out.Padding {
+		return nil
+	}
+	room := v.shard.descriptor[:0]
+	if b := o.out.Descriptor(room, o.p.Descriptor); len(b) <= maxExtension {
+		return b
+	}
+	o.out.Targets = 0 // without the set of targets it is as long as it came
+	return o.out.Descriptor(room, o.p.Descriptor)
 }
 
 // close pads the block that begins at head and writes its header; without

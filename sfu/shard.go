@@ -77,6 +77,8 @@ type shard struct {
 	engine    *egress.Engine
 	merged    []*media.Packet // bursts that are served together
 	plain     []byte          // the control packet that is looked at
+	// the dependency descriptor of one packet; a rewritten one grows by up to five bytes
+	descriptor [maxExtension + 8]byte
 }
 
 func newShard(s *SFU, index int) *shard {

@@ -90,6 +90,9 @@ func (d *dependencies) frame(c *Checker, p *picture, r *received, t *told, n int
 			c.fault(r, "frame number %d needs %d, which is not there", n, n-int64(by))
 		}
 	}
+	if !c.Holes && !d.wanted(t) {
+		c.fault(r, "frame number %d belongs to none of the targets that are said to be sent, %b", n, d.active)
+	}
 	for target := range d.structure.targets {
 		if d.active&(1<<target) == 0 || d.structure.chains == 0 || c.Holes { // the set may have come with another packet
 			continue
@@ -98,6 +101,16 @@ func (d *dependencies) frame(c *Checker, p *picture, r *received, t *told, n int
 			c.fault(r, "target %d is said to be sent, and %d of its chain is not there", target, n-int64(by))
 		}
 	}
+}
+
+// wanted reports whether the frame belongs to a target that is said to be sent.
+func (d *dependencies) wanted(t *told) bool {
+	for target, indication := range t.dtis {
+		if indication != 0 && d.active&(1<<target) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // bitstring takes numbers off the front of a descriptor.

@@ -135,7 +135,7 @@ func (v *viewer) write(m made, switched bool) {
 	payload := slices.Clone(m.Payload)
 	out.Payload(payload)
 	p := conform.Packet{Seq: out.Seq, TS: out.TS, Marker: out.Marker, Codec: m.Codec, Payload: payload, Frame: m.frame, Packets: m.of, Needs: m.needs}
-	if m.Descriptor != nil {
+	if out.Described {
 		p.Descriptor = out.Descriptor(nil, m.Descriptor)
 	}
 	v.checker.Add(p)

@@ -145,8 +145,12 @@ func (d *deps) topTemporal() uint8 {
 	return all
 }
 
-// forwarded returns the targets all of whose frames belong to the target that is forwarded.
+// forwarded returns the targets all of whose frames belong to the target that is forwarded. Blindly nothing is known, not
+// even how many there are.
 func (d *deps) forwarded() (active uint32, n uint8) {
+	if d.blind {
+		return 0, 0
+	}
 	st := &d.structure
 	active = d.active
 	for i := range st.Templates[:st.Count] {
@@ -159,9 +163,6 @@ func (d *deps) forwarded() (active uint32, n uint8) {
 				active &^= 1 << t
 			}
 		}
-	}
-	if active == st.All() || d.blind {
-		return 0, 0
 	}
 	return active, st.Targets
 }

@@ -192,8 +192,8 @@ func (s *Selector) Temporal() uint8 {
 	return s.temporal.now
 }
 
-// Targets returns the decode targets that are forwarded whole, and how many the source has; 0, 0 if none is left out or
-// the source has none (for munge.Munger.Targets).
+// Targets returns the decode targets that are forwarded whole, and how many the source has; 0, 0 if the source has none
+// (for munge.Munger.Targets).
 func (s *Selector) Targets() (active uint32, n uint8) {
 	if !s.deps.telling() {
 		return 0, 0

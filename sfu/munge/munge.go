@@ -44,7 +44,8 @@ type Out struct {
 	KeyIdx    uint8
 
 	// Described says that the packet's dependency descriptor takes this frame number and, if Targets is not 0, these
-	// active decode targets. Descriptor does it.
+	// active decode targets: Descriptor does it. Else the packet goes out without one: its source began without a
+	// structure, so that the viewer could not read it.
 	Described bool
 	Frame     uint16
 	Active    uint32
@@ -71,7 +72,8 @@ type Munger struct {
 	epoch media.Epoch
 	layer media.Layer
 	top   top
-	sets  set    // decode targets that are forwarded
+	sets  set // decode targets that are forwarded
+	told  telling
 	sent  uint64 // output index of the newest sent packet
 	whole bool   // it ended its frame
 }
@@ -226,6 +228,7 @@ func (m *Munger) enter(p *media.Packet, at time.Time) {
 	m.places.enter()
 	m.vp8.fresh = true
 	m.vp9.picture.fresh, m.vp9.tl0.fresh, m.frames.fresh = true, true, true
+	m.told.on = m.told.on && same
 	m.top.begin()
 	m.begun, m.epoch, m.layer = true, p.Epoch, p.Layer
 }

@@ -70,8 +70,11 @@ func (s set) targets() (active uint32, n uint8) {
 	return uint32(s) &^ (1 << n), n
 }
 
-// Targets says which of n decode targets are forwarded; the dependency descriptors tell the viewer so. 0, 0 leaves to
-// the publisher what they say.
+// all reports whether the set leaves no target out.
+func (s set) all() bool { return bits.OnesCount16(uint16(s)) == bits.Len16(uint16(s)) }
+
+// Targets says which of n decode targets are forwarded; the dependency descriptors tell the viewer so. That all are is
+// told only to one who has heard otherwise since the last structure. 0, 0 leaves to the publisher what they say.
 func (m *Munger) Targets(active uint32, n uint8) {
 	m.sets = 0
 	if n > 0 && n < 16 {
@@ -79,17 +82,29 @@ func (m *Munger) Targets(active uint32, n uint8) {
 	}
 }
 
+// telling is what a viewer has been told by dependency descriptors.
+type telling struct {
+	on    bool // the structure: descriptors without it cannot be read, and are left out
+	fewer bool // since then, that not all targets are sent
+}
+
 // describe numbers the frame of a dependency descriptor. The set of targets goes with the first packet of each frame,
 // as a receiver may have lost any of them; not with a late one, whose frame had another set.
 func (m *Munger) describe(p *media.Packet, pl *place, inOrder bool) {
 	n, ok := descriptor.Number(p.Descriptor)
-	if !ok {
+	structure := descriptor.HasStructure(p.Descriptor)
+	if structure { // which says that all targets are sent
+		m.told = telling{on: true}
+	}
+	if !ok || !m.told.on {
 		return
 	}
 	pl.keyIdx |= described
 	pl.frame = m.frames.next(n, 0xffff)
-	if inOrder && p.Descriptor[0]&0x80 != 0 {
-		pl.targets = m.sets
+	if inOrder && p.Descriptor[0]&0x80 != 0 && m.sets != 0 {
+		if m.told.fewer = m.told.fewer || !m.sets.all(); m.told.fewer {
+			pl.targets = m.sets
+		}
 	}
 }
 

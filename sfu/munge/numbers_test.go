@@ -86,6 +86,14 @@ func described(s *source, number uint16, more ...byte) *media.Packet {
 	return p
 }
 
+// structured makes the next packet bring a structure of three decode targets.
+func structured(s *source, number uint16) *media.Packet {
+	p := described(s, number)
+	st := descriptor.Structure{First: 1, Count: 1, Targets: 3}
+	p.Descriptor = st.Append(nil, &descriptor.Frame{Start: true, End: true, Template: 1, Number: number, HasStructure: true})
+	return p
+}
+
 func TestFrameNumbersGoOnOverSwitchesAndKeepTheirDistances(t *testing.T) {
 	m := munge.New(munge.Config{})
 	a := source{seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
@@ -100,7 +108,7 @@ func TestFrameNumbersGoOnOverSwitchesAndKeepTheirDistances(t *testing.T) {
 		}
 		return n
 	}
-	if n := number(described(&a, 65534), true); n != 65534 {
+	if n := number(structured(&a, 65534), true); n != 65534 {
 		t.Errorf("the first is %d", n)
 	}
 	m.Drop(described(&a, 65535))
@@ -108,7 +116,7 @@ func TestFrameNumbersGoOnOverSwitchesAndKeepTheirDistances(t *testing.T) {
 		t.Errorf("after a drop %d", n)
 	}
 	b := source{layer: 1, seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
-	if n := number(described(&b, 40000), true); n != 1 {
+	if n := number(structured(&b, 40000), true); n != 1 {
 		t.Errorf("after the switch %d", n)
 	}
 	late := described(&b, 40001)
@@ -119,7 +127,7 @@ func TestFrameNumbersGoOnOverSwitchesAndKeepTheirDistances(t *testing.T) {
 		t.Errorf("the late one is %d", n)
 	}
 	c := source{layer: 2, seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
-	if n := number(described(&c, 7), true); n != 4 {
+	if n := number(structured(&c, 7), true); n != 4 {
 		t.Errorf("after the second switch %d", n)
 	}
 }
@@ -128,12 +136,12 @@ func TestFrameNumbersGoOnOverSwitchesAndKeepTheirDistances(t *testing.T) {
 func TestNumbersDoNotGoBackBehindDrops(t *testing.T) {
 	m := munge.New(munge.Config{})
 	a := source{seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
-	first := send(t, m, described(&a, 10), true)
+	first := send(t, m, structured(&a, 10), true)
 	late := described(&a, 11)
 	m.Drop(described(&a, 12))
 	x := send(t, m, late, false)
 	b := source{layer: 1, seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
-	y := send(t, m, described(&b, 500), true)
+	y := send(t, m, structured(&b, 500), true)
 	if x.Frame != first.Frame+1 || y.Frame != x.Frame+1 || int32(y.TS-x.TS) <= 0 || y.Seq != x.Seq+1 {
 		t.Errorf("%+v, %+v, %+v", first, x, y)
 	}
@@ -143,18 +151,61 @@ func TestTargetsAreToldWithTheFirstPacketOfAFrame(t *testing.T) {
 	m := munge.New(munge.Config{})
 	s := source{seq: 70000, ts: 1 << 32, at: start, perFrame: 2}
 	m.Targets(0b011, 3)
-	p := described(&s, 5)
-	if o := send(t, m, p, true); o.Targets != 3 || o.Active != 0b011 || len(o.Descriptor(nil, p.Descriptor)) != 4 {
+	if o := send(t, m, structured(&s, 5), true); o.Targets != 3 || o.Active != 0b011 {
 		t.Errorf("%+v", o)
 	}
-	p = described(&s, 5)
+	p := described(&s, 5)
 	p.Descriptor[0] &^= 0x80
 	if o := send(t, m, p, false); o.Targets != 0 || !bytes.Equal(o.Descriptor(nil, p.Descriptor), p.Descriptor) {
-		t.Errorf("%+v", o)
+		t.Errorf("inside a frame: %+v", o)
+	}
+	p = described(&s, 6)
+	if o := send(t, m, p, false); o.Targets != 3 || o.Active != 0b011 || len(o.Descriptor(nil, p.Descriptor)) != 4 {
+		t.Errorf("the next frame: %+v", o)
 	}
 	m.Targets(1, 20) // more than there is room for: the publisher's stays
-	if o := send(t, m, described(&s, 6), false); o.Targets != 0 {
+	if o := send(t, m, described(&s, 7), false); o.Targets != 0 {
 		t.Errorf("%+v", o)
+	}
+}
+
+// That all targets are sent again is told as long as a viewer may believe otherwise: until the next structure.
+func TestAllTargetsAreToldToOneWhoHadFewer(t *testing.T) {
+	m := munge.New(munge.Config{})
+	s := source{seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
+	for i, step := range []struct {
+		key    bool
+		active uint32
+		told   uint8
+	}{{true, 0b111, 0}, {false, 0b111, 0}, {false, 0b001, 3}, {false, 0b111, 3}, {false, 0b111, 3}, {true, 0b111, 0}, {false, 0b111, 0}} {
+		m.Targets(step.active, 3)
+		p := described(&s, uint16(i))
+		if step.key {
+			s.n--
+			p = structured(&s, uint16(i))
+		}
+		if o := send(t, m, p, i == 0); o.Targets != step.told || step.told > 0 && o.Active != step.active {
+			t.Errorf("frame %d: %+v", i, o)
+		}
+	}
+}
+
+// Descriptors whose structure the viewer never got are left out, until one comes.
+func TestDescriptorsWithoutAStructureAreLeftOut(t *testing.T) {
+	m := munge.New(munge.Config{})
+	a := source{seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
+	if o := send(t, m, described(&a, 10), true); o.Described {
+		t.Errorf("begun without: %+v", o)
+	}
+	if o := send(t, m, structured(&a, 11), false); !o.Described {
+		t.Errorf("with: %+v", o)
+	}
+	if o := send(t, m, described(&a, 12), true); !o.Described || o.Frame != 12 { // further on in the same layer
+		t.Errorf("after a pause: %+v", o)
+	}
+	b := source{layer: 1, seq: 70000, ts: 1 << 32, at: start, perFrame: 1}
+	if o := send(t, m, described(&b, 500), true); o.Described {
+		t.Errorf("another layer: %+v", o)
 	}
 }
 
@@ -233,8 +284,8 @@ func TestTrap04_CodecChangesMidStream(t *testing.T) {
 func TestNumbersAllocateNothing(t *testing.T) {
 	for _, c := range []media.Codec{media.VP9, media.AV1} {
 		m := munge.New(munge.Config{})
-		p := &media.Packet{Codec: c, Seq: 70000, TS: 1 << 32, Arrival: start, Payload: vp9Payload(5, true, 0, 0, 7, true), Descriptor: []byte{0xc1, 0, 1, 0x40, 0xe0}}
-		m.Targets(3, 4)
+		p := &media.Packet{Codec: c, Seq: 70000, TS: 1 << 32, Arrival: start, Payload: vp9Payload(5, true, 0, 0, 7, true), Descriptor: structured(&source{}, 1).Descriptor}
+		m.Targets(3, 3)
 		dst, body := make([]byte, 0, 64), make([]byte, 64)
 		if n := testing.AllocsPerRun(1000, func() {
 			m.Top(uint8(p.Seq & 1))

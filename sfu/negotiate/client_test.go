@@ -1,6 +1,7 @@
 package negotiate_test
 
 import (
+	"bytes"
 	"runtime"
 	"slices"
 	"strings"
@@ -94,6 +95,19 @@ func TestChromiumSimulcastKeepsItsOrder(t *testing.T) {
 	v := r.Video()
 	if !slices.Equal(v.RIDs, []string{"q", "h", "f"}) || v.Ext.RRID != 11 || v.Ext.Descriptor != 12 || v.Ext.TransportCC != 3 || !v.RcvrRTT {
 		t.Errorf("video %+v", v)
+	}
+}
+
+// The player asks for dependency descriptors. One with a structure needs two-byte headers between one-byte ones.
+func TestDescriptorsNeedBothFormsOfHeaders(t *testing.T) {
+	r, answer := must(t, "chromium-156-whep-player")
+	wants(t, answer, "a=extmap:14 https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension", "a=extmap-allow-mixed")
+	if r.Video().Ext.Descriptor != 14 {
+		t.Errorf("%+v", r.Video().Ext)
+	}
+	r, err := negotiate.Subscribe(bytes.ReplaceAll(load(t, "chromium-156-whep-player.offer.sdp"), []byte("a=extmap-allow-mixed\r\n"), nil), negotiate.DefaultConfig())
+	if err != nil || r.Video().Ext.Descriptor != 0 {
+		t.Errorf("%v: %+v", err, r.Video().Ext)
 	}
 }
 

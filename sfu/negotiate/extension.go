@@ -96,13 +96,13 @@ func (s *section) addExtension(value string) error {
 // extensions accepts header extensions of one m-line. Within the bundle an id
 // means one extension (RFC 9143 section 9.2): taken holds what each id means
 // so far, and the first one wins.
-func (s *section) extensions(m *Media, session *section, taken *[256]extKind, want func(*extmap) bool) {
+func (s *section) extensions(m *Media, session *section, taken *[256]extKind, want func(*extmap, bool) bool) {
 	mixed := s.mixed || session.mixed
 	for _, level := range [...]*section{s, session} {
 		for i := range level.exts {
 			e := &level.exts[i]
 			switch {
-			case e.id == 0 || e.kind == 0 || !want(e):
+			case e.id == 0 || e.kind == 0 || !want(e, mixed):
 				continue
 			case e.id > 14 && (!mixed || e.id == 15): // needs two-byte headers; 15 is reserved (RFC 8285 section 4.2)
 				continue
@@ -118,14 +118,18 @@ func (s *section) extensions(m *Media, session *section, taken *[256]extKind, wa
 }
 
 // fromPublisher says what is read from a publisher.
-func (c *Config) fromPublisher(e *extmap) bool {
+func (c *Config) fromPublisher(e *extmap, _ bool) bool {
 	return e.reverse != "sendonly" && (e.kind != extTransportCC || c.TransportCC)
 }
 
 // toViewer says what may be written to a viewer: encodings are chosen here, so
-// no RID, and send times only for transport-wide feedback.
-func (c *Config) toViewer(e *extmap) bool {
+// no RID, and send times only for transport-wide feedback. A dependency
+// descriptor with its structure is longer than the 16 bytes of one-byte headers,
+// so that it wants both forms in one stream (RFC 8285 section 4.1.2).
+func (c *Config) toViewer(e *extmap, mixed bool) bool {
 	switch e.kind {
+	case extDescriptor:
+		return e.reverse != "recvonly" && mixed
 	case extRID, extRRID, extAbsSendTime:
 		return false
 	case extTransportCC:

@@ -288,6 +288,31 @@ func TestSourceTellsPacketsTheirLayers(t *testing.T) {
 	}
 }
 
+// A decoder that starts at a key frame which came without the structure could not read what follows.
+func TestAKeyFrameWithoutTheStructureIsGivenIt(t *testing.T) {
+	raws := captures(t)["av1-l1t3"]
+	var s descriptor.Source
+	s.Apply(&media.Packet{Key: true, Descriptor: raws[0]})
+	var f descriptor.Frame
+	st := *s.Structure()
+	if err := st.Read(raws[0], &f); err != nil || !f.HasStructure || !f.Key() {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	f.HasStructure, f.Number = false, f.Number+100
+	bare := st.Append(nil, &f)
+	for name, want := range map[string]bool{"key": true, "delta": false} {
+		p := &media.Packet{Key: want, Descriptor: bare}
+		if !s.Apply(p) || descriptor.HasStructure(p.Descriptor) != want {
+			t.Errorf("%s: % x", name, p.Descriptor)
+		}
+		var fresh descriptor.Structure
+		var got descriptor.Frame
+		if err := fresh.Read(p.Descriptor, &got); want && (err != nil || got.Number != f.Number) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 func TestBrokenDescriptors(t *testing.T) {
 	raws := captures(t)["av1-l1t3"]
 	var f descriptor.Frame
