@@ -160,19 +160,21 @@ func insert(q []wireData, w wireData) []wireData {
 	return slices.Insert(q, i, w)
 }
 
-// Send implements Output: the way to the viewer.
-func (s *scene) Send(burst [][]byte) {
-	for _, b := range burst {
-		s.offered[len(s.offered)-1] += len(b) + wireExtra
-		f := s.down.Offer(len(b)+wireExtra, s.now)
-		if f.Cause != 0 {
-			continue
-		}
-		s.queues = append(s.queues, f.Queued)
-		s.wire = insert(s.wire, wireData{at: f.At, b: slices.Clone(b)})
-		if !f.Again.IsZero() {
-			s.wire = insert(s.wire, wireData{at: f.Again, b: slices.Clone(b)})
-		}
+// Room implements Output.
+func (s *scene) Room(n int) []byte { return make([]byte, 0, n) }
+
+// Packet implements Output: the way to the viewer.
+func (s *scene) Packet(header, payload []byte) {
+	b := slices.Concat(header, payload)
+	s.offered[len(s.offered)-1] += len(b) + wireExtra
+	f := s.down.Offer(len(b)+wireExtra, s.now)
+	if f.Cause != 0 {
+		return
+	}
+	s.queues = append(s.queues, f.Queued)
+	s.wire = insert(s.wire, wireData{at: f.At, b: b})
+	if !f.Again.IsZero() {
+		s.wire = insert(s.wire, wireData{at: f.Again, b: slices.Clone(b)})
 	}
 }
 
