@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -88,6 +89,26 @@ func TestViewersInSteps(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out, "lat p50") || !strings.Contains(out, "key frame p50") {
+		t.Error(out)
+	}
+}
+
+func TestStalledViewersAreLeftOutOfTheOthersFigures(t *testing.T) {
+	t.Parallel()
+	o, server := options(t, "viewers")
+	o.Steps, o.Stall = []int{4}, 2
+	r, out := run(t, o, server)
+	if len(r.Steps) != 2 {
+		t.Fatalf("%d steps", len(r.Steps))
+	}
+	before, during := r.Steps[0].Summary, r.Steps[1].Summary
+	if before.Viewers != 4 || before.Stalled != 0 || during.Viewers != 4 || during.Stalled != 2 || during.Latency.N == 0 || during.FPS <= 0 {
+		t.Errorf("%+v\n%+v", before, during)
+	}
+	if perViewer := float64(during.Frames) / during.Seconds / 2; math.Abs(perViewer-during.FPS) > 1e-6 {
+		t.Errorf("%v frames per second of two viewers are told as %v", perViewer, during.FPS)
+	}
+	if !strings.Contains(out, "with 2 of 4 stalled, the others: latency p50") {
 		t.Error(out)
 	}
 }

@@ -44,6 +44,7 @@ type ViewOptions struct {
 	RTX      bool          `name:"rtx" help:"offer retransmission by RTX"`
 	Feedback time.Duration `help:"report arrivals (transport-wide congestion control) this often; 0 means not"`
 	Verify   bool          `help:"decrypt every packet, not only the first of each frame"`
+	Stall    int           `help:"let so many light viewers read and say nothing from half of --duration on, and compare the others"`
 }
 
 // RunOptions is one scenario. The tags are kong's.
@@ -60,6 +61,7 @@ type RunOptions struct {
 	Steps        []int         `help:"viewers: how many at each step" default:"100"`
 	Warmup       time.Duration `help:"how long the first viewer is left alone before others come" default:"7s"`
 	Window       time.Duration `help:"viewers: how long each step is measured" default:"6s"`
+	Stall        int           `help:"viewers: measure each step again with so many of its viewers reading and saying nothing, and compare the others"`
 	Joins        int           `help:"joins: how many viewers come and leave" default:"1000"`
 	Rate         float64       `help:"joins per second" default:"20"`
 	Connects     int           `help:"churn: how many connects and closes; read after a tenth of them and at the end" default:"10000"`

@@ -16,6 +16,8 @@ const (
 	edgeTimeout = 5 * time.Second  // for the live edge
 	// In the joins scenario one viewer of twenty stays until it is live.
 	lingerEvery = 20
+	// After viewers stall, until their sockets are full: 1 MB is 3 s of 2.5 Mbit/s.
+	stallSettle = 4 * time.Second
 	// Between the last join of a step and its window: the fast start is over.
 	stepSettle = 3 * time.Second
 )
@@ -44,9 +46,30 @@ func (s *stage) viewers(ctx context.Context, r *Result, out io.Writer) error {
 		}
 		r.Steps = append(r.Steps, step)
 		_, _ = fmt.Fprintf(out, "%s, step of %d viewers done\n", s.o.Server, wanted)
+		if n := min(s.o.Stall, len(all)); n > 0 {
+			stalled, err := s.stall(ctx, all[:n], wanted)
+			if err != nil {
+				return err
+			}
+			r.Steps = append(r.Steps, stalled)
+			_, _ = fmt.Fprint(out, stallLine(step.Summary, stalled.Summary))
+			leaveAll(s.swarm, all[:n]) // the next step begins with viewers that watch
+			all = all[n:]
+		}
 	}
 	_, _ = fmt.Fprint(out, "\n", stepTable(r.Steps), "\n", joinTable(r.Steps), "\n")
 	return nil
+}
+
+// stall measures a step again while some of its viewers read and say nothing.
+func (s *stage) stall(ctx context.Context, some []*view.Viewer, wanted int) (Step, error) {
+	if err := s.swarm.Stall(some...); err != nil {
+		return Step{}, err
+	}
+	if err := pause(ctx, min(stallSettle, s.o.Warmup)); err != nil {
+		return Step{}, err
+	}
+	return s.measure(ctx, wanted)
 }
 
 // measure watches the window of one step.

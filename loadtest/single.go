@@ -53,16 +53,36 @@ func View(ctx context.Context, o ViewOptions, out io.Writer) (view.Summary, erro
 		return view.Summary{}, err
 	}
 	viewers := joinMany(ctx, s, o.Viewers, o.Rate)
-	<-ctx.Done()
-	summary, err := s.Summary()
+	steps, err := watch(ctx, s, viewers[:min(o.Stall, len(viewers))])
 	for _, st := range fulls.close() {
 		_, _ = fmt.Fprintf(out, "full viewer: %d frames (%d key), %d lost, joined after %d ms, latency p50 %.1f p99 %.1f ms, %v\n",
 			st.Frames, st.Keys, st.Lost, st.Joined.Milliseconds(), st.Latency.P50, st.Latency.P99, st.Codecs)
 	}
 	leaveAll(s, viewers)
 	err = errors.Join(err, stop(), fulls.err())
-	_, _ = fmt.Fprint(out, stepTable([]Step{{Summary: summary}}), joinTable([]Step{{Summary: summary}}))
-	return summary, err
+	last := steps[len(steps)-1]
+	_, _ = fmt.Fprint(out, stepTable(steps), joinTable([]Step{last}))
+	if len(steps) > 1 {
+		_, _ = fmt.Fprint(out, stallLine(steps[0].Summary, last.Summary))
+	}
+	return last.Summary, err
+}
+
+// watch is one window until ctx ends; or two, where some viewers stall from
+// half of the time on.
+func watch(ctx context.Context, s *view.Swarm, some []*view.Viewer) ([]Step, error) {
+	var steps []Step
+	if ends, ok := ctx.Deadline(); ok && len(some) > 0 {
+		err := errors.Join(s.Begin(false), pause(ctx, time.Until(ends)/2))
+		summary, err2 := s.Summary()
+		steps = append(steps, Step{Summary: summary})
+		if err = errors.Join(err, err2, s.Stall(some...), s.Begin(false)); err != nil {
+			return steps, err
+		}
+	}
+	<-ctx.Done()
+	summary, err := s.Summary()
+	return append(steps, Step{Summary: summary}), err
 }
 
 // start runs a swarm; stop ends it and waits.

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/sluice-live/sluice/loadtest/publish"
+	"github.com/sluice-live/sluice/loadtest/view"
 )
 
 // table lays rows out in columns; the first row is the head.
@@ -23,11 +24,11 @@ func table(rows ...[]string) string {
 
 // stepTable is the media of each step.
 func stepTable(steps []Step) string {
-	rows := [][]string{{"viewers", "fps", "kpps", "Mbit/s", "loss %", "freezes", "lat p50 ms", "p95", "p99", "max", "NACKs", "PLIs",
+	rows := [][]string{{"viewers", "stalled", "fps", "kpps", "Mbit/s", "loss %", "freezes", "lat p50 ms", "p95", "p99", "max", "NACKs", "PLIs",
 		"µs/pkt", "kernel", "cores", "RSS KiB/v", "thr", "fds", "load", "others"}}
 	for _, s := range steps {
 		m := s.Summary
-		row := []string{fmt.Sprint(m.Viewers), num("%.2f", m.FPS), num("%.1f", float64(m.Packets)/m.Seconds/1000), num("%.1f", float64(m.Bytes)*8/m.Seconds/1e6),
+		row := []string{fmt.Sprint(m.Viewers), fmt.Sprint(m.Stalled), num("%.2f", m.FPS), num("%.1f", float64(m.Packets)/m.Seconds/1000), num("%.1f", float64(m.Bytes)*8/m.Seconds/1e6),
 			num("%.3f", m.Loss*100), fmt.Sprint(m.Freezes), num("%.1f", m.Latency.P50), num("%.1f", m.Latency.P95), num("%.1f", m.Latency.P99), num("%.1f", m.Latency.Max),
 			fmt.Sprint(m.NACKs), fmt.Sprint(m.PLIs)}
 		if u := s.Server; u != nil {
@@ -39,6 +40,12 @@ func stepTable(steps []Step) string {
 		rows = append(rows, row)
 	}
 	return table(rows...)
+}
+
+// stallLine compares the others before and while some viewers stalled.
+func stallLine(before, during view.Summary) string {
+	return fmt.Sprintf("with %d of %d stalled, the others: latency p50 %.1f → %.1f ms, p99 %.1f → %.1f ms, fps %.2f → %.2f, freezes %d → %d\n",
+		during.Stalled, during.Viewers, before.Latency.P50, during.Latency.P50, before.Latency.P99, during.Latency.P99, before.FPS, during.FPS, before.Freezes, during.Freezes)
 }
 
 func num(format string, v float64) string { return fmt.Sprintf(format, v) }

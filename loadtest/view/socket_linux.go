@@ -113,6 +113,9 @@ func (p *poller) add(fd int) error {
 	return nil
 }
 
+// ignore stops reading a socket, which stays open.
+func (p *poller) ignore(fd int) { _ = unix.EpollCtl(p.ep, unix.EPOLL_CTL_DEL, fd, nil) } // it was added
+
 // drop closes a socket; the kernel forgets it in the epoll too.
 func (p *poller) drop(fd int) { _ = unix.Close(fd) }
 

@@ -12,7 +12,8 @@ const captureURI = source.CaptureURI
 // Summary is what a swarm measured: joins since the last Begin, media within
 // the window.
 type Summary struct {
-	Viewers int            `json:"viewers"` // at the end of the window
+	Viewers int            `json:"viewers"`           // at the end of the window
+	Stalled int            `json:"stalled,omitempty"` // of them; what follows is of the others
 	Joins   JoinSummary    `json:"joins"`
 	Seconds float64        `json:"seconds"` // length of the window
 	Packets uint64         `json:"packets"`
@@ -107,8 +108,12 @@ func (s *Swarm) Summary() (Summary, error) {
 
 func (s *Swarm) summary(now Instant) Summary {
 	total, tracks, j := s.gone, s.tracks, s.joins.clone()
-	frozen := 0
+	frozen, stalled := 0, 0
 	for _, v := range s.list {
+		if v.stalled {
+			stalled++
+			continue
+		}
 		if v.joined != 0 && now.Sub(v.lastFrame) > max(3*v.interval, v.interval+150*time.Millisecond) {
 			v.counts.freezes++ // one that goes on
 			v.lastFrame = now
@@ -121,14 +126,14 @@ func (s *Swarm) summary(now Instant) Summary {
 		j.left(v)
 	}
 	seconds := now.Sub(s.began).Seconds()
-	out := Summary{Viewers: len(s.list), Seconds: seconds, Packets: total.packets, Bytes: total.bytes,
+	out := Summary{Viewers: len(s.list), Stalled: stalled, Seconds: seconds, Packets: total.packets, Bytes: total.bytes,
 		Lost: tracks.lost, NACKs: total.nacks, Fixed: tracks.repaired, PLIs: total.plis, Frames: total.frames, Broken: tracks.broken,
 		Spread: s.fan.spread.quantiles(), Reports: total.feedbacks, Freezes: total.freezes, Frozen: frozen, Bad: total.undecrypted, Latency: s.latency.quantiles(), Errors: j.errors, Joins: j.summary()}
 	if all := tracks.lost + tracks.received; all > 0 {
 		out.Loss = float64(tracks.lost) / float64(all)
 	}
-	if len(s.list) > 0 && seconds > 0 {
-		out.FPS = float64(total.frames) / seconds / float64(len(s.list))
+	if watching := len(s.list) - stalled; watching > 0 && seconds > 0 {
+		out.FPS = float64(total.frames) / seconds / float64(watching)
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package view_test
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -165,6 +166,38 @@ func TestLossOnTheWayInIsRepairedByNACK(t *testing.T) {
 			eventually(t, "30 frames more", func() bool { return summary(t, s).Frames >= seen+30 })
 			s.Leave(t.Context(), v)
 		})
+	}
+}
+
+func TestAStalledViewerReadsAndSaysNothingAndStays(t *testing.T) {
+	t.Parallel()
+	whep, server, _ := stage(t, publish.Config{})
+	s := swarm(t, view.Config{URL: whep, Feedback: 50 * time.Millisecond})
+	var viewers []*view.Viewer
+	for range 2 {
+		v, err := s.Join(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-v.Keyed()
+		viewers = append(viewers, v)
+	}
+	if err := errors.Join(s.Stall(viewers[0], viewers[0]), s.Begin(false)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "30 frames of the other", func() bool { return summary(t, s).Frames >= 30 })
+	m := summary(t, s)
+	if m.Viewers != 2 || m.Stalled != 1 {
+		t.Errorf("%d viewers, %d stalled", m.Viewers, m.Stalled)
+	}
+	if most := m.Seconds*source.FPS + 3; float64(m.Frames) > most {
+		t.Errorf("%d frames in %.1f s are more than one viewer's", m.Frames, m.Seconds)
+	}
+	if n := server.Sessions(); n != 3 {
+		t.Errorf("%d sessions are open", n)
+	}
+	for _, v := range viewers {
+		s.Leave(t.Context(), v)
 	}
 }
 

@@ -46,7 +46,7 @@ func (s *Swarm) hurry(v *Viewer, now Instant) {
 	if v.answers == 0 {
 		s.check(v, now)
 	}
-	if v.keys == nil {
+	if v.keys == nil || v.stalled {
 		return
 	}
 	s.holes(v, now)
@@ -60,7 +60,7 @@ func (s *Swarm) hurry(v *Viewer, now Instant) {
 // hot: ten times a second and viewer.
 func (s *Swarm) tick(v *Viewer, now Instant) {
 	s.check(v, now)
-	if v.keys == nil {
+	if v.keys == nil || v.stalled {
 		return
 	}
 	s.rtcpOut = s.rtcpOut[:0]

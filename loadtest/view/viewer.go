@@ -37,6 +37,7 @@ type Viewer struct {
 	ssrc                 uint32 // ours, for RTCP
 	reports              [2]heard
 
+	stalled                        bool // reads and says nothing
 	nextCheck, nextReport, nextPLI Instant
 	answers                        int
 	firstRTP, joined, atEdge       Instant
