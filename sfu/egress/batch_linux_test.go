@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,9 +40,9 @@ func systemMakers() []maker {
 		}},
 		{"dribbling", func(t testing.TB, c *net.UDPConn) Batch { // one message for each call, and interrupted
 			l := linux(t, c).(*Linux)
-			calls := 0
+			var calls atomic.Int64
 			l.sys.send = func(fd uintptr, msgs []mmsghdr) (int, syscall.Errno) {
-				if calls++; calls%3 == 0 {
+				if calls.Add(1)%3 == 0 {
 					return -1, unix.EINTR
 				}
 				return sendmmsg(fd, msgs[:1])

@@ -110,7 +110,7 @@ func BenchmarkEngine(b *testing.B) {
 	} {
 		for _, k := range []int{1, 8, 32} {
 			b.Run(fmt.Sprintf("%s/k=%d", kind.name, k), func(b *testing.B) {
-				batch := Batch(nil)
+				var batch Batch
 				if c := listen(b, "udp4", "127.0.0.1:0"); kind.batch != nil {
 					batch = kind.batch(c)
 				} else {

@@ -15,7 +15,6 @@ import (
 type wire struct {
 	writes [][]Msg
 	taken  map[*Addr][][]byte
-	most   int // messages that are taken in all; 0 is no limit
 	void   bool
 }
 
