@@ -36,6 +36,7 @@ type Config struct {
 	Ended       func(id media.SessionID, why error) // told once of each session's end; may be nil
 	MaxSessions int                                 // more are refused with media.ErrOverloaded
 	Shards      int                                 // 0: one per processor
+	Portable    bool                                // one datagram in each system call, as every system can
 }
 
 // DefaultConfig listens on port 8189 and has room for 10,000 sessions.
@@ -124,7 +125,7 @@ func New(c Config) (*SFU, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	endpoint, err := transport.Listen(transport.Config{Listen: c.Media, Log: c.Log})
+	endpoint, err := transport.Listen(transport.Config{Listen: c.Media, Log: c.Log, Portable: c.Portable})
 	if err != nil {
 		return nil, err
 	}

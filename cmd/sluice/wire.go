@@ -131,6 +131,7 @@ func (h *house) openMedia() error {
 	}
 	h.sfu, err = sfu.New(sfu.Config{
 		Media:       h.cfg.Media,
+		Portable:    h.cfg.MediaPortable,
 		Public:      h.cfg.Public,
 		Policy:      h.cfg.Policy,
 		Claims:      epochs,

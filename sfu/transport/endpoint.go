@@ -44,6 +44,8 @@ const (
 type Config struct {
 	Listen string // host:port of UDP and TCP alike; the host may be empty
 	Log    *slog.Logger
+	// Portable uses nothing but what every system has: one call for each datagram.
+	Portable bool
 }
 
 // Endpoint owns the media sockets of a node.
@@ -53,6 +55,7 @@ type Endpoint struct {
 	tcp         net.Listener
 	certificate tls.Certificate
 	fingerprint string
+	portable    bool
 	port        uint16
 
 	mu    sync.RWMutex // guards conns and links; taken by checks and joins, never by media
@@ -77,7 +80,7 @@ func Listen(c Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the node's DTLS certificate: %w", err)
 	}
-	e := &Endpoint{log: c.Log, certificate: certificate, fingerprint: fingerprint, conns: map[string]*Conn{}, waiting: map[netip.Addr]int{}}
+	e := &Endpoint{log: c.Log, certificate: certificate, fingerprint: fingerprint, portable: c.Portable, conns: map[string]*Conn{}, waiting: map[netip.Addr]int{}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

@@ -20,10 +20,10 @@ const (
 	inboxControl = 64
 )
 
-// inbox reads all that waits at a UDP socket in one system call, and lets the
+// many reads all that waits at a UDP socket in one system call, and lets the
 // kernel merge datagrams of equal size: what a publisher sends as one burst is
 // then forwarded as one.
-type inbox struct {
+type many struct {
 	raw      syscall.RawConn
 	call     func(fd uintptr) bool
 	got      int
@@ -42,12 +42,12 @@ type mmsghdr struct {
 	_      [4]byte
 }
 
-func newInbox(pc *net.UDPConn) (*inbox, error) {
+func newMany(pc *net.UDPConn) (inbox, error) {
 	raw, err := pc.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("reach the media socket: %w", err)
 	}
-	in := &inbox{raw: raw}
+	in := &many{raw: raw}
 	memory := make([]byte, inboxSize*inboxBuffer)
 	for i := range in.messages {
 		in.buffers[i] = memory[i*inboxBuffer : (i+1)*inboxBuffer]
@@ -67,7 +67,7 @@ func newInbox(pc *net.UDPConn) (*inbox, error) {
 }
 
 // receive is one attempt; false means that nothing waits.
-func (in *inbox) receive(fd uintptr) bool {
+func (in *many) receive(fd uintptr) bool {
 	for i := range in.messages {
 		h := &in.messages[i].header
 		h.Namelen = unix.SizeofSockaddrInet6
@@ -92,7 +92,7 @@ func (in *inbox) receive(fd uintptr) bool {
 // read waits for messages and returns how many came.
 //
 // hot:
-func (in *inbox) read() (int, error) {
+func (in *many) read() (int, error) {
 	if err := in.raw.Read(in.call); err != nil {
 		return 0, err // closed
 	}
@@ -106,7 +106,7 @@ func (in *inbox) read() (int, error) {
 // possibly shorter.
 //
 // hot:
-func (in *inbox) message(i int) (b []byte, size int, from netip.AddrPort) {
+func (in *many) message(i int) (b []byte, size int, from netip.AddrPort) {
 	m := &in.messages[i]
 	b = in.buffers[i][:min(int(m.size), inboxBuffer)]
 	size = len(b)

@@ -39,7 +39,7 @@ type socket struct {
 	batch   egress.Batch
 	swept   int // inserts since closed sessions were last swept out
 	slab    slab
-	in      *inbox
+	in      inbox
 
 	// What came for one session without another between, to be handed over at once.
 	batchOf *Conn
@@ -48,11 +48,15 @@ type socket struct {
 }
 
 func newSocket(e *Endpoint, id int, pc *net.UDPConn) (*socket, error) {
-	in, err := newInbox(pc)
-	if err != nil {
-		return nil, err
+	in, batch := inbox(&single{pc: pc}), egress.Batch(egress.NewPortable(pc))
+	if !e.portable {
+		var err error
+		if in, err = newMany(pc); err != nil {
+			return nil, err
+		}
+		batch = egress.New(pc)
 	}
-	return &socket{e: e, id: id, pc: pc, in: in, batch: egress.New(pc), local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
+	return &socket{e: e, id: id, pc: pc, in: in, batch: batch, local: pc.LocalAddr().(*net.UDPAddr).AddrPort(),
 		active: map[netip.AddrPort]*Conn{}, pending: map[netip.AddrPort]*Conn{}, left: make(chan netip.AddrPort, leftQueue)}, nil
 }
 

@@ -18,6 +18,9 @@ type Config struct {
 	Admin string `yaml:"admin"`
 	// Media is the one port of all media: UDP, and TCP for ICE-TCP.
 	Media string `yaml:"media"`
+	// MediaPortable reads and writes one datagram at a time, as every system can:
+	// for kernels and drivers on which batches misbehave.
+	MediaPortable bool `yaml:"media_portable"`
 	// Turn is the address of the TURN relay to the media port, UDP and TCP; empty
 	// turns it off.
 	Turn string `yaml:"turn"`
