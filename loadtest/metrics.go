@@ -57,6 +57,13 @@ func (s *stage) reading(ctx context.Context, after int) (Reading, error) {
 	return r, nil
 }
 
+// snapshot reads a Go server once, after a collection of garbage.
+func snapshot(ctx context.Context, metrics string) (Reading, error) {
+	collect(ctx, metrics)
+	m, err := scrape(ctx, metrics)
+	return Reading{Goroutines: m["go_goroutines"], HeapBytes: m["go_memstats_heap_alloc_bytes"]}, err
+}
+
 // collect asks a Go server that shows pprof beside its metrics to collect
 // garbage; others ignore it.
 func collect(ctx context.Context, metrics string) {

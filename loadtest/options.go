@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-live/sluice/loadtest/publish"
 	"github.com/sluice-live/sluice/loadtest/source"
+	"github.com/sluice-live/sluice/loadtest/view"
 	"github.com/sluice-live/sluice/media"
 )
 
@@ -78,6 +79,13 @@ type RunOptions struct {
 	Command      string        `kong:"-"`
 	// Source is ready media instead of the folder's.
 	Source *source.Media `kong:"-"`
+	// What only the bench asks for.
+	noGRO, verify bool
+}
+
+// viewers is the swarm that these options want.
+func (o *RunOptions) viewers() view.Config {
+	return view.Config{URL: o.ViewURL, Token: o.ViewToken, RTX: o.RTX, Feedback: o.Feedback, NoGRO: o.noGRO, Verify: o.verify, Settle: min(o.Warmup/2, 5*time.Second)}
 }
 
 // folder is where media is kept when no folder is named.

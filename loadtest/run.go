@@ -49,6 +49,7 @@ type stage struct {
 	stop    func() error
 	pioneer *view.Viewer
 	empty   *sample // the server before the first viewer
+	before  Reading // likewise, where it has metrics
 }
 
 func set(ctx context.Context, o RunOptions) (*stage, error) {
@@ -87,10 +88,10 @@ func (s *stage) open(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if s.empty, err = take(s.o.PID); err != nil {
+	if s.empty, s.before, err = s.still(ctx); err != nil {
 		return err
 	}
-	if s.swarm, s.stop, err = start(view.Config{URL: s.o.ViewURL, Token: s.o.ViewToken, RTX: s.o.RTX, Feedback: s.o.Feedback, Settle: min(s.o.Warmup/2, 5*time.Second)}); err != nil {
+	if s.swarm, s.stop, err = start(s.o.viewers()); err != nil {
 		return err
 	}
 	joining, cancel := context.WithTimeout(ctx, joinTimeout)

@@ -15,6 +15,7 @@ type loadCmd struct {
 	Publish loadPublishCmd `cmd:"" help:"Publish one stream until Ctrl-C."`
 	View    loadViewCmd    `cmd:"" help:"Watch a stream many times over."`
 	Run     loadRunCmd     `cmd:"" help:"Run a scenario and print what was measured."`
+	Bench   loadBenchCmd   `cmd:"" help:"Measure servers side by side under more and more load."`
 	Impair  loadImpairCmd  `cmd:"" help:"Stand before a server as a bad network."`
 	Matrix  loadMatrixCmd  `cmd:"" help:"Measure what a viewer sees on each bad link."`
 }
@@ -41,6 +42,15 @@ type loadRunCmd struct{ loadtest.RunOptions }
 func (c *loadRunCmd) Run(ctx context.Context, term terminal) error {
 	c.Command = strings.Join(withoutSecrets(os.Args), " ")
 	_, err := loadtest.Run(ctx, c.RunOptions, term.out)
+	return err
+}
+
+type loadBenchCmd struct{ loadtest.BenchOptions }
+
+// Run measures every target.
+func (c *loadBenchCmd) Run(ctx context.Context, term terminal) error {
+	c.Command = strings.Join(withoutSecrets(os.Args), " ")
+	_, err := loadtest.Bench(ctx, c.BenchOptions, term.out)
 	return err
 }
 

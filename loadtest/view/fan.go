@@ -29,7 +29,9 @@ func (f *fan) add(sent, at Instant, viewers int) {
 		*s = fanned{sent: sent, first: at, last: at}
 	}
 	s.first, s.last = min(s.first, at), max(s.last, at)
-	s.n++
+	if s.n++; s.n == viewers {
+		f.close(s, viewers)
+	}
 }
 
 // close counts a frame that nine of ten viewers have got: what a few lost says
