@@ -19,8 +19,12 @@ const (
 	// patience is how long links must have been good before the delay falls: a
 	// lossy link has good minutes.
 	patience = 20 * time.Second
-	// step is the least change that is told.
+	// step is the least change that is worth it.
 	step = 40 * time.Millisecond
+	// slide in each slidePause is how the delay changes: a tenth slower or faster, which
+	// nobody sees. A jump would freeze the picture for as long, and Chromium moves
+	// the sound after it by 80 ms in a second at most.
+	slide, slidePause = 20 * time.Millisecond, 200 * time.Millisecond
 	// most is the longest delay that still is a conversation.
 	most = 800 * time.Millisecond
 	// slack covers the time to notice a gap, ask, and decode.
@@ -32,6 +36,8 @@ const (
 // Control is the playout delay of one viewer's picture. The zero value is ready.
 type Control struct {
 	min, max time.Duration
+	aim      time.Duration // where min moves to
+	moved    time.Time
 	telling  time.Time // until when the value is written
 	told     bool
 	hurry    bool
@@ -42,7 +48,7 @@ type Control struct {
 
 // Hurry says that old frames follow, to be shown at once.
 func (c *Control) Hurry(now time.Time) {
-	c.hurry = true
+	c.hurry, c.aim = true, 0
 	c.set(0, 0, now)
 }
 
@@ -79,11 +85,15 @@ func (c *Control) Tick(now time.Time) {
 			return
 		}
 		c.hurry, c.caughtUp = false, time.Time{}
-		c.set(c.worst, open, now)
+		c.set(0, open, now)
 		return
 	}
-	if d := c.worst - c.min; c.told && d.Abs() >= step || !c.told && c.worst > 0 {
-		c.set(c.worst, open, now)
+	if (c.worst - c.aim).Abs() >= step {
+		c.aim = c.worst
+	}
+	if c.min != c.aim && now.Sub(c.moved) >= slidePause {
+		c.moved = now
+		c.set(c.min+min(max(c.aim-c.min, -slide), slide), open, now)
 	}
 }
 
