@@ -78,7 +78,7 @@ type downTrack struct {
 
 func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32()&^6 | 2*uint32(id), rtxSSRC: random32()&^6 | 4 | 2*uint32(id), rtxSeq: uint16(random32()),
-		selector: layer.New(), answerer: nack.NewAnswerer(nack.DefaultAnswererConfig())}
+		selector: layer.New(), answerer: nack.NewAnswerer(answering())}
 	// Two bits tell a viewer's four SSRCs apart: equal ones would use a nonce twice.
 	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel, t.ext.Descriptor} {
 		t.wide = t.wide || id > 14
@@ -91,6 +91,16 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	// the first packets (RFC 3711 section 3.3.1 advises so).
 	t.munger = munge.New(munge.Config{ClockRate: rate, FirstSeq: uint16(random32()) & 0x7fff, FirstTS: random32(), History: places})
 	return t
+}
+
+// answering is how NACKs are answered. A viewer asks again a round trip after it
+// asked, Chromium each 20 ms at the soonest and ten times at the most: a packet of
+// which three repairs are lost, one of ten thousand at 5 % of loss, is asked for
+// further, as what follows it waits for the next key frame otherwise.
+func answering() nack.AnswererConfig {
+	c := nack.DefaultAnswererConfig()
+	c.MaxResends, c.MinGap = 6, 10*time.Millisecond
+	return c
 }
 
 // adopt forgets what belonged to the source before.

@@ -33,6 +33,8 @@ const (
 	probeTime = 500 * time.Millisecond
 	// limitedTime is how long a link that was full counts as one whose limit is known.
 	limitedTime = 30 * time.Second
+	// limitedNews is how long a viewer's reports still speak of a full link.
+	limitedNews = 2500 * time.Millisecond
 	// mercyShare of what is sent, one in so many bytes, may be resent although the
 	// estimate is used up; maxMercy is how much of it may be saved.
 	mercyShare, maxMercy = 10, 15_000
@@ -212,8 +214,9 @@ func (v *viewer) arrived(cc *rtcp.TransportLayerCC, now time.Time) {
 	if v.link == nil {
 		return
 	}
+	before := v.link.estimator.Target()
 	v.link.estimator.Feedback(cc, now)
-	if now.Sub(v.link.adapted) >= adaptPause {
+	if now.Sub(v.link.adapted) >= adaptPause || v.link.estimator.Target() < before {
 		v.adapt(now)
 	}
 }
@@ -227,8 +230,16 @@ func (v *viewer) repace(now time.Time) {
 	if state.Why == bwe.Delayed || state.Why == bwe.Lossy {
 		v.link.limited = now
 	}
+	if t := v.tracks[media.VideoTrack]; t != nil && t.stills {
+		rate = rate * 3 / 4 // a still picture has time; sound has not
+	}
 	v.link.pacer.SetFound(!v.link.limited.IsZero() && now.Sub(v.link.limited) < limitedTime)
 	v.link.pacer.SetRate(rate, state.Congested, now)
+}
+
+// limitedNow reports whether the link is full, or was a moment ago.
+func (v *viewer) limitedNow(now time.Time) bool {
+	return v.link != nil && (v.link.estimator.State().Congested || !v.link.limited.IsZero() && now.Sub(v.link.limited) < limitedNews)
 }
 
 // replayRate is what a fast start needs: the layer's rate, some times over.

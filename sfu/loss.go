@@ -147,7 +147,8 @@ func (v *viewer) reception(blocks []rtcp.ReceptionReport, at time.Time) {
 		if t.kind == media.Audio && t.line.RED != 0 {
 			t.repair.told(float64(r.FractionLost)/256, at)
 		}
-		if t.kind == media.Video {
+		// What a queue of the link loses and delays, a smaller layer mends.
+		if t.kind == media.Video && !v.limitedNow(at) {
 			t.playout.Update(float64(r.FractionLost)/256, max(v.rtt, v.conn.RTT()), at)
 		}
 		if t.kind == media.Video || v.tracks[media.VideoTrack] == nil {
@@ -221,7 +222,8 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 		}
 		begged = true
 	}
-	if !t.answerer.Allow(seq, size, v.rtt, at) {
+	// The viewer's clock for asking again runs by its own, shorter or longer, measure.
+	if !t.answerer.Allow(seq, size, v.rtt*3/4, at) {
 		return
 	}
 	o := v.outgoing(t, p)

@@ -140,8 +140,8 @@ func (e *Estimator) Probe(now time.Time, wanted media.Bitrate) (rate media.Bitra
 	if e.path.heard && e.sent.rate(t, usual) < e.estimate/3 {
 		times = farStep
 	}
-	// A tenth more than wanted, as a probe finds a little less than it sends.
-	r := min(times*e.estimate, 1.1*float64(wanted), float64(e.cfg.Max))
+	// A fifth more than wanted, as a probe finds less than it sends: its last burst takes time on the link, too.
+	r := min(times*e.estimate, 1.2*float64(wanted), float64(e.cfg.Max))
 	length := min(probeTime+e.delay.noise, maxProbeTime)
 	bytes = max(int(r*length/8e6), probePackets*200)
 	if e.why == Start {
@@ -159,10 +159,15 @@ func (e *Estimator) finish(t int64) {
 	sent, got, ok := p.rates()
 	pause := max(p.pause, soon)
 	if ok && got >= 0.9*sent {
-		if r := min(sent, got); r > e.estimate || e.why == Start {
+		next := t
+		r := min(sent, got)
+		if r <= e.estimate && e.why != Start {
+			next += soon // once more finds no more
+		}
+		if r > e.estimate || e.why == Start {
 			e.set(max(r, e.estimate), Probed)
 		}
-		*p = probe{next: t, pause: soon}
+		*p = probe{next: next, pause: soon}
 		return
 	}
 	// Where nothing else is known, a probe that did not come through tells what the link carries, too.

@@ -78,7 +78,7 @@ func TestAnyReport(t *testing.T) {
 			e.Feedback(cc, now)
 			e.Report(rapid.Float64Range(0, 1).Draw(t, "loss"), time.Duration(rapid.IntRange(0, 2000).Draw(t, "rtt"))*ms, now)
 			wanted := media.Bitrate(rapid.IntRange(0, 10_000_000).Draw(t, "wanted"))
-			if rate, n, ok := e.Probe(now, wanted); ok && (rate <= 0 || n <= 0 || float64(rate) > 1.1*float64(wanted)+1) {
+			if rate, n, ok := e.Probe(now, wanted); ok && (rate <= 0 || n <= 0 || float64(rate) > 1.2*float64(wanted)+1) {
 				t.Fatalf("a probe of %d bytes at %d for %d", n, rate, wanted)
 			}
 			if x := e.State(); x.Estimate < 30_000 || x.Estimate > 50_000_000 || x.Target < 30_000 {
