@@ -24,8 +24,9 @@ const (
 	// for a new one: more than the 2 s between key frames that encoders are told.
 	oldKey = 2200 * time.Millisecond
 	// videoPlaces and audioPlaces are how many sent packets a viewer may still ask
-	// for: 1.5 s of 3 Mbit/s, 1.3 s of Opus at 20 ms.
-	videoPlaces, audioPlaces = 512, 64
+	// for at first: 0.5 s of 2.5 Mbit/s, 1.3 s of Opus at 20 ms; mostPlaces are what
+	// fast video gets: 0.6 s of 18 Mbit/s.
+	videoPlaces, audioPlaces, mostPlaces = 128, 64, 1024
 	// reportInterval is the time between sender reports (RFC 3550 section 6.2 with
 	// the reduced minimum that browsers use for video).
 	reportInterval = time.Second
@@ -83,13 +84,13 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel, t.ext.Descriptor} {
 		t.wide = t.wide || id > 14
 	}
-	rate, places := media.VP8.ClockRate(), videoPlaces
+	rate, places, most := media.VP8.ClockRate(), videoPlaces, mostPlaces
 	if m.Kind == media.Audio {
-		rate, places = media.Opus.ClockRate(), audioPlaces
+		rate, places, most = media.Opus.ClockRate(), audioPlaces, audioPlaces
 	}
 	// A first number in the lower half of its range keeps the first wrap away from
 	// the first packets (RFC 3711 section 3.3.1 advises so).
-	t.munger = munge.New(munge.Config{ClockRate: rate, FirstSeq: uint16(random32()) & 0x7fff, FirstTS: random32(), History: places})
+	t.munger = munge.New(munge.Config{ClockRate: rate, FirstSeq: uint16(random32()) & 0x7fff, FirstTS: random32(), History: places, Most: most})
 	return t
 }
 

@@ -146,7 +146,7 @@ func (v *viewer) establish(k transport.Keys) error {
 func (v *viewer) repeats() int {
 	for _, t := range v.tracks {
 		if t != nil && t.rtx == 0 && v.mayResend(t) {
-			return videoPlaces
+			return mostPlaces
 		}
 	}
 	return 0

@@ -19,6 +19,9 @@ type Config struct {
 	// History is how many packets Lookup remembers and how far late packets may lag: 512 if zero, rounded up to a
 	// power of two, at most 32768 (half the sequence number space; more could not be told apart). 24 bytes each.
 	History int
+	// Most, if larger than History, is what the memory may grow to: it doubles when it holds less than 600 ms of what
+	// is sent, so that a small layer costs little and a large one can still be repaired.
+	Most int
 	// FirstSeq is the first output sequence number, random per viewer (RFC 3550 section 5.1). Choose it below
 	// 1<<15: a receiver that loses the first packets can otherwise guess a wrong rollover counter (RFC 3711 section 3.3.1).
 	FirstSeq uint16
@@ -84,7 +87,7 @@ func New(cfg Config) *Munger {
 		cfg.ClockRate = 90000
 	}
 	return &Munger{
-		places: newPlaces(cfg.History, cfg.FirstSeq),
+		places: newPlaces(cfg.History, cfg.Most, cfg.FirstSeq),
 		time:   newTimeline(cfg.ClockRate, cfg.FirstTS),
 		top:    top{now: allSpatial, next: allSpatial},
 	}
@@ -124,6 +127,7 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 	if !ok {
 		return Out{}, false
 	}
+	m.places.fit(now)
 	pl := m.places.at(index)
 	pl.ts, pl.layer, pl.marker = m.stamp(p, at, inOrder), int8(p.Layer), m.ends(p, inOrder)
 	if index >= m.sent {

@@ -306,3 +306,34 @@ func TestManyEpochsAreNotMixedUp(t *testing.T) {
 		}
 	}
 }
+
+// A ring that holds too little time grows, and forgets nothing of what it had; one that holds enough stays small.
+func TestTheMemoryGrowsWithTheRate(t *testing.T) {
+	for _, c := range []struct {
+		every time.Duration
+		want  uint64
+	}{{20 * time.Millisecond, 64}, {5 * time.Millisecond, 128}, {time.Millisecond, 256}} {
+		m := munge.New(munge.Config{History: 64, Most: 256})
+		at := time.Unix(1000, 0)
+		for i := range uint64(2000) {
+			at = at.Add(c.every)
+			p := &media.Packet{Codec: media.H264, Seq: 1<<16 + i, TS: media.Ticks(i * 3000), Marker: true, Payload: []byte{1}, Arrival: at}
+			out, ok := m.Next(p, i == 0, at)
+			if !ok {
+				t.Fatal("a packet was not numbered")
+			}
+			for _, back := range []uint64{0, min(i, 63)} {
+				if ref, ok := m.Lookup(uint16(out.Index - back)); !ok || ref.Seq != p.Seq-back {
+					t.Fatalf("%v apart: %d packets behind number %d is %+v, %v", c.every, back, i, ref, ok)
+				}
+			}
+		}
+		newest, _ := m.Newest()
+		if _, ok := m.Lookup(uint16(newest - c.want + 1)); !ok {
+			t.Errorf("%v apart: less than %d are remembered", c.every, c.want)
+		}
+		if _, ok := m.Lookup(uint16(newest - c.want)); ok {
+			t.Errorf("%v apart: more than %d are remembered", c.every, c.want)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package munge
 
-import "github.com/sluice-live/sluice/media"
+import (
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
 
 // state is what became of an output number.
 type state uint8
@@ -29,7 +33,10 @@ type place struct {
 
 const (
 	defaultHistory = 512
-	maxHistory     = 1 << 15
+	// shortLap is the least time of what was sent that a ring which may grow holds:
+	// two tries of a NACK at 250 ms of round trip.
+	shortLap   = 600 * time.Millisecond
+	maxHistory = 1 << 15
 	// These are set in keyIdx, above its 5 bits, when the VP8 or VP9 values or those of the dependency descriptor are to
 	// be written.
 	patched    = 0x80
@@ -44,16 +51,19 @@ const (
 // binary search.
 type places struct {
 	ring  []place
-	next  uint64 // output index of the next packet in order
-	first uint64 // output index of the current source's first packet
-	high  uint64 // the current source's newest packet, sent or dropped
-	fresh bool   // the current source has not had a packet yet
+	most  int       // what it may grow to
+	lap   uint64    // output index at which the ring's present lap ends
+	lapAt time.Time // when that lap began
+	next  uint64    // output index of the next packet in order
+	first uint64    // output index of the current source's first packet
+	high  uint64    // the current source's newest packet, sent or dropped
+	fresh bool      // the current source has not had a packet yet
 
 	epoch  uint8 // number of the current epoch
 	epochs [epochs]media.Epoch
 }
 
-func newPlaces(history int, firstSeq uint16) places {
+func newPlaces(history, most int, firstSeq uint16) places {
 	if history <= 0 {
 		history = defaultHistory
 	}
@@ -61,7 +71,30 @@ func newPlaces(history int, firstSeq uint16) places {
 	for n < history && n < maxHistory {
 		n <<= 1
 	}
-	return places{ring: make([]place, n), next: uint64(firstSeq), first: uint64(firstSeq), fresh: true}
+	return places{ring: make([]place, n), most: min(most, maxHistory), lap: uint64(firstSeq) + uint64(n), next: uint64(firstSeq), first: uint64(firstSeq), fresh: true}
+}
+
+// fit makes the ring larger when its last lap was too short a time.
+func (s *places) fit(now time.Time) {
+	if s.lapAt.IsZero() {
+		s.lapAt = now
+	}
+	if s.next < s.lap {
+		return
+	}
+	if now.Sub(s.lapAt) < shortLap && 2*len(s.ring) <= s.most {
+		s.grow()
+	}
+	s.lap, s.lapAt = s.next+uint64(len(s.ring)), now
+}
+
+// grow doubles the ring; all that is remembered stays.
+func (s *places) grow() {
+	old := s.ring
+	s.ring = make([]place, 2*len(old))
+	for index := s.next - min(s.next, uint64(len(old))); index < s.next; index++ {
+		*s.at(index) = old[index&uint64(len(old)-1)]
+	}
 }
 
 // ahead reports whether seq is newer than all that the current source has brought.
