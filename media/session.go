@@ -68,12 +68,21 @@ type SessionView struct {
 	MLine   map[TrackID]int
 	Choice  LayerChoice
 	Current Layer // the video layer that is being sent, AnyLayer if none
+	// Encodings are what a publisher of several layers shall send; nil for viewers.
+	Encodings []Encoding
 	// Why this layer, in words ("link 0.9 Mbit/s"); empty where nothing is measured.
 	Why string
 	// Reconnect asks the client to POST again: true when the node drains. URL may be empty (same endpoint).
 	Reconnect    bool
 	ReconnectURL string
 	Ended        bool
+}
+
+// Encoding says whether a publisher shall send one of its layers. It has the
+// names of the browsers' RTCRtpEncodingParameters.
+type Encoding struct {
+	RID    string `json:"rid"`
+	Active bool   `json:"active"`
 }
 
 // Demand is what a sink or a relay wants of a stream.

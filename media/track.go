@@ -146,7 +146,31 @@ type LayerInfo struct {
 	// 0 where there are none.
 	Temporal [2]float64 `json:"-"`
 	Active   bool       `json:"active"` // packets came within the last second
+	// Wanted tells that some viewer or sink has use for the layer now, or will soon.
+	Wanted bool `json:"wanted"`
+	// Paused tells that the layer does not flow because nobody wants it, and that it
+	// comes back when somebody does.
+	Paused bool `json:"paused,omitempty"`
+	// Rest tells that the publisher shall not send the layer for now.
+	Rest bool `json:"-"`
 }
+
+// LayerSet is a set of the layers of one track, one bit for each.
+type LayerSet uint8
+
+// AllLayers is every layer that there may be.
+const AllLayers LayerSet = 1<<MaxLayers - 1
+
+// With returns the set with one layer more; AnyLayer changes nothing.
+func (s LayerSet) With(l Layer) LayerSet {
+	if l < 0 || int(l) >= MaxLayers {
+		return s
+	}
+	return s | 1<<l
+}
+
+// Has reports whether a layer is in the set.
+func (s LayerSet) Has(l Layer) bool { return l >= 0 && int(l) < MaxLayers && s&(1<<l) != 0 }
 
 // Less orders layers from the smallest picture to the largest, then by
 // bitrate, then by number.

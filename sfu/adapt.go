@@ -169,7 +169,7 @@ func (v *viewer) options(t *downTrack) {
 		return
 	}
 	for _, l := range info.Layers {
-		if !l.Active || choice.RID != "" && choice.RID != l.RID || len(video.Options)+3 > allocate.MaxOptions {
+		if !l.Active && !l.Paused || choice.RID != "" && choice.RID != l.RID || len(video.Options)+3 > allocate.MaxOptions {
 			continue
 		}
 		o := allocate.Option{Layer: l.ID, Spatial: allocate.AllLayers, Temporal: allocate.AllLayers,

@@ -69,7 +69,7 @@ func (p *publisher) publishTracks(now time.Time) {
 					break
 				}
 			}
-			info.Layers = append(info.Layers, u.layerInfo(now))
+			info.Layers = append(info.Layers, p.mark(u, u.layerInfo(now)))
 		}
 		if info.Kind != 0 {
 			slices.SortFunc(info.Layers, func(a, b media.LayerInfo) int { return int(a.ID) - int(b.ID) })
@@ -86,7 +86,7 @@ func (p *publisher) describe(now time.Time) media.PublisherStatus {
 		NACKs: p.books.nacks, PLIs: p.books.plis}
 	for _, u := range p.upstreams {
 		if u.rtxOf == nil {
-			u.look(now)
+			u.look(p.demand.Rests(u.layer) && u.track == media.VideoTrack, now)
 			s.LossRatio = max(s.LossRatio, u.books.LossRatio(now))
 		}
 	}

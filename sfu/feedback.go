@@ -111,12 +111,18 @@ func (p *publisher) keyFrame(a ask, now time.Time) {
 		return
 	}
 	for _, u := range p.upstreams {
-		if u.rtxOf == nil && u.track == a.track && (u.layer == a.layer || a.layer == media.AnyLayer) && u.codec.Kind() == media.Video {
+		if u.rtxOf == nil && u.track == a.track && (u.layer == a.layer || a.layer == media.AnyLayer) && u.codec.Kind() == media.Video && !p.resting(u, now) {
 			if u.keys.Ask(now) {
 				p.sendPLI(u)
 			}
 		}
 	}
+}
+
+// resting tells of a layer that sends nothing because it was told so: it would
+// not answer, and would be taken for deaf.
+func (p *publisher) resting(u *upstream, now time.Time) bool {
+	return p.demand.Comes(u.layer) && now.Sub(u.seen.lastPacket) > layerSilence
 }
 
 // refresh asks for a key frame where none came for long, so that joining stays

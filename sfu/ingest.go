@@ -16,7 +16,7 @@ const asksQueue = 64
 
 // newSource makes the rings of every layer that the offer declared.
 func newSource(e media.Epoch, r *negotiate.Remote) *source {
-	src := &source{epoch: e, asks: make(chan ask, asksQueue)}
+	src := &source{epoch: e, asks: make(chan ask, asksQueue), tally: tally{woken: make(chan struct{}, 1)}}
 	if a := r.Audio(); a != nil {
 		src.rings[media.AudioTrack][0] = history.New(history.DefaultConfig())
 	}

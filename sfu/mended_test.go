@@ -271,7 +271,7 @@ func (b *bench) hd(i int, seq *uint16, size int) {
 	}
 	if i%30 == 0 {
 		for _, u := range b.pub.upstreams {
-			u.look(b.now)
+			u.look(false, b.now)
 		}
 		b.pub.publishTracks(b.now)
 	}

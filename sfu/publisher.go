@@ -10,6 +10,7 @@ import (
 	"github.com/pion/srtp/v3"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/demand"
 	"github.com/sluice-live/sluice/sfu/feedback"
 	"github.com/sluice-live/sluice/sfu/icelite"
 	"github.com/sluice-live/sluice/sfu/negotiate"
@@ -74,13 +75,16 @@ type publisher struct {
 	arena     packetArena
 	reader    reader
 	renewed   bool // tracks or layers changed since the last burst
+	demand    *demand.Book
+	wanted    media.LayerSet // by viewers and sinks, of the video
+	heard     bool           // somebody takes the sound
 }
 
 func newPublisher(st *stream, o media.Offer, r *negotiate.Remote, e media.Epoch) *publisher {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p := &publisher{st: st, offer: o, remote: r, epoch: e, in: make(chan []transport.Datagram, ingestQueue),
 		ready: make(chan transport.Keys, 1), ctx: ctx, cancel: cancel, scratch: make([]byte, 0, 2048)}
-	p.source = newSource(e, r)
+	p.source, p.demand = newSource(e, r), demand.New(demand.DefaultConfig())
 	p.books.began, p.log = time.Now(), context.Background()
 	return p
 }
@@ -155,6 +159,8 @@ func (p *publisher) run(ctx context.Context) {
 			p.drain(d)
 		case a := <-p.source.asks:
 			p.keyFrame(a, time.Now())
+		case <-p.source.tally.woken:
+			p.weigh(time.Now())
 		case <-timer.C:
 			p.wake(time.Now())
 		}
@@ -310,6 +316,7 @@ func (p *publisher) second(now time.Time) {
 	p.sendReports(now)
 	p.refresh(now)
 	p.publishTracks(now)
+	p.weigh(now)
 	status := p.describe(now)
 	p.state.Store(&status)
 	p.logFindings(status.Health)

@@ -191,7 +191,7 @@ func (s *scene) publish(at time.Duration) {
 	if at%time.Second == 0 {
 		s.pub.publishTracks(s.now)
 		for _, u := range s.pub.upstreams {
-			u.look(s.now)
+			u.look(false, s.now)
 		}
 	}
 	if at%(20*ms) == 0 {

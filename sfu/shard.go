@@ -245,6 +245,7 @@ func (sh *shard) remove(v *viewer) {
 		return
 	}
 	v.joined = false
+	v.want(0)
 	v.stopReplay()
 	v.clear()
 	g := sh.groups[v.st]

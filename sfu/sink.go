@@ -56,6 +56,7 @@ func (s *SFU) Attach(id media.StreamID, to Sink) (Feed, error) {
 	st.sinks = append(st.sinks, k)
 	st.shareSinks()
 	st.mu.Unlock()
+	st.wake()
 	s.running.Go(k.run) // ended by Close, or by s.base
 	return k, nil
 }
@@ -76,7 +77,17 @@ func (k *sink) offer(src *source, burst []*media.Packet) {
 }
 
 // Want narrows what the sink gets from now on.
-func (k *sink) Want(d media.Demand) { k.want.Store(&d) }
+func (k *sink) Want(d media.Demand) {
+	k.want.Store(&d)
+	k.st.wake()
+}
+
+// wake lets the publisher look at what is wanted now.
+func (st *stream) wake() {
+	if src := st.current.Load(); src != nil {
+		src.tally.wake()
+	}
+}
 
 // RequestKeyFrame asks the publisher for a key frame of one layer.
 func (k *sink) RequestKeyFrame(t media.TrackID, l media.Layer) {

@@ -28,7 +28,8 @@ type source struct {
 	tracks atomic.Pointer[[]media.TrackInfo]
 	// asks carries wishes for key frames to the publisher; full: the publisher is
 	// being asked already.
-	asks chan ask
+	asks  chan ask
+	tally tally
 }
 
 type ask struct {

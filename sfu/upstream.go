@@ -117,7 +117,7 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 	if info.Width > 0 && info.Width != u.seen.width {
 		p.renewed = true
 	}
-	u.note(out, info)
+	u.note(p, out, info)
 	u.ring.Put(out)
 	u.newest = max(u.newest, seq)
 	if u.ring.Get(seq) != out { // a duplicate: one number means one packet, for ever
@@ -185,12 +185,15 @@ func (u *upstream) capture(p *publisher, ts media.Ticks) time.Time {
 }
 
 // note keeps what people want to know.
-func (u *upstream) note(out *media.Packet, info codec.Info) {
+func (u *upstream) note(p *publisher, out *media.Packet, info codec.Info) {
 	s := &u.seen
 	s.bytes += len(out.Payload)
 	s.temporal[min(out.Temporal, 2)] += len(out.Payload)
 	if out.FrameStart {
 		s.frames++
+	}
+	if !s.lastPacket.IsZero() && out.Arrival.Sub(s.lastPacket) > layerSilence { // viewers are told at once that it is back
+		p.renewed = true
 	}
 	s.lastPacket = out.Arrival
 	if out.Key && u.codec.Kind() == media.Video {
@@ -209,13 +212,16 @@ func (u *upstream) note(out *media.Packet, info codec.Info) {
 	s.bFrames = s.bFrames || info.BFrame
 }
 
-// look turns the counts since the last look into rates.
-func (u *upstream) look(now time.Time) {
+// look turns the counts since the last look into rates. Of a layer that was told
+// to rest and does, what it needed before is kept, for who may want it back.
+func (u *upstream) look(rests bool, now time.Time) {
 	s := &u.seen
 	if elapsed := now.Sub(s.lookedAt).Seconds(); !s.lookedAt.IsZero() && elapsed > 0.2 {
 		s.bitrate = media.Bitrate(float64(s.bytes*8) / elapsed)
 		s.fps = float64(s.frames) / elapsed
-		s.average(elapsed)
+		if !rests || now.Sub(s.lastPacket) < restGap {
+			s.average(elapsed)
+		}
 	}
 	s.temporal = [3]int{}
 	s.bytes, s.frames, s.lookedAt = 0, 0, now
@@ -251,3 +257,7 @@ func (u *upstream) layerInfo(now time.Time) media.LayerInfo {
 // layerSilence is how long a layer may be silent and still counts as flowing:
 // longer than a frame of a 2 fps screen share.
 const layerSilence = time.Second
+
+// restGap is longer than between two frames of a layer that goes on, down to
+// 4 frames a second.
+const restGap = 250 * time.Millisecond

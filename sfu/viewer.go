@@ -56,6 +56,7 @@ type viewer struct {
 	told      media.Bitrate
 	reference reference
 	rtt       time.Duration
+	wants     media.LayerSet // of src, as the tally counts it
 }
 
 // viewerStats are read by the API while the shard writes them.
@@ -163,6 +164,7 @@ func (v *viewer) begin(now time.Time) {
 
 // adopt turns to a source: a new epoch, or the first one.
 func (v *viewer) adopt(src *source, now time.Time) {
+	v.want(0)
 	v.src = src
 	v.stopReplay()
 	v.clear()
@@ -236,6 +238,7 @@ func (v *viewer) house(now time.Time) {
 			v.report(t, now)
 		}
 	}
+	v.demand()
 }
 
 // wish asks for the key frame that a track waits for, again each half second:
@@ -293,6 +296,7 @@ func (v *viewer) applyChoice(c media.LayerChoice, now time.Time) {
 		t.asked = time.Time{}
 		if v.src != nil {
 			v.wish(t, now)
+			v.demand()
 		}
 	}
 }

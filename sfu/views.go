@@ -13,6 +13,7 @@ func (p *publisher) view() media.SessionView {
 	v := p.st.view()
 	v.Publisher = true
 	v.Active = p.flowing()
+	v.Encodings = p.encodings()
 	return v
 }
 

@@ -98,15 +98,23 @@ func hostname(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// The extensions of a WHEP session (draft "WHEP Core Extensions").
+// The extensions of a WHEP session (draft "WHEP Core Extensions"), and ours for
+// WHIP, which has the same form and no registered name (RFC 9725 section 4.9).
 const (
-	relEvents = "urn:ietf:params:whep:ext:core:server-sent-events"
-	relLayers = "urn:ietf:params:whep:ext:core:layer"
+	relEvents          = "urn:ietf:params:whep:ext:core:server-sent-events"
+	relLayers          = "urn:ietf:params:whep:ext:core:layer"
+	relPublisherEvents = "urn:sluice:whip:ext:server-sent-events"
 )
 
-func extensionLinks(h http.Header, location string) {
-	h.Add("Link", "<"+location+`/events>; rel="`+relEvents+`"; events="`+strings.Join(eventNames, ",")+`"`)
-	h.Add("Link", "<"+location+`/layers>; rel="`+relLayers+`"`)
+func extensionLinks(h http.Header, sess *session) {
+	at, rel := sess.location(), relEvents
+	if sess.role == publisher {
+		rel = relPublisherEvents
+	}
+	h.Add("Link", "<"+at+`/events>; rel="`+rel+`"; events="`+strings.Join(sess.role.events(), ",")+`"`)
+	if sess.role == viewer {
+		h.Add("Link", "<"+at+`/layers>; rel="`+relLayers+`"`)
+	}
 }
 
 // quoted writes a quoted-string (RFC 9110 section 5.6.4).

@@ -137,15 +137,12 @@ func (s *Server) joined(ctx context.Context, st start, ans media.Answer) *sessio
 
 func (s *Server) created(w http.ResponseWriter, r *http.Request, sess *session, ans media.Answer) {
 	h := w.Header()
-	at := sess.location()
 	h.Set("Content-Type", typeSDP)
-	h.Set("Location", at)
+	h.Set("Location", sess.location())
 	h.Set("ETag", quote(ans.ICE))
 	h.Set("Accept-Patch", typeFragment)
 	s.iceLinks(h, r)
-	if sess.role == viewer {
-		extensionLinks(h, at)
-	}
+	extensionLinks(h, sess)
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write(ans.SDP) // a client that is gone is found by its silence
 }

@@ -113,8 +113,12 @@ func (f *feed) take(ctx context.Context) (over <-chan struct{}, err error) {
 }
 
 // openEvents makes an event stream for the wanted events, or for all.
-func (s *Server) openEvents(w http.ResponseWriter, r *http.Request) error {
-	sess, err := s.liveSession(r, viewer)
+func (s *Server) openEvents(as role) handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return s.openFeed(w, r, as) }
+}
+
+func (s *Server) openFeed(w http.ResponseWriter, r *http.Request, as role) error {
+	sess, err := s.liveSession(r, as)
 	if err != nil {
 		return err
 	}
@@ -122,12 +126,12 @@ func (s *Server) openEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	wanted := eventNames
+	wanted := as.events()
 	if len(b) > 0 {
 		if err := wantType(r, typeJSON); err != nil {
 			return err
 		}
-		if wanted, err = wantedEvents(b); err != nil {
+		if wanted, err = wantedEvents(b, as.events()); err != nil {
 			return err
 		}
 	}
@@ -141,40 +145,46 @@ func (s *Server) openEvents(w http.ResponseWriter, r *http.Request) error {
 }
 
 // wantedEvents reads the array; one event that is not announced refuses all.
-func wantedEvents(b []byte) ([]string, error) {
+func wantedEvents(b []byte, known []string) ([]string, error) {
 	var wanted []string
 	if err := json.Unmarshal(b, &wanted); err != nil {
 		return nil, fmt.Errorf("%w: an array of event names is wanted", problem.ErrBadJSON)
 	}
 	for _, name := range wanted {
-		if !slices.Contains(eventNames, name) {
-			return nil, fmt.Errorf("%w: known are %s", problem.ErrBadEvents, strings.Join(eventNames, ", "))
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("%w: known are %s", problem.ErrBadEvents, strings.Join(known, ", "))
 		}
 	}
 	if len(wanted) == 0 {
-		return eventNames, nil
+		return known, nil
 	}
 	return wanted, nil
 }
 
 // closeEvents ends an event stream; it is 404 from then on.
-func (s *Server) closeEvents(w http.ResponseWriter, r *http.Request) error {
-	sess, err := s.liveSession(r, viewer)
-	if err != nil {
-		return err
+func (s *Server) closeEvents(as role) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		sess, err := s.liveSession(r, as)
+		if err != nil {
+			return err
+		}
+		if !sess.feeds.remove(r.PathValue("id")) {
+			return problem.ErrNoEvents
+		}
+		w.WriteHeader(http.StatusOK)
+		return nil
 	}
-	if !sess.feeds.remove(r.PathValue("id")) {
-		return problem.ErrNoEvents
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // events sends events until the session, the client or this node goes. It asks
 // for no token: EventSource cannot send one, and the URL is a secret.
-func (s *Server) events(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) events(as role) handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return s.readFeed(w, r, as) }
+}
+
+func (s *Server) readFeed(w http.ResponseWriter, r *http.Request, as role) error {
 	sess, live := s.book.find(sessionID(r), time.Now())
-	if !live || string(sess.stream) != r.PathValue("stream") {
+	if !live || sess.role != as || string(sess.stream) != r.PathValue("stream") {
 		return media.ErrNoSession
 	}
 	fd := sess.feeds.find(r.PathValue("id"))
@@ -209,8 +219,12 @@ type feeding struct {
 }
 
 // pause bounds how often a snapshot is taken: viewers that join by the hundred
-// must not make each of the others be told of each.
-const pause = time.Second
+// must not make each of the others be told of each. A publisher is one, and a
+// viewer waits for the layer that it is told to send.
+const (
+	pause          = time.Second
+	publisherPause = 100 * time.Millisecond
+)
 
 func (s *Server) feed(ctx context.Context, f feeding) {
 	defer f.line.done()
@@ -253,10 +267,17 @@ func (s *Server) say(f feeding, v media.SessionView) error {
 	return nil
 }
 
+func (f feeding) pause() time.Duration {
+	if f.sess.role == publisher {
+		return publisherPause
+	}
+	return pause
+}
+
 // wait returns true when there is news and the pause is over, false when the
 // feed shall end. Meanwhile it keeps the connection alive.
 func (f feeding) wait(ctx context.Context, closing <-chan struct{}, beat <-chan time.Time, changed <-chan struct{}) bool {
-	rest := time.NewTimer(pause)
+	rest := time.NewTimer(f.pause())
 	defer rest.Stop()
 	news, rested := changed, rest.C
 	for news != nil || rested != nil {

@@ -127,6 +127,23 @@ func TestASecondGetTakesOverAndIsToldEverything(t *testing.T) {
 	})
 }
 
+// A layer that rests may be chosen: it has the bitrate that it had.
+func TestAPausedLayerIsThereForTheAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t)
+		at, _, id := d.open(`["layers"]`)
+		d.change(id, func(v *media.SessionView) {
+			v.MLine = map[media.TrackID]int{media.VideoTrack: 1}
+			v.Tracks = []media.TrackInfo{{ID: media.VideoTrack, Kind: media.Video, Layers: []media.LayerInfo{
+				{ID: 0, RID: "q", Width: 320, Height: 180, Bitrate: 150000, Active: true},
+				{ID: 1, RID: "f", Width: 1280, Height: 720, Mean: 2400000, Paused: true},
+			}}}
+		})
+		expect(t, "in the menu", d.read(at).events(),
+			`layers {"1":[{"rid":"f","bitrate":2400000,"width":1280,"height":720},{"rid":"q","bitrate":150000,"width":320,"height":180,"current":true}]}`)
+	})
+}
+
 func TestManyChangesAreToldOncePerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t)
@@ -164,6 +181,56 @@ func TestBitratesAloneAreToldSeldom(t *testing.T) {
 			t.Errorf("%d layers events in ten seconds", n)
 		}
 	})
+}
+
+// A publisher is told which layers to send, at once, and nothing else.
+func TestAPublisherIsToldWhichLayersToSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t)
+		session, id := d.publish()
+		resp := d.want(201, "POST", session+"/events", "", asPub...)
+		at := resp.Header.Get("Location")
+		if !strings.HasPrefix(at, "/whip/x/") {
+			t.Fatalf("Location %q", at)
+		}
+		r := d.read(at)
+		expect(t, "before any layer", r.events())
+		send := func(full bool) {
+			d.change(id, func(v *media.SessionView) {
+				v.Active = true
+				v.Encodings = []media.Encoding{{RID: "q", Active: true}, {RID: "f", Active: full}}
+			})
+		}
+		send(true)
+		time.Sleep(time.Second)
+		expect(t, "all", r.events(), `encodings [{"rid":"q","active":true},{"rid":"f","active":true}]`)
+		d.change(id, func(v *media.SessionView) { v.Viewers++ })
+		time.Sleep(200 * time.Millisecond)
+		send(false)
+		synctest.Wait()
+		expect(t, "one rests", r.events(), `encodings [{"rid":"q","active":true},{"rid":"f","active":false}]`)
+		send(true)
+		time.Sleep(150 * time.Millisecond)
+		expect(t, "wanted again soon after", r.events(), `encodings [{"rid":"q","active":true},{"rid":"f","active":true}]`)
+		expect(t, "a new connection", d.read(at).events(), `encodings [{"rid":"q","active":true},{"rid":"f","active":true}]`)
+		d.vanish(id)
+		d.server.Ended(id, media.ErrHangup)
+		d.want(404, "GET", at, "")
+	})
+}
+
+func TestEventsOfPublishersAndViewersAreApart(t *testing.T) {
+	d := newDoor(t)
+	whip, _ := d.publish()
+	whep, _ := d.view()
+	d.want(400, "POST", whip+"/events", `["layers"]`, with(asPub, "Content-Type", jsonType)...)
+	d.want(400, "POST", whep+"/events", `["encodings"]`, with(asPlay, "Content-Type", jsonType)...)
+	at := d.want(201, "POST", whip+"/events", `["encodings"]`, with(asPub, "Content-Type", jsonType)...).Header.Get("Location")
+	d.want(404, "GET", strings.Replace(at, "/whip/", "/whep/", 1), "")
+	d.want(401, "POST", whip+"/events", "")
+	d.want(401, "DELETE", at, "")
+	d.want(200, "DELETE", at, "", asPub...)
+	d.want(404, "GET", at, "")
 }
 
 func TestHeartbeatsKeepProxiesFromCutting(t *testing.T) {

@@ -37,15 +37,19 @@ func (s *Server) routes() []route {
 		{path: "/whip/{stream}/{session}", name: "whip-session", role: publisher, patch: typeFragment, methods: map[string]handler{
 			"PATCH": s.patch(publisher), "DELETE": s.leave(publisher), "GET": s.present(publisher),
 		}},
+		{path: "/whip/{stream}/{session}/events", name: "events", post: typeJSON, methods: map[string]handler{"POST": s.openEvents(publisher)}},
+		{path: "/whip/{stream}/{session}/events/{id}", name: "event-stream", methods: map[string]handler{
+			"GET": s.events(publisher), "DELETE": s.closeEvents(publisher),
+		}},
 		{path: "/whep/{stream}", name: "whep", role: viewer, post: typeSDP, methods: map[string]handler{
 			"POST": s.play, "GET": discover,
 		}},
 		{path: "/whep/{stream}/{session}", name: "whep-session", role: viewer, patch: typeFragment, methods: map[string]handler{
 			"PATCH": s.patch(viewer), "DELETE": s.leave(viewer), "GET": s.present(viewer),
 		}},
-		{path: "/whep/{stream}/{session}/events", name: "events", post: typeJSON, methods: map[string]handler{"POST": s.openEvents}},
+		{path: "/whep/{stream}/{session}/events", name: "events", post: typeJSON, methods: map[string]handler{"POST": s.openEvents(viewer)}},
 		{path: "/whep/{stream}/{session}/events/{id}", name: "event-stream", methods: map[string]handler{
-			"GET": s.events, "DELETE": s.closeEvents,
+			"GET": s.events(viewer), "DELETE": s.closeEvents(viewer),
 		}},
 		{path: "/whep/{stream}/{session}/layers", name: "layers", post: typeJSON, methods: map[string]handler{"POST": s.layers}},
 		{path: "/v1/streams", name: "api", methods: map[string]handler{"GET": s.streams}},

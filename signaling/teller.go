@@ -9,8 +9,20 @@ import (
 	"github.com/sluice-live/sluice/media"
 )
 
-// eventNames are the events of the server-sent-events extension that we send.
-var eventNames = []string{"active", "inactive", "layers", "viewercount", "reconnect"}
+// eventNames are the events of the server-sent-events extension that we send to
+// viewers; publisherEvents are those for publishers, which no draft knows.
+var (
+	eventNames      = []string{"active", "inactive", "layers", "viewercount", "reconnect"}
+	publisherEvents = []string{"encodings"}
+)
+
+// events are those that a session of this role may ask for.
+func (r role) events() []string {
+	if r == publisher {
+		return publisherEvents
+	}
+	return eventNames
+}
 
 // event is one server-sent event; data is one line of JSON.
 type event struct {
@@ -35,10 +47,14 @@ type teller struct {
 	layers   string // without bitrates
 	rates    string // with them
 	layersAt time.Time
+
+	encodings []media.Encoding
 }
 
 // fresh begins a connection, which is told everything that holds now.
-func (t *teller) fresh() { t.active, t.viewers, t.layers, t.rates = nil, nil, "", "" }
+func (t *teller) fresh() {
+	t.active, t.viewers, t.layers, t.rates, t.encodings = nil, nil, "", "", nil
+}
 
 // tell returns what has changed. inactive never comes first: a viewer before
 // the publisher knows nothing else, and the draft forbids it.
@@ -65,6 +81,10 @@ func (t *teller) tell(v media.SessionView, now time.Time) []event {
 	if still, rates := layerLists(v); still != "" && t.layersDue(still, rates, now) {
 		t.layers, t.rates, t.layersAt = still, rates, now
 		say("layers", json.RawMessage(rates))
+	}
+	if !slices.Equal(v.Encodings, t.encodings) {
+		t.encodings = v.Encodings
+		say("encodings", v.Encodings)
 	}
 	if t.viewers == nil || *t.viewers != v.Viewers {
 		t.viewers = &v.Viewers
@@ -147,9 +167,12 @@ func layerOf(info media.LayerInfo, v media.SessionView) layer {
 		// One of rid, spatialLayerId and temporalLayerId must be there.
 		l.Spatial = new(int)
 	}
-	if info.Active {
+	switch {
+	case info.Active:
 		// No bitrate means inactive, and a layer that began just now has none yet.
 		l.Bitrate = max(1, info.Bitrate)
+	case info.Paused: // it can be had: it comes when it is chosen
+		l.Bitrate = max(1, info.Mean)
 	}
 	return l
 }

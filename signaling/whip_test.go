@@ -156,7 +156,8 @@ func TestWHIP45OverloadIs503WithRetryAfter(t *testing.T) {
 func TestWHIP46ICEServersAreLinks(t *testing.T) {
 	d := newDoor(t, withICE)
 	resp := d.want(201, "POST", "/whip/x", offer, with(asPub, "Content-Type", sdpType)...)
-	if got := resp.Header.Values("Link"); !slices.Equal(got, iceLinks) {
+	events := "<" + resp.Header.Get("Location") + `/events>; rel="urn:sluice:whip:ext:server-sent-events"; events="encodings"`
+	if got := resp.Header.Values("Link"); !slices.Equal(got, append(slices.Clone(iceLinks), events)) {
 		t.Errorf("got %q", got)
 	}
 }
