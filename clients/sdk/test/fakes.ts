@@ -48,6 +48,7 @@ export class FakeServer {
     this.routes[`POST ${path}`] = () => {
       const session = `${path}/s${++n}`;
       const headers = new Headers({ Location: session, ETag: `"e${n}"`, "Content-Type": "application/sdp" });
+      if (path.startsWith("/whip/")) headers.append("Link", `<${session}/events>; rel="urn:sluice:whip:ext:server-sent-events"; events="encodings"`);
       if (extensions) {
         headers.append("Link", `<${session}/events>; rel="urn:ietf:params:whep:ext:core:server-sent-events"; events="active,inactive,layers,viewercount,reconnect"`);
         headers.append("Link", `<${session}/layers>; rel="urn:ietf:params:whep:ext:core:layer"`);

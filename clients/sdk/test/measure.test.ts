@@ -132,6 +132,16 @@ it("publishing, in numbers: layers from small to large, loss as the server sees 
   expect(s).toMatchObject({ bitrate: 880_000, available: 3_000_000, loss: 0.06, rtt: 30, limited: "bandwidth", codec: "AV1", fps: 30 });
 });
 
+it("publishing, with a layer that rests: it limits nothing", () => {
+  const stats = new PublishStats();
+  const s = stats.sample([
+    ["f", { type: "outbound-rtp", kind: "video", rid: "f", active: false, frameWidth: 1280, frameHeight: 720, bytesSent: 5, framesPerSecond: 30, qualityLimitationReason: "bandwidth" }],
+    ["q", { type: "outbound-rtp", kind: "video", rid: "q", active: true, frameWidth: 320, frameHeight: 180, bytesSent: 5, framesPerSecond: 15, qualityLimitationReason: "none" }],
+  ] as Row[], 1000);
+  expect(s.layers.map((l) => [l.rid, l.paused])).toEqual([["q", false], ["f", true]]);
+  expect(s).toMatchObject({ limited: "none", fps: 15 });
+});
+
 it("the level meter jumps up and falls slowly, between -60 and 0 dB", () => {
   const b = new Ballistics();
   expect(b.next(0, 0)).toBe(-60);

@@ -183,6 +183,37 @@ describe("a WHIP session", () => {
     expect(encodings.map((e) => e.maxBitrate)).toEqual([120_000, 360_000, 1_200_000]);
   });
 
+  it("sends the layers that the server says are wanted, and all of them when it says no more", async () => {
+    const feed = server.feed("/whip/demo/s1");
+    const session = await open();
+    await settle();
+    expect(server.saw("POST /whip/demo/s1/events")[0]!.body).toBe('["encodings"]');
+    const { sender } = FakePC.last.transceivers[1]!;
+    const active = () => (sender.parameters as { encodings: RTCRtpEncodingParameters[] }).encodings.map((e) => e.active);
+    const set = vi.spyOn(sender, "setParameters");
+    const tell = async (f: unknown) => (feed.send("encodings", [{ rid: "q", active: true }, { rid: "h", active: true }, { rid: "f", active: f }, null, { rid: 7 }]), settle());
+    await tell(true);
+    expect(set).not.toHaveBeenCalled();
+    await tell(false);
+    expect(active()).toEqual([true, true, false]);
+    await session.setBitrate(1_200_000);
+    expect(active()).toEqual([true, true, false]);
+    await tell(true);
+    expect(active()).toEqual([true, true, true]);
+    await tell(false);
+    feed.end();
+    await vi.advanceTimersByTimeAsync(60_000);
+    await settle();
+    expect(active()).toEqual([true, true, true]);
+    session.stop();
+  });
+
+  it("asks for no such events where there is one layer", async () => {
+    await open({ simulcast: false });
+    await settle();
+    expect(server.saw("POST /whip/demo/s1/events")).toEqual([]);
+  });
+
   it("swaps a camera without a new session", async () => {
     const session = await open();
     const other = track("video");

@@ -55,7 +55,7 @@ export class EventParser {
 
 /** Subscription says what to listen to and whom to tell. */
 export interface Subscription {
-  /** url is the target of the WHEP event extension's Link. */
+  /** url is the target of the event extension's Link. */
   url: string;
   events: string[];
   token?: string;

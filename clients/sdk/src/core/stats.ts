@@ -32,7 +32,7 @@ export interface PublishSample {
   rtt?: number;
   fps?: number;
   limited: string; // "none", "cpu", "bandwidth", "other"
-  layers: { rid: string; width: number; height: number; bitrate: number; fps: number; active: boolean }[];
+  layers: { rid: string; width: number; height: number; bitrate: number; fps: number; active: boolean; paused: boolean }[];
   codec: string;
 }
 
@@ -122,8 +122,9 @@ export class PublishStats {
     const bitrate = seconds ? grown / seconds : 0;
     s.bitrate += bitrate;
     if (r.kind !== "video") return;
-    const layer = { rid: String(r.rid ?? ""), width: number(r.frameWidth) ?? 0, height: number(r.frameHeight) ?? 0, bitrate, fps: number(r.framesPerSecond) ?? 0, active: r.active !== false && bitrate > 0 };
+    const layer = { rid: String(r.rid ?? ""), width: number(r.frameWidth) ?? 0, height: number(r.frameHeight) ?? 0, bitrate, fps: number(r.framesPerSecond) ?? 0, active: r.active !== false && bitrate > 0, paused: r.active === false };
     s.layers.push(layer);
+    if (layer.paused) return;
     s.fps = Math.max(s.fps ?? 0, layer.fps);
     s.codec ||= codecName(all.get(String(r.codecId)));
     if (r.qualityLimitationReason && r.qualityLimitationReason !== "none") s.limited = String(r.qualityLimitationReason);

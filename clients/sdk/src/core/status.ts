@@ -20,6 +20,9 @@ export interface LayerStatus {
   bitrate?: number;
   fps?: number;
   active: boolean;
+  /** wanted tells that some viewer has use for it, paused that it rests until one has. */
+  wanted?: boolean;
+  paused?: boolean;
 }
 
 /** TrackStatus is one track of a publisher. */

@@ -3,11 +3,13 @@
 // it never retries by itself. Owned by a publishing.
 
 import { Emitter } from "./emitter";
+import { eventsRel, readEncodings, switchEncodings } from "./encodings";
 import { fromFailure, SluiceError } from "./errors";
 import { iceServers } from "./http";
 import { Resource } from "./resource";
 import { codecOrder, type EncodingChoice, encodings, offerExtensions } from "./rtp";
 import { stereo } from "./sdp";
+import { subscribe } from "./sse";
 import { Trickle } from "./trickle";
 
 /** PublishConfig says what to publish, where and how. */
@@ -36,6 +38,7 @@ export class WhipSession extends Emitter<WhipEvents> {
   #config: PublishConfig;
   #end = new AbortController();
   #trickle: Trickle;
+  #tuned: Promise<unknown> = Promise.resolve(); // one change of the sender's parameters at a time
 
   constructor(config: PublishConfig) {
     super();
@@ -68,6 +71,7 @@ export class WhipSession extends Emitter<WhipEvents> {
       await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
       await this.#prefer();
       this.#trickle.answered(this.#resource);
+      this.#listen();
     } catch (cause) {
       this.stop();
       throw fromFailure(cause);
@@ -92,12 +96,10 @@ export class WhipSession extends Emitter<WhipEvents> {
   /** setBitrate changes the full picture's bitrate while on air. */
   async setBitrate(bitrate: number): Promise<void> {
     this.#config = { ...this.#config, bitrate };
-    const sender = this.#videoSender();
-    if (!sender) return;
-    const parameters = sender.getParameters();
-    const limits = encodings(this.#config);
-    parameters.encodings.forEach((e, i) => (e.maxBitrate = limits[i]?.maxBitrate));
-    await sender.setParameters(parameters);
+    await this.#tune((parameters) => {
+      const limits = encodings(this.#config);
+      parameters.encodings.forEach((e, i) => (e.maxBitrate = limits[i]?.maxBitrate));
+    });
   }
 
   /** replace swaps a track (another camera or microphone) without a new session. */
@@ -139,11 +141,35 @@ export class WhipSession extends Emitter<WhipEvents> {
   }
 
   async #prefer(): Promise<void> {
-    const sender = this.#videoSender();
-    if (!sender) return;
-    const parameters = sender.getParameters() as RTCRtpSendParameters & { degradationPreference?: string };
-    parameters.degradationPreference = this.#config.screen ? "maintain-resolution" : "balanced";
-    await sender.setParameters(parameters as RTCRtpSendParameters).catch(() => undefined); // a wish, not a need
+    await this.#tune((parameters: RTCRtpSendParameters & { degradationPreference?: string }) => {
+      parameters.degradationPreference = this.#config.screen ? "maintain-resolution" : "balanced";
+    }).catch(() => undefined); // a wish, not a need
+  }
+
+  // The server tells which layers anybody watches; the others need not be encoded. When it tells no more, all are sent.
+  #listen(): void {
+    const link = this.#resource?.link(eventsRel);
+    if (!link || encodings(this.#config).length < 2) return;
+    const send = (data: string) => void this.#tune((p) => switchEncodings(p.encodings, readEncodings(data))).catch(() => undefined); // a saving, not a need
+    void subscribe({
+      url: link.url,
+      events: ["encodings"],
+      token: this.#config.token,
+      signal: this.#end.signal,
+      onEvent: ({ name, data }) => name === "encodings" && send(data),
+      onGone: () => send(""),
+    });
+  }
+
+  // Parameters must be set before they are read again, or the browser refuses them. What changes nothing is not set.
+  #tune(change: (parameters: RTCRtpSendParameters) => boolean | void): Promise<void> {
+    const turn = this.#tuned.then(async () => {
+      const sender = this.#videoSender();
+      const parameters = sender?.getParameters();
+      if (parameters && change(parameters) !== false) await sender!.setParameters(parameters);
+    });
+    this.#tuned = turn.catch(() => undefined);
+    return turn;
   }
 
   #videoSender(): RTCRtpSender | undefined {

@@ -154,4 +154,5 @@ export const en = {
   "uplink.server": "The server has something to say:",
   "uplink.lower": "Lower to {bitrate}",
   "uplink.layers": "Layers sent",
+  "uplink.rests": "rests: nobody watches it",
 } as const satisfies Record<string, Message>;

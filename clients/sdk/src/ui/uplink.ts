@@ -105,7 +105,7 @@ export class SluiceUplink extends LitElement {
     const layers = this.sample?.layers.filter((l) => l.width > 0) ?? [];
     if (!layers.length) return nothing;
     return html`<p class="layers" aria-label=${t("uplink.layers")}>
-      ${layers.map((l) => html`<span>${format.size(l.width, l.height)} ${format.bitrate(l.bitrate)}</span>`)}
+      ${layers.map((l) => html`<span>${format.size(l.width, l.height)} ${l.paused ? t("uplink.rests") : format.bitrate(l.bitrate)}</span>`)}
     </p>`;
   }
 
