@@ -407,3 +407,32 @@ func TestAKeyFrameIsSentWhole(t *testing.T) {
 		t.Errorf("%d of 60 packets of the key frame were sent, %d dropped, %d wait (%v)", got, b.v.stats.dropped.Load(), b.v.link.video.len(), b.v.link.pacer.Waiting())
 	}
 }
+
+// Browsers fill bandwidth probes with resends of old packets. They counted as
+// pictures, 250 a second of a layer with 15, and as the key frame that was asked for.
+func TestWhatCameBeforeCountsOnce(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	b.stream(45, 30)
+	u := b.pub.at(media.VideoTrack, 0)
+	u.look(false, b.now)
+	u.keys.Ask(b.now)
+	sent := len(b.out.sent)
+	for i := range 30 {
+		b.now = b.now.Add(33 * time.Millisecond)
+		b.feed(h264(uint16(1045+i), uint32(90000+3000*(45+i)), false))
+		for range 10 {
+			b.feed(h264(1000, 90000, true))
+			b.feed(h264(uint16(1000+i), uint32(90000+3000*i), false))
+		}
+	}
+	u.look(false, b.now)
+	if u.seen.fps < 29 || u.seen.fps > 32 {
+		t.Errorf("%.0f frames a second", u.seen.fps)
+	}
+	if u.keys.Next().IsZero() {
+		t.Error("an old key frame passes for the one that was asked for")
+	}
+	if got := len(b.out.sent) - sent; got != 30 {
+		t.Errorf("%d packets went to the viewer", got)
+	}
+}

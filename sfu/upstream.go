@@ -94,6 +94,11 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 	if !repaired { // reports tell what the way lost, not what was mended
 		u.books.Packet(seq, ts, at, len(payload))
 	}
+	if u.ring.Get(seq) != nil {
+		// Browsers fill bandwidth probes with resends of what arrived long ago: hundreds
+		// a second, which count neither as pictures nor as the key frame that was asked for.
+		return nil
+	}
 	if len(payload) == 0 { // padding of a bandwidth probe: counted, not forwarded
 		u.came(seq, false, repaired, at)
 		u.skip(p, seq, ts, at)
@@ -117,12 +122,12 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 	if info.Width > 0 && info.Width != u.seen.width {
 		p.renewed = true
 	}
-	u.note(p, out, info)
 	u.ring.Put(out)
 	u.newest = max(u.newest, seq)
-	if u.ring.Get(seq) != out { // a duplicate: one number means one packet, for ever
+	if u.ring.Get(seq) != out { // too old: it had its time
 		return nil
 	}
+	u.note(p, out, info)
 	return out
 }
 
