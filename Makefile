@@ -96,8 +96,8 @@ fuzz: ## every fuzz test for FUZZTIME (20s)
 		done; \
 	done
 
-bench: ## every benchmark
-	@$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## every benchmark, held against the committed baseline; COUNT=6
+	@scripts/bench
 
 check: ## what to run before a commit: format, vet, layout, Go tests; no browser
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }

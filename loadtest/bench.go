@@ -45,6 +45,7 @@ type BenchOptions struct {
 	Media     string        `help:"folder that keeps the test media, made once by ffmpeg"`
 	Out       string        `help:"write FILE.json, FILE.md and FILE.svg"`
 	Commit    string        `help:"what was measured; by default the commit of this binary"`
+	As        string        `help:"the command to show in the report, instead of this one"`
 	Command   string        `kong:"-"`
 	// Source is ready media instead of the folder's.
 	Source *source.Media `kong:"-"`
@@ -79,6 +80,9 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) (BenchResult, err
 		return BenchResult{}, err
 	}
 	o.Source = m
+	if o.As != "" {
+		o.Command = o.As
+	}
 	run := newResult(RunOptions{Commit: o.Commit, Command: o.Command, Shape: "default", Layers: 1, Bitrate: o.Bitrate, RTX: !o.NoRTX})
 	r := BenchResult{Schema: BenchSchema, At: run.At, Commit: run.Commit, Command: o.Command, Machine: run.Machine, Source: run.Source, Feedback: o.Feedback, GRO: !o.NoGRO}
 	for round := range o.Rounds {
