@@ -16,7 +16,7 @@ import (
 )
 
 // external is a program that views and publishes for us; it speaks JSON lines
-// as chromium.mjs says.
+// as browser.mjs says.
 type external struct {
 	cmd  *exec.Cmd
 	in   io.WriteCloser

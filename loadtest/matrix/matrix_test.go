@@ -17,7 +17,7 @@ import (
 )
 
 // The program that stands for the browser: it shows a picture each 40 ms and
-// answers as chromium.mjs does.
+// answers as browser.mjs does.
 const fakeBrowser = `
 import { createInterface } from "node:readline";
 const tell = (m) => process.stdout.write(JSON.stringify(m) + "\n");
