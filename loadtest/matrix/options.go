@@ -34,7 +34,7 @@ type Options struct {
 	Seed         uint64        `help:"seed of chance" default:"1"`
 	Bitrate      int64         `help:"bits per second of the top layer" default:"2500000"`
 	Media        string        `help:"folder that keeps the test media, made once by ffmpeg"`
-	Chromium     string        `help:"command of the browser viewer" default:"node loadtest/matrix/chromium.mjs"`
+	Chromium     string        `help:"command of the browser viewer; livekit.mjs beside the default one watches by LiveKit's own client" default:"node loadtest/matrix/chromium.mjs"`
 	Out          string        `help:"write the tables as Markdown to this file"`
 	JSON         string        `name:"json" help:"write the result as JSON to this file"`
 	Charts       string        `help:"write a chart of each scripted row into this folder"`

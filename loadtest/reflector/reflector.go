@@ -94,6 +94,9 @@ func (s *Server) Close() {
 	_ = s.mux.Close()
 }
 
+// Media is the one UDP address of all sessions.
+func (s *Server) Media() net.Addr { return s.mux.GetListenAddresses()[0] }
+
 // Sessions counts those that are open.
 func (s *Server) Sessions() int {
 	s.mu.Lock()
