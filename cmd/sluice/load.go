@@ -18,6 +18,7 @@ type loadCmd struct {
 	Bench   loadBenchCmd   `cmd:"" help:"Measure servers side by side under more and more load."`
 	Impair  loadImpairCmd  `cmd:"" help:"Stand before a server as a bad network."`
 	Matrix  loadMatrixCmd  `cmd:"" help:"Measure what a viewer sees on each bad link."`
+	Beside  loadBesideCmd  `cmd:"" help:"Put two results of the matrix side by side."`
 }
 
 type loadPublishCmd struct{ loadtest.PublishOptions }
@@ -68,6 +69,13 @@ func (c *loadMatrixCmd) Run(ctx context.Context, term terminal) error {
 	c.Command = strings.Join(withoutSecrets(os.Args), " ")
 	_, err := matrix.Run(ctx, c.Options, term.out)
 	return err
+}
+
+type loadBesideCmd struct{ matrix.BesideOptions }
+
+// Run prints both.
+func (c *loadBesideCmd) Run(term terminal) error {
+	return matrix.Beside(c.BesideOptions, term.out)
 }
 
 // withoutSecrets blanks the values of flags that carry tokens: results are

@@ -64,10 +64,8 @@ func (r Result) rows() string {
 		c := x.Flow.Counts
 		out = append(out, []string{x.Profile, x.Viewer, strconv.Itoa(x.Layers), leg, percent(x.Freeze), percent(x.Seen.Frozen) + " / " + percent(x.Control.Frozen), strconv.Itoa(x.Seen.Freezes),
 			fmt.Sprintf("%.0f", x.Seen.Longest), fmt.Sprintf("%.1f", x.Seen.FPS), heights(x.Seen.Heights), percent(x.Seen.Conceals) + " / " + percent(x.Control.Conceals),
-			known("%.0f/%.0f", x.Seen.Latency[1] > 0, x.Seen.Latency[0], x.Seen.Latency[1]),
-			known("%.0f/%.0f/%.0f", x.Seen.Age[2] > 0, x.Seen.Age[0], x.Seen.Age[1], x.Seen.Age[2]),
-			known("%.0f", x.Seen.Skew > 0, x.Seen.Skew), fmt.Sprintf("%.0f/%.0f/%.0f", x.Seen.NACKs, x.Seen.PLIs, x.Seen.Lost),
-			fmt.Sprintf("%d+%d+%d of %d", c.Lost, c.Overflow, c.Cut, c.Packets), x.Upstream.column(), kbit(x.Flow), fmt.Sprintf("%.0f", x.Flow.Queue[0]), known("%.0f", x.Seen.Join > 0, x.Seen.Join), fmt.Sprintf("%.1f", x.Load)})
+			x.Seen.latencies(), x.Seen.ages(), x.Seen.skew(), fmt.Sprintf("%.0f/%.0f/%.0f", x.Seen.NACKs, x.Seen.PLIs, x.Seen.Lost),
+			fmt.Sprintf("%d+%d+%d of %d", c.Lost, c.Overflow, c.Cut, c.Packets), x.Upstream.column(), kbit(x.Flow), fmt.Sprintf("%.0f", x.Flow.Queue[0]), x.Seen.join(), fmt.Sprintf("%.1f", x.Load)})
 	}
 	return markdown(out)
 }
@@ -77,8 +75,8 @@ func (r Result) phases() string {
 	for _, x := range r.Rows {
 		for _, p := range x.Phases {
 			out = append(out, []string{x.Profile, x.Viewer, strconv.Itoa(x.Layers), x.Leg, fmt.Sprintf("%.0f", p.From), p.Step, kbit(p.Flow), known("%.0f", p.Flow.Link > 0, 100*p.Flow.Used/max(1, p.Flow.Link)),
-				known("%.2f", p.Flow.Storm > 0, p.Flow.Storm), fmt.Sprintf("%.0f/%.0f", p.Flow.Queue[0], p.Flow.Queue[1]), percent(p.Seen.Frozen), fmt.Sprintf("%.0f", p.Seen.Longest),
-				fmt.Sprintf("%.1f", p.Calm), known("%.1f", p.ToLower >= 0, p.ToLower), known("%.1f", p.ToTop >= 0, p.ToTop), known("%.0f", p.ToFirst >= 0, p.ToFirst), percent(p.Seen.Conceals), heights(p.Seen.Heights)})
+				p.storm(), fmt.Sprintf("%.0f/%.0f", p.Flow.Queue[0], p.Flow.Queue[1]), percent(p.Seen.Frozen), fmt.Sprintf("%.0f", p.Seen.Longest),
+				fmt.Sprintf("%.1f", p.Calm), p.toLower(), p.toTop(), p.toFirst(), percent(p.Seen.Conceals), heights(p.Seen.Heights)})
 		}
 	}
 	if len(out) == 1 {
@@ -117,6 +115,28 @@ func known(format string, is bool, v ...any) string {
 	}
 	return fmt.Sprintf(format, v...)
 }
+
+// What a row or a phase does not know is a dash.
+
+func (s Seen) latencies() string {
+	return known("%.0f/%.0f", s.Latency[1] > 0, s.Latency[0], s.Latency[1])
+}
+
+func (s Seen) ages() string {
+	return known("%.0f/%.0f/%.0f", s.Age[2] > 0, s.Age[0], s.Age[1], s.Age[2])
+}
+
+func (s Seen) skew() string { return known("%.0f", s.Skew > 0, s.Skew) }
+
+func (s Seen) join() string { return known("%.0f", s.Join > 0, s.Join) }
+
+func (p Phase) toLower() string { return known("%.1f", p.ToLower >= 0, p.ToLower) }
+
+func (p Phase) toTop() string { return known("%.1f", p.ToTop >= 0, p.ToTop) }
+
+func (p Phase) toFirst() string { return known("%.0f", p.ToFirst >= 0, p.ToFirst) }
+
+func (p Phase) storm() string { return known("%.2f", p.Flow.Storm > 0, p.Flow.Storm) }
 
 // heights lists seconds from the largest picture down.
 func heights(m map[string]float64) string {
