@@ -23,7 +23,7 @@ type PublisherStatus struct {
 	Bitrate   Bitrate       `json:"bitrate"`
 	Packets   uint64        `json:"packets"`
 	Lost      uint64        `json:"lost"`     // after repair
-	Repaired  uint64        `json:"repaired"` // by retransmission
+	Repaired  uint64        `json:"repaired"` // by retransmission or by copies (RED)
 	LossRatio float64       `json:"loss"`     // of the last 10 s before repair, 0–1
 	NACKs     uint64        `json:"nacks"`    // sent to the publisher
 	PLIs      uint64        `json:"plis"`     // key frames asked of the publisher
@@ -38,7 +38,7 @@ type TrackStatus struct {
 	Profile     string      `json:"profile,omitempty"` // as the bitstream says
 	Layers      []LayerInfo `json:"layers"`
 	Lost        uint64      `json:"lost"`                     // after repair, of all layers
-	Repaired    uint64      `json:"repaired"`                 // by retransmission
+	Repaired    uint64      `json:"repaired"`                 // by retransmission or by copies (RED)
 	KeyInterval float64     `json:"key_interval_s,omitempty"` // seconds between the last two key frames
 }
 

@@ -112,7 +112,7 @@ func (p *publisher) repairs(track media.TrackID) (lost, repaired uint64) {
 	for _, u := range p.upstreams {
 		if u.rtxOf == nil && u.track == track {
 			lost += u.nack.Lost()
-			repaired += u.nack.Repaired()
+			repaired += u.nack.Repaired() + u.mended
 		}
 	}
 	return lost, repaired

@@ -28,6 +28,8 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 			continue
 		}
 		switch {
+		case t.kind == media.Audio && len(p.Payload) == 0:
+			v.skip(t, p, now)
 		case t.kind == media.Audio:
 			v.write(t, p, !t.flowing, now)
 		case t.withheld && len(p.Payload) > 0:

@@ -49,6 +49,16 @@ func (p *publisher) rtp(h *rtp.Header, payload []byte, at time.Time) {
 		restored.SequenceNumber = uint16(payload[0])<<8 | uint16(payload[1]) // OSN, RFC 4588 section 4
 		h, payload, u = &restored, payload[2:], primary
 	}
+	if u.line.RED != 0 && h.PayloadType == u.line.RED && len(payload) > 0 {
+		payload = p.unwrap(u, h, payload, at)
+	}
+	p.take(u, h, payload, repaired, at)
+}
+
+// take reads one packet and hands it on.
+//
+// hot:
+func (p *publisher) take(u *upstream, h *rtp.Header, payload []byte, repaired bool, at time.Time) {
 	if out := u.read(p, h, payload, repaired, at); out != nil {
 		p.burst = append(p.burst, out)
 	}
@@ -71,7 +81,11 @@ func (p *publisher) find(h *rtp.Header) *upstream {
 }
 
 // sameCodec is true for all but the first packet after a change of payload type.
+// RED comes and goes around the same sound.
 func (p *publisher) sameCodec(u *upstream, pt uint8) bool {
+	if u.line.RED != 0 && pt == u.line.RED {
+		return true
+	}
 	for i := range u.line.Codecs {
 		if u.line.Codecs[i].PT == pt {
 			return u.line.Codecs[i].Codec == u.codec

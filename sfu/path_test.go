@@ -373,6 +373,8 @@ func once(rt *rapid.T, sent [][]byte) {
 func FuzzIngest(f *testing.F) {
 	raw, _ := h264(1, 2, true).Marshal()
 	f.Add(raw)
+	raw, _ = redundant(63, 5, 2).Marshal()
+	f.Add(raw)
 	f.Add([]byte{0x90, 0xe0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0xbe, 0xde, 0, 2, 0x10, 0xff, 0x22, 1, 2, 3, 0, 0, 0x7c, 0x85})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b := newBench(t, "chromium-156-whip-VP8-x3.offer.sdp", true)

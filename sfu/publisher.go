@@ -72,6 +72,7 @@ type publisher struct {
 	books     books
 	scratch   []byte
 	burst     []*media.Packet
+	copies    copies
 	arena     packetArena
 	reader    reader
 	renewed   bool // tracks or layers changed since the last burst

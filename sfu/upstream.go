@@ -43,6 +43,7 @@ type upstream struct {
 	nack   *nack.Generator
 	keys   *keyframe.Requester
 	newest uint64
+	mended uint64 // packets that a copy in a later one replaced
 
 	frameTS media.Ticks // newest frame
 	keyTS   media.Ticks // newest frame in which a start was seen

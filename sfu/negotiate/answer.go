@@ -79,6 +79,9 @@ func (w *writer) rejected(m *Media) {
 
 func (w *writer) media(r *Remote, m *Media, l *Local) {
 	w.text("m=", m.line.kind, " 9 ", m.line.proto)
+	if r.publish && m.RED != 0 { // in front: browsers send what is listed first
+		w.text(" ").num(uint64(m.RED))
+	}
 	for i := range m.Codecs {
 		c := &m.Codecs[i]
 		w.text(" ").num(uint64(c.PT))
@@ -86,8 +89,7 @@ func (w *writer) media(r *Remote, m *Media, l *Local) {
 			w.text(" ").num(uint64(c.RTX))
 		}
 	}
-	red := !r.publish && m.RED != 0
-	if red {
+	if !r.publish && m.RED != 0 {
 		w.text(" ").num(uint64(m.RED))
 	}
 	w.line()
@@ -103,7 +105,7 @@ func (w *writer) media(r *Remote, m *Media, l *Local) {
 	for i := range m.Codecs {
 		w.codec(m, &m.Codecs[i], l)
 	}
-	if red {
+	if m.RED != 0 {
 		opus := uint64(m.Codecs[0].PT)
 		w.text("a=rtpmap:").num(uint64(m.RED)).line(" red/48000/2")
 		w.text("a=fmtp:").num(uint64(m.RED)).text(" ").num(opus).text("/").num(opus).line()

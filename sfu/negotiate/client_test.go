@@ -98,6 +98,23 @@ func TestChromiumSimulcastKeepsItsOrder(t *testing.T) {
 	}
 }
 
+// A browser sends what the answer lists first: sound with copies, as it answers no NACK for it.
+func TestREDIsTakenFromPublishersWhoOfferIt(t *testing.T) {
+	r, answer := must(t, "chromium-156-whip-default")
+	wants(t, answer, "m=audio 9 UDP/TLS/RTP/SAVPF 63 111", "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111")
+	lacks(t, answer, "red/90000")
+	if m, c, rtx := r.ByPT(63); m != r.Audio() || c.Codec != media.Opus || rtx {
+		t.Errorf("RED means %+v %v", c, rtx)
+	}
+	for _, name := range []string{"obs-32.2.2-h264", "ffmpeg-9.0.2", "made-up-gstreamer-whipsink", "simple-whip-client-trickle"} {
+		r, answer := must(t, name)
+		lacks(t, answer, "red/")
+		if r.Audio().RED != 0 {
+			t.Errorf("%s: RED is %d", name, r.Audio().RED)
+		}
+	}
+}
+
 // The player asks for dependency descriptors. One with a structure needs two-byte headers between one-byte ones.
 func TestDescriptorsNeedBothFormsOfHeaders(t *testing.T) {
 	r, answer := must(t, "chromium-156-whep-player")
@@ -234,7 +251,7 @@ func TestSessionLevelTransportCounts(t *testing.T) {
 
 func TestPayloadTypesAreLookedUpOverTheBundle(t *testing.T) {
 	r, _ := must(t, "chromium-156-whip-default")
-	for pt, want := range map[uint8]string{96: "VP8", 97: "VP8 rtx", 111: "Opus", 45: "AV1", 46: "AV1 rtx", 63: "", 120: "", 200: "", 0: ""} {
+	for pt, want := range map[uint8]string{96: "VP8", 97: "VP8 rtx", 111: "Opus", 45: "AV1", 46: "AV1 rtx", 63: "Opus", 120: "", 200: "", 0: ""} {
 		m, c, rtx := r.ByPT(pt)
 		got := ""
 		if m != nil {

@@ -43,9 +43,10 @@ func (c *Config) ranks() (rank [16]uint8) {
 
 // codecs fills in those of an m-line that both sides know. Redundancy for video
 // (ulpfec, flexfec, RED) is never accepted: it would have to be made anew for
-// each viewer, and retransmission repairs better. RED for Opus is accepted from
-// viewers: it is made from packets that passed, and sound has no time to be
-// asked for again.
+// each viewer, and retransmission repairs better. RED for Opus is accepted:
+// sound has no time to be asked for again. For viewers it is made from packets
+// that passed; a publisher's is taken apart at the door, and repairs what its way
+// loses although browsers answer no NACK for sound.
 func (s *section) codecs(m *Media, c *Config, session *section) {
 	rank, rtx := c.ranks(), s.retransmissions()
 	allowed := feedbackNACK | feedbackPLI | feedbackFIR

@@ -75,7 +75,7 @@ type Media struct {
 
 	// Codecs that both sides know, in the order of Config.Codecs, and in the offer's order within one codec.
 	Codecs []Codec
-	RED    uint8 // payload type of RED for Opus (RFC 2198); accepted from viewers, only noted of publishers; 0 means none
+	RED    uint8 // payload type of RED for Opus (RFC 2198); ByPT takes a publisher's for Opus; 0 means none
 	Ext    Extensions
 
 	// RIDs are the accepted simulcast encodings in the offer's order (RFC 8853), at most media.MaxLayers; Paused are

@@ -189,20 +189,33 @@ func (r *Remote) table() error {
 		}
 		for j := range m.Codecs {
 			c := &m.Codecs[j]
-			for _, e := range [...]struct {
-				pt  uint8
-				rtx bool
-			}{{c.PT, false}, {c.RTX, true}} {
-				at := &r.types[e.pt]
-				switch {
-				case e.rtx && e.pt == 0:
-				case at.codec == 0:
-					*at = typeRef{media: uint8(i), codec: uint8(j + 1), rtx: e.rtx}
-				case r.publish && (at.media != uint8(i) || at.rtx != e.rtx):
-					return bad("payload type %d means two things in one bundle (RFC 9143 section 9.1)", e.pt)
+			ref := typeRef{media: uint8(i), codec: uint8(j + 1)}
+			if err := r.means(c.PT, ref); err != nil {
+				return err
+			}
+			if ref.rtx = true; c.RTX != 0 {
+				if err := r.means(c.RTX, ref); err != nil {
+					return err
 				}
 			}
 		}
+		if r.publish && m.RED != 0 {
+			if err := r.means(m.RED, typeRef{media: uint8(i), codec: 1}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// means notes what a payload type means; of two meanings the first holds, or a
+// publisher's offer is refused.
+func (r *Remote) means(pt uint8, ref typeRef) error {
+	switch at := &r.types[pt]; {
+	case at.codec == 0:
+		*at = ref
+	case r.publish && (at.media != ref.media || at.rtx != ref.rtx):
+		return bad("payload type %d means two things in one bundle (RFC 9143 section 9.1)", pt)
 	}
 	return nil
 }
