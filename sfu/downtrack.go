@@ -27,6 +27,8 @@ const (
 	// for at first: 0.5 s of 2.5 Mbit/s, 1.3 s of Opus at 20 ms; mostPlaces are what
 	// fast video gets: 0.6 s of 18 Mbit/s.
 	videoPlaces, audioPlaces, mostPlaces = 128, 64, 1024
+	// mostRepeats is how many packets can be resent to a viewer without RTX.
+	mostRepeats = 256
 	// reportInterval is the time between sender reports (RFC 3550 section 6.2 with
 	// the reduced minimum that browsers use for video).
 	reportInterval = time.Second

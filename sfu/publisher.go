@@ -83,6 +83,7 @@ type publisher struct {
 
 func newPublisher(st *stream, o media.Offer, r *negotiate.Remote, e media.Epoch) *publisher {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	o.SDP = nil // it was read
 	p := &publisher{st: st, offer: o, remote: r, epoch: e, in: make(chan []transport.Datagram, ingestQueue),
 		ready: make(chan transport.Keys, 1), ctx: ctx, cancel: cancel, scratch: make([]byte, 0, 2048)}
 	p.source, p.demand = newSource(e, r), demand.New(demand.DefaultConfig())

@@ -71,6 +71,7 @@ type viewerStats struct {
 }
 
 func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {
+	o.SDP = nil // it was read
 	v := &viewer{st: st, offer: o, remote: r, shard: st.sfu.quietest(), since: time.Now(), log: context.Background()}
 	automatic := media.AutomaticChoice()
 	v.choice.Store(&automatic)
@@ -145,12 +146,18 @@ func (v *viewer) establish(k transport.Keys) error {
 // repeats is how many packets of a track may be sealed again, the very same:
 // where resends have no RTX of their own (see mayResend).
 func (v *viewer) repeats() int {
+	n := 0
 	for _, t := range v.tracks {
-		if t != nil && t.rtx == 0 && v.mayResend(t) {
-			return mostPlaces
+		if t == nil || !slices.ContainsFunc(t.line.Codecs, func(c negotiate.Codec) bool { return c.RTX == 0 }) || !v.mayResend(t) {
+			continue
+		}
+		if t.kind == media.Audio {
+			n = max(n, audioPlaces)
+		} else {
+			n = mostRepeats
 		}
 	}
-	return 0
+	return n
 }
 
 // begin starts media from what the ring has.

@@ -34,6 +34,8 @@ type place struct {
 const (
 	defaultHistory = 512
 	// shortLap is the least time of what was sent that a ring which may grow holds:
+	// shortLaps are more than a fast start makes.
+	shortLaps = 4
 	// two tries of a NACK at 250 ms of round trip.
 	shortLap   = 600 * time.Millisecond
 	maxHistory = 1 << 15
@@ -54,6 +56,7 @@ type places struct {
 	most  int       // what it may grow to
 	lap   uint64    // output index at which the ring's present lap ends
 	lapAt time.Time // when that lap began
+	short int       // how many laps in a row were too short
 	next  uint64    // output index of the next packet in order
 	first uint64    // output index of the current source's first packet
 	high  uint64    // the current source's newest packet, sent or dropped
@@ -74,7 +77,7 @@ func newPlaces(history, most int, firstSeq uint16) places {
 	return places{ring: make([]place, n), most: min(most, maxHistory), lap: uint64(firstSeq) + uint64(n), next: uint64(firstSeq), first: uint64(firstSeq), fresh: true}
 }
 
-// fit makes the ring larger when its last lap was too short a time.
+// fit makes the ring larger when its last laps were too short a time.
 func (s *places) fit(now time.Time) {
 	if s.lapAt.IsZero() {
 		s.lapAt = now
@@ -82,8 +85,11 @@ func (s *places) fit(now time.Time) {
 	if s.next < s.lap {
 		return
 	}
-	if now.Sub(s.lapAt) < shortLap && 2*len(s.ring) <= s.most {
+	if now.Sub(s.lapAt) >= shortLap {
+		s.short = 0
+	} else if s.short++; s.short >= shortLaps && 2*len(s.ring) <= s.most {
 		s.grow()
+		s.short = 0
 	}
 	s.lap, s.lapAt = s.next+uint64(len(s.ring)), now
 }

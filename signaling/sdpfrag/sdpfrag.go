@@ -218,5 +218,5 @@ func Credentials(offer []byte) (ufrag, pwd string) {
 			break
 		}
 	}
-	return ufrag, pwd
+	return strings.Clone(ufrag), strings.Clone(pwd) // the offer itself is not kept
 }
