@@ -75,6 +75,24 @@ func TestEveryNamedProfileIsSound(t *testing.T) {
 	}
 }
 
+func TestMobilityIsWhatItsCommandLineSays(t *testing.T) {
+	p, err := impair.Named("mobility")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []struct {
+		in   string
+		want impair.Course
+	}{
+		{"rate=4M,delay=20ms,loss=1%;5s:rate=1.5M,delay=40ms;10s:rate=600k,delay=80ms;15s:rate=2M,delay=50ms;20s:rate=400k,delay=80ms;25s:rate=3M,delay=30ms", p.Down},
+		{"delay=20ms,loss=1%;5s:delay=40ms;10s:delay=80ms;15s:delay=50ms;20s:delay=80ms;25s:delay=30ms", p.Up},
+	} {
+		if got, err := impair.Parse(way.in); err != nil || !reflect.DeepEqual(got, way.want) {
+			t.Errorf("%s\nis %v, %v\nwant %v", way.in, got, err, way.want)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, p := range impair.Profiles() {
 		f.Add(p.Down.String())

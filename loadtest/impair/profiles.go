@@ -35,6 +35,7 @@ func Profiles() []Profile {
 		down("thin300k", "300 kbit/s", steady, Always(Path{Rate: 3e5})),
 		down("thin150k", "150 kbit/s", steady, Always(Path{Rate: 15e4})),
 		outage(),
+		mobility(),
 		both("rtt200loss2", "100 ms and 2 % loss each way", Path{Delay: 100 * time.Millisecond, Loss: 0.02}),
 		both("reorder", "10 % of packets 15 ms late, 1 % twice", Path{Delay: 10 * time.Millisecond, Reorder: Reorder{0.1, 15 * time.Millisecond}, Duplicate: 0.01}),
 	}
@@ -56,6 +57,24 @@ func rates(first, second, third media.Bitrate) Course {
 func outage() Profile {
 	c := Course{{}, {firstAt, Path{Down: true}}, {firstAt + 3*time.Second, Path{}}}
 	return Profile{Name: "outage3", About: "both ways dead from 12 s to 15 s", Down: c, Up: c, For: steady}
+}
+
+// mobility is somebody on the way through a town: each 5 s another cell, with
+// its rate and delay, and 1 % of loss all along.
+func mobility() Profile {
+	p := Profile{Name: "mobility", About: "4, 1.5, 0.6, 2, 0.4, 3 Mbit/s for 5 s each, 20–80 ms and 1 % loss each way", For: steady}
+	for i, cell := range []Path{
+		{Rate: 4_000_000, Delay: 20 * time.Millisecond}, {Rate: 1_500_000, Delay: 40 * time.Millisecond},
+		{Rate: 600_000, Delay: 80 * time.Millisecond}, {Rate: 2_000_000, Delay: 50 * time.Millisecond},
+		{Rate: 400_000, Delay: 80 * time.Millisecond}, {Rate: 3_000_000, Delay: 30 * time.Millisecond},
+	} {
+		cell.Loss = 0.01
+		at := time.Duration(i) * 5 * time.Second
+		p.Down = append(p.Down, Change{at, cell})
+		cell.Rate = 0 // feedback is thin
+		p.Up = append(p.Up, Change{at, cell})
+	}
+	return p
 }
 
 // Named finds a profile.

@@ -36,6 +36,7 @@ func bars() []bar {
 	first := func(p Phase) float64 { return never(p.ToFirst) }
 	storm := func(p Phase) float64 { return p.Flow.Storm }
 	shown := func(r Row) (float64, bool) { return 100 * r.Seen.Frozen, true }
+	longest := func(r Row) (float64, bool) { return r.Seen.Longest, true }
 	unrepaired := func(r Row) (float64, bool) {
 		share, ok := r.Upstream["video"].Share()
 		return 100 * (1 - share), ok
@@ -52,6 +53,7 @@ func bars() []bar {
 		{"rtt200loss2", ViewerLeg, 0, "freeze", 5, "%", freeze},
 		{"thin300k", ViewerLeg, 3, "frozen", 5, "%", shown},
 		{"thin300k", ViewerLeg, 3, "audio concealed", 5, "%", conceals},
+		{"mobility", ViewerLeg, 3, "longest time without a picture", 1000, "ms", longest},
 		{"outage3", ViewerLeg, 0, "picture after the outage", 500, "ms", phase(2, first)},
 		{"loss5", PublisherLeg, 0, "freeze", 1, "%", freeze},
 		{"loss5", PublisherLeg, 0, "picture lost upstream and not repaired", 0.5, "%", unrepaired},
