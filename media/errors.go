@@ -1,6 +1,9 @@
 package media
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // The errors that rooms share. Signaling maps each to one HTTP status.
 var (
@@ -30,6 +33,18 @@ var (
 	ErrTooLarge      = errors.New("the publisher's picture is larger than the stream's policy allows")
 	ErrTooFast       = errors.New("the publisher sends more than the stream's policy allows")
 )
+
+// BusyError is ErrOverloaded with what is lacking, and when to come again.
+type BusyError struct {
+	Why   string
+	After time.Duration
+}
+
+// Error says what is lacking.
+func (e *BusyError) Error() string { return ErrOverloaded.Error() + ": " + e.Why }
+
+// Unwrap returns ErrOverloaded.
+func (e *BusyError) Unwrap() error { return ErrOverloaded }
 
 // RedirectError asks the caller to answer 307 with the Location.
 type RedirectError struct{ Location string }

@@ -14,6 +14,7 @@ type metrics struct {
 	keyFramesAsked   prometheus.Counter
 	keyFramesGivenUp prometheus.Counter
 	firstMedia       prometheus.Histogram
+	refused          *prometheus.CounterVec
 }
 
 func newMetrics(s *SFU, r prometheus.Registerer) *metrics {
@@ -24,6 +25,8 @@ func newMetrics(s *SFU, r prometheus.Registerer) *metrics {
 			Help: "Key frames asked of publishers."}),
 		keyFramesGivenUp: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_sfu_key_frame_giveups_total",
 			Help: "Wishes for a key frame that no publisher fulfilled."}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_sfu_refused_total",
+			Help: "Sessions refused as the node was busy, by what it lacked: handshakes, rate, lag."}, []string{"reason"}),
 		firstMedia: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_sfu_join_seconds",
 			Help:    "From the POST of a viewer to its first media packet.",
 			Buckets: []float64{.02, .05, .1, .2, .3, .5, 1, 2, 5, 10}}),
@@ -31,7 +34,7 @@ func newMetrics(s *SFU, r prometheus.Registerer) *metrics {
 	if r == nil {
 		return m
 	}
-	r.MustRegister(m.sessionsEnded, m.keyFramesAsked, m.keyFramesGivenUp, m.firstMedia)
+	r.MustRegister(m.sessionsEnded, m.keyFramesAsked, m.keyFramesGivenUp, m.firstMedia, m.refused)
 	gauge := func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 	}
@@ -40,6 +43,8 @@ func newMetrics(s *SFU, r prometheus.Registerer) *metrics {
 	}
 	gauge("sluice_sfu_streams", "Streams with a publisher, viewers or sinks.", func() float64 { return float64(len(s.allStreams())) })
 	gauge("sluice_sfu_sessions", "Sessions, publishers and viewers.", func() float64 { return float64(len(s.all())) })
+	gauge("sluice_sfu_connecting", "Sessions that have not connected yet.", func() float64 { return float64(s.half.Load()) })
+	gauge("sluice_sfu_joins_allowed", "Joins per second that would be let in now.", s.gate.perSecond)
 	gauge("sluice_sfu_viewers", "Viewers.", func() float64 {
 		n := int64(0)
 		for _, sh := range s.shards {

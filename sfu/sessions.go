@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/admit"
 	"github.com/sluice-live/sluice/sfu/negotiate"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
@@ -27,6 +29,9 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 	}
 	remote, err := negotiate.Publish(o.SDP, nc)
 	if err != nil {
+		return media.Answer{}, err
+	}
+	if err := s.gate.ask(admit.Publisher, time.Now()); err != nil {
 		return media.Answer{}, err
 	}
 	st, err := s.admit(o.Stream)
@@ -63,6 +68,9 @@ func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error
 	policy := s.config.Policy(o.Stream)
 	nc := negotiate.DefaultConfig()
 	nc.REMB = false // arrival reports say more
+	if err := s.gate.ask(admit.Viewer, time.Now()); err != nil {
+		return media.Answer{}, err
+	}
 	st, err := s.admit(o.Stream)
 	if err != nil {
 		return media.Answer{}, err

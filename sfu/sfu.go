@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/admit"
 	"github.com/sluice-live/sluice/sfu/icelite"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
@@ -37,6 +38,7 @@ type Config struct {
 	MaxSessions int                                 // more are refused with media.ErrOverloaded
 	Shards      int                                 // 0: one per processor
 	Portable    bool                                // one datagram in each system call, as every system can
+	Admit       admit.Config                        // how many are let in at once; zero fields: for this machine
 }
 
 // DefaultConfig listens on port 8189 and has room for 10,000 sessions.
@@ -71,6 +73,7 @@ type SFU struct {
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	half     atomic.Int64 // sessions that have not connected yet
+	gate     gate
 }
 
 // minHalf is how many sessions may always be on their way to connect. On a
@@ -132,7 +135,12 @@ func New(c Config) (*SFU, error) {
 	base, stop := context.WithCancel(context.Background())
 	s := &SFU{config: c, log: c.Log, endpoint: endpoint, streams: map[media.StreamID]*stream{},
 		sessions: map[media.SessionID]session{}, base: base, stop: stop}
+	if c.Admit.Cores == 0 {
+		c.Admit.Cores = runtime.GOMAXPROCS(0)
+	}
+	s.gate = gate{gate: admit.New(c.Admit, time.Now()), half: &s.half}
 	s.metrics = newMetrics(s, c.Metrics)
+	s.gate.refused = func(r admit.Reason) { s.metrics.refused.WithLabelValues(string(r)).Inc() }
 	for i := range c.Shards {
 		s.shards = append(s.shards, newShard(s, i))
 	}
@@ -151,8 +159,12 @@ func (s *SFU) Run(ctx context.Context) error {
 	s.running.Go(func() { _ = s.endpoint.Run(s.base) }) // likewise
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
+	look := time.NewTicker(gateTick)
+	defer look.Stop()
 	for {
 		select {
+		case now := <-look.C:
+			s.gate.measure(s.shards, now)
 		case <-ctx.Done():
 			s.refuse()
 			for _, sess := range s.all() {
@@ -240,6 +252,7 @@ func (s *SFU) admit(id media.StreamID) (*stream, error) {
 		return nil, fmt.Errorf("%w: it has %d sessions", media.ErrOverloaded, len(s.sessions))
 	}
 	if s.half.Load() >= max(minHalf, int64(s.config.MaxSessions)/4) {
+		s.gate.refused(admit.Handshakes)
 		return nil, fmt.Errorf("%w: too many have not connected yet", media.ErrOverloaded)
 	}
 	st := s.streams[id]

@@ -70,6 +70,7 @@ type shard struct {
 	rtcp    chan control
 	viewers atomic.Int64
 	dropped atomic.Uint64
+	lag     atomic.Int64 // nanoseconds, the longest wait of a burst since it was last asked
 
 	groups    map[*stream]*group
 	replaying int // viewers in a fast start
@@ -148,6 +149,7 @@ func (sh *shard) run(ctx context.Context) {
 //
 // hot:
 func (sh *shard) serve(d delivery) {
+	sh.waits(d.burst[0].Arrival, time.Now())
 	for range maxTurns {
 		next := sh.merge(&d)
 		sh.forward(d, time.Now())

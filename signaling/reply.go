@@ -47,10 +47,11 @@ func (s *Server) logRefusal(rt route, r *http.Request, p problem.Problem, err er
 	if id, err := media.ParseStreamID(r.PathValue("stream")); err == nil {
 		at = append(at, "stream", id)
 	}
+	var busy *media.BusyError // told by metrics: under load there are thousands
 	switch {
 	case p.Status == http.StatusInternalServerError:
 		s.log.Error("request failed", at...)
-	case r.Method == http.MethodPost && bearer(r) != "" && p.Status != http.StatusTooManyRequests:
+	case r.Method == http.MethodPost && bearer(r) != "" && p.Status != http.StatusTooManyRequests && !errors.As(err, &busy):
 		// Somebody with a key or token does not get in: the operator will be asked.
 		s.log.Warn("request refused", at...)
 	default:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/signaling"
@@ -151,6 +152,21 @@ func TestWHIP45OverloadIs503WithRetryAfter(t *testing.T) {
 	d.fail = nil
 	d.server.Drain()
 	d.want(503, "POST", "/whip/x", offer, with(asPub, "Content-Type", sdpType)...)
+}
+
+func TestABusyNodeSaysWhyAndWhenWithoutFillingTheLog(t *testing.T) {
+	d := newDoor(t)
+	d.fail = &media.BusyError{Why: "too many come at once", After: 2 * time.Second}
+	resp := d.want(503, "POST", "/whep/x", offer, with(asPlay, "Content-Type", sdpType)...)
+	if ra := resp.Header.Get("Retry-After"); !regexp.MustCompile(`^[234]$`).MatchString(ra) {
+		t.Errorf("Retry-After %q", ra)
+	}
+	if body := text(resp); !strings.Contains(body, "too many come at once") || !strings.Contains(body, "urn:sluice:problem:overloaded") {
+		t.Errorf("got %s", body)
+	}
+	if strings.Contains(d.log.String(), "WARN") {
+		t.Errorf("a refusal under load is a warning: %s", d.log)
+	}
 }
 
 func TestWHIP46ICEServersAreLinks(t *testing.T) {

@@ -120,6 +120,10 @@ func For(err error) Problem {
 }
 
 func retry(err error, usual time.Duration) time.Duration {
+	var busy *media.BusyError
+	if errors.As(err, &busy) && busy.After > 0 {
+		return busy.After
+	}
 	var w *Wait
 	if errors.As(err, &w) && w.After > usual {
 		return w.After
