@@ -123,6 +123,42 @@ describe("a WHEP session", () => {
     expect(FakePC.last.configuration.iceServers).toEqual([{ urls: "turn:t.example", username: "u", credential: "p" }]);
   });
 
+  it("turns to relays when nothing else connects, with fresh credentials, and not before", async () => {
+    vi.useFakeTimers();
+    server.joins("/whep/demo");
+    const link = (u: string) => `<turn:t.example>; rel="ice-server"; username="${u}"; credential="p"`;
+    server.routes["POST /whep/demo"] = () => new Response(answerSdp, { status: 201, headers: { Location: "/whep/demo/s1", Link: link("first") } });
+    server.routes["PATCH /whep/demo/s1"] = () => new Response("a=ice-ufrag:new1\r\na=ice-pwd:newpasswordnewpassword12\r\n", { status: 200, headers: { Link: link("second") } });
+    try {
+      const reached = await open();
+      Object.assign(FakePC.last, { iceConnectionState: "connected" });
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(server.saw("PATCH /whep/demo/s1")).toHaveLength(0);
+      reached.close();
+      await open();
+      Object.assign(FakePC.last, { iceConnectionState: "checking" });
+      await vi.advanceTimersByTimeAsync(2000);
+      expect(server.saw("PATCH /whep/demo/s1")).toHaveLength(0);
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(server.saw("PATCH /whep/demo/s1")).toHaveLength(1);
+      expect(FakePC.last.configuration.iceServers).toEqual([{ urls: "turn:t.example", username: "second", credential: "p" }]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("that may use relays only gathers when it knows them", async () => {
+    let gathered: unknown = "nothing";
+    server.routes["POST /whep/demo"] = () => {
+      gathered = FakePC.last.localDescription;
+      return new Response(answerSdp, { status: 201, headers: { Location: "/whep/demo/s1", Link: '<turn:t.example>; rel="ice-server"; username="u"; credential="p"' } });
+    };
+    await new WhepSession({ url, iceTransportPolicy: "relay" }).open();
+    expect(gathered).toBeNull();
+    expect(FakePC.last.localDescription?.sdp).toBeTruthy();
+    expect(FakePC.last.configuration).toMatchObject({ iceTransportPolicy: "relay", iceServers: [{ urls: "turn:t.example" }] });
+  });
+
   it("without a Location is no session", async () => {
     server.routes["POST /whep/demo"] = () => new Response(answerSdp, { status: 201 });
     await expect(open()).rejects.toMatchObject({ why: "server" });

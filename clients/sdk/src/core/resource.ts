@@ -18,7 +18,7 @@ const fragmentType = "application/trickle-ice-sdpfrag";
 /** Resource is a session on the server, seen from the client. */
 export class Resource {
   readonly url: string;
-  readonly links: Link[];
+  links: Link[];
   #etag: string;
   #answer: string;
   #gone = false;
@@ -76,6 +76,9 @@ export class Resource {
     const fragment = await res.text();
     if (!fragment.includes("a=ice-ufrag:")) throw new SluiceError("server", { status: res.status, detail: "the restart was answered without credentials" });
     this.#etag = res.headers.get("ETag") ?? this.#etag;
+    // Credentials of relays have their time: the answer to a restart brings fresh ones.
+    const fresh = parseLinks(res.headers.get("Link"), this.url).filter((l) => l.rel === "ice-server");
+    if (fresh.length) this.links = [...this.links.filter((l) => l.rel !== "ice-server"), ...fresh];
     this.#answer = restarted(this.#answer, fragment);
     return this.#answer;
   }

@@ -4,7 +4,8 @@
 
 import { Emitter } from "./emitter";
 import { fromFailure, SluiceError } from "./errors";
-import { iceServers, request } from "./http";
+import { request } from "./http";
+import { unreached, useRelays } from "./relay";
 import { Resource } from "./resource";
 import { offerExtensions } from "./rtp";
 import { stereo } from "./sdp";
@@ -21,6 +22,8 @@ export interface WatchConfig {
   token?: string;
   signal?: AbortSignal;
   iceServers?: RTCIceServer[];
+  /** iceTransportPolicy "relay" uses nothing but relays. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
 }
 
 /** LayerChoice is the body of the layer extension; empty means automatic. */
@@ -52,7 +55,7 @@ export class WhepSession extends Emitter<WhepEvents> {
   constructor(config: WatchConfig) {
     super();
     this.#config = config;
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: config.iceServers ?? [] });
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: config.iceServers ?? [], iceTransportPolicy: config.iceTransportPolicy ?? "all" });
     this.pc.addEventListener("connectionstatechange", () => this.emit("connection", this.pc.connectionState));
     this.#trickle = new Trickle(this.pc);
     for (const kind of ["audio", "video"] as const) {
@@ -88,16 +91,20 @@ export class WhepSession extends Emitter<WhepEvents> {
   async open(): Promise<void> {
     try {
       const offer = await this.#offer();
+      const relayed = this.#config.iceTransportPolicy === "relay";
+      if (!relayed) await this.#begin(offer); // candidates are gathered while the offer is on its way
       const { url, token, signal } = this.#config;
-      this.#resource = await Resource.post({ url, token, side: "watch" }, offer, signal);
+      this.#resource = await Resource.post({ url, token, side: "watch" }, stereo(offer.sdp ?? ""), signal);
       if (this.#end.signal.aborted) {
         this.#resource.remove();
         throw new SluiceError("aborted");
       }
-      this.#relays(this.#resource);
+      const relays = useRelays(this.pc, this.#resource, this.#config.iceServers);
+      if (relayed) await this.#begin(offer); // only now is known what to gather
       await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
       this.#trickle.answered(this.#resource);
       this.#listen();
+      if (relays && !relayed) void this.#fallback(); // ends with the session
     } catch (cause) {
       this.close();
       throw fromFailure(cause);
@@ -110,7 +117,9 @@ export class WhepSession extends Emitter<WhepEvents> {
     try {
       this.#trickle.restart();
       const offer = await this.#offer(true);
-      const answer = await this.#resource.restart(offer, this.#end.signal);
+      const answer = await this.#resource.restart(stereo(offer.sdp ?? ""), this.#end.signal);
+      useRelays(this.pc, this.#resource, this.#config.iceServers);
+      await this.#begin(offer); // after the answer: its relays are fresh
       await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
       this.#trickle.answered(this.#resource);
     } catch (cause) {
@@ -134,21 +143,21 @@ export class WhepSession extends Emitter<WhepEvents> {
     this.#resource?.remove();
   }
 
-  // Relays named in the answer come too late for this round of ICE; a restart, which follows where it fails, uses them.
-  #relays(resource: Resource): void {
-    const relays = iceServers(resource.links);
-    if (relays.length) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [...(this.#config.iceServers ?? []), ...relays] });
+  // Direct ways come first; where none leads anywhere, a restart tries the relays that the answer named.
+  async #fallback(): Promise<void> {
+    if (await unreached(this.pc, this.#end.signal)) await this.restart().catch(() => undefined);
   }
 
-  async #offer(iceRestart = false): Promise<string> {
-    const offer = await this.pc.createOffer({ iceRestart });
-    const sdp = stereo(offer.sdp ?? "");
+  #offer(iceRestart = false): Promise<RTCSessionDescriptionInit> {
+    return this.pc.createOffer({ iceRestart });
+  }
+
+  async #begin(offer: RTCSessionDescriptionInit): Promise<void> {
     try {
-      await this.pc.setLocalDescription({ type: "offer", sdp });
+      await this.pc.setLocalDescription({ type: "offer", sdp: stereo(offer.sdp ?? "") });
     } catch {
       await this.pc.setLocalDescription(offer); // a browser that takes no changed offer plays mono
     }
-    return sdp;
   }
 
   #listen(): void {

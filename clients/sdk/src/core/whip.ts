@@ -5,7 +5,7 @@
 import { Emitter } from "./emitter";
 import { eventsRel, readEncodings, switchEncodings } from "./encodings";
 import { fromFailure, SluiceError } from "./errors";
-import { iceServers } from "./http";
+import { unreached, useRelays } from "./relay";
 import { Resource } from "./resource";
 import { codecOrder, type EncodingChoice, encodings, offerExtensions } from "./rtp";
 import { stereo } from "./sdp";
@@ -21,6 +21,8 @@ export interface PublishConfig extends EncodingChoice {
   screen?: boolean;
   signal?: AbortSignal;
   iceServers?: RTCIceServer[];
+  /** iceTransportPolicy "relay" uses nothing but relays. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
 }
 
 /** WhipEvents are what a session tells. */
@@ -43,7 +45,7 @@ export class WhipSession extends Emitter<WhipEvents> {
   constructor(config: PublishConfig) {
     super();
     this.#config = config;
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: config.iceServers ?? [] });
+    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: config.iceServers ?? [], iceTransportPolicy: config.iceTransportPolicy ?? "all" });
     this.pc.addEventListener("connectionstatechange", () => this.emit("connection", this.pc.connectionState));
     this.#trickle = new Trickle(this.pc);
     const audio = config.media.getAudioTracks()[0];
@@ -61,17 +63,21 @@ export class WhipSession extends Emitter<WhipEvents> {
   async open(): Promise<void> {
     try {
       const offer = await this.#offer();
+      const relayed = this.#config.iceTransportPolicy === "relay";
+      if (!relayed) await this.#begin(offer); // candidates are gathered while the offer is on its way
       const { url, token, signal } = this.#config;
       this.#resource = await Resource.post({ url, token, side: "publish" }, offer, signal);
       if (this.#end.signal.aborted) {
         this.#resource.remove();
         throw new SluiceError("aborted");
       }
-      this.#relays(this.#resource);
+      const relays = useRelays(this.pc, this.#resource, this.#config.iceServers);
+      if (relayed) await this.#begin(offer); // only now is known what to gather
       await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
       await this.#prefer();
       this.#trickle.answered(this.#resource);
       this.#listen();
+      if (relays && !relayed) void this.#fallback(); // ends with the session
     } catch (cause) {
       this.stop();
       throw fromFailure(cause);
@@ -85,6 +91,8 @@ export class WhipSession extends Emitter<WhipEvents> {
       this.#trickle.restart();
       const offer = await this.#offer(true);
       const answer = await this.#resource.restart(offer, this.#end.signal);
+      useRelays(this.pc, this.#resource, this.#config.iceServers);
+      await this.#begin(offer); // after the answer: its relays are fresh
       await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
       this.#trickle.answered(this.#resource);
     } catch (cause) {
@@ -176,17 +184,19 @@ export class WhipSession extends Emitter<WhipEvents> {
     return this.pc.getSenders().find((s) => s.track?.kind === "video");
   }
 
-  // Relays named in the answer come too late for this round of ICE; a restart, which follows where it fails, uses them.
-  #relays(resource: Resource): void {
-    const relays = iceServers(resource.links);
-    if (relays.length) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers: [...(this.#config.iceServers ?? []), ...relays] });
+  // Direct ways come first; where none leads anywhere, a restart tries the relays that the answer named.
+  async #fallback(): Promise<void> {
+    if (await unreached(this.pc, this.#end.signal)) await this.restart().catch(() => undefined);
   }
 
   async #offer(iceRestart = false): Promise<string> {
     const offer = await this.pc.createOffer({ iceRestart });
     const two = this.#config.media.getAudioTracks()[0]?.getSettings?.().channelCount === 2;
     const sdp = two ? stereo(offer.sdp ?? "", true) : (offer.sdp ?? "");
-    await this.pc.setLocalDescription({ type: "offer", sdp });
     return sdp;
+  }
+
+  #begin(sdp: string): Promise<void> {
+    return this.pc.setLocalDescription({ type: "offer", sdp });
   }
 }
