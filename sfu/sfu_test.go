@@ -5,6 +5,7 @@ import (
 	"flag"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/codec/descriptor"
 	"github.com/sluice-live/sluice/sfu"
 )
 
@@ -75,12 +77,25 @@ func api(t testing.TB) *webrtc.API {
 		t.Fatal(err)
 	}
 	for _, uri := range []string{"urn:ietf:params:rtp-hdrext:sdes:mid", "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
-		"http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"} {
+		"http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time", descriptorURI} {
 		if err := me.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&me), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
+}
+
+const descriptorURI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+
+// descriptorID is the id under which a client has offered dependency descriptors.
+func descriptorID(t testing.TB, pc *webrtc.PeerConnection) uint8 {
+	t.Helper()
+	before, _, ok := strings.Cut(pc.LocalDescription().SDP, " "+descriptorURI)
+	id, err := strconv.Atoi(before[strings.LastIndexByte(before, ':')+1:])
+	if !ok || err != nil {
+		t.Fatalf("no descriptors were offered: %v", err)
+	}
+	return uint8(id)
 }
 
 func exchange(t testing.TB, pc *webrtc.PeerConnection, post func(media.Offer) (media.Answer, error), o media.Offer) {
@@ -115,6 +130,9 @@ type encoder struct {
 	ts    uint32
 	plis  atomic.Int64
 	nacks atomic.Int64
+
+	described uint8 // id of dependency descriptors; 0: none are sent
+	number    uint16
 }
 
 var sps = []byte{0x67, 0x42, 0xc0, 0x1f, 0xd9, 0x00, 0x50, 0x05, 0xbb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83, 0x24, 0x80}
@@ -179,9 +197,31 @@ func (e *encoder) frame(key bool) {
 	for i, nal := range nals {
 		e.seq++
 		p := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 102, SequenceNumber: e.seq, Timestamp: e.ts, Marker: i == len(nals)-1}, Payload: nal}
+		if e.described != 0 {
+			e.describe(&p.Header, key, i == 0, i == len(nals)-1)
+		}
 		if err := e.video.WriteRTP(p); err != nil {
 			e.t.Error(err)
 		}
+	}
+}
+
+// describe gives a packet the descriptor of an encoding without layers, each frame made from the one before.
+func (e *encoder) describe(h *rtp.Header, key, first, last bool) {
+	st := descriptor.Structure{Count: 2, Targets: 1}
+	for i := range st.Templates[:2] {
+		st.Templates[i].Indications = descriptor.Indications(descriptor.Switch)
+	}
+	st.Templates[1].Diffs = descriptor.Diffs{N: 1, By: [descriptor.MaxDiffs]uint16{1}}
+	f := descriptor.Frame{Start: first, End: last, Number: e.number, HasStructure: key && first}
+	if !key {
+		f.Template = 1
+	}
+	if last {
+		e.number++
+	}
+	if err := h.SetExtension(e.described, st.Append(nil, &f)); err != nil {
+		e.t.Error(err)
 	}
 }
 

@@ -205,13 +205,34 @@ func TestMediaGoesOnThroughAnICERestart(t *testing.T) {
 	defer e.play(30)()
 	v := watch(t, s, "demo", "view")
 	last := v.next(t)
+	restart(t, s, v)
+	began := time.Now()
+	for time.Since(began) < 3*time.Second {
+		p := v.next(t)
+		// The client itself throws away what comes before it has matched the path again.
+		if d := p.SequenceNumber - last.SequenceNumber; d == 0 || d > 90 {
+			t.Fatalf("the sequence number went from %d to %d", last.SequenceNumber, p.SequenceNumber)
+		}
+		last = p
+	}
+}
+
+// restart takes a viewer through an ICE restart; it gathers anew, and so has another address, too.
+func restart(t *testing.T, s *sfu.SFU, v *screen) {
+	t.Helper()
+	from := port(t, v.pc)
 	offer, err := v.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := v.pc.RemoteDescription().SDP
+	gathered := webrtc.GatheringCompletePromise(v.pc)
 	if err := v.pc.SetLocalDescription(offer); err != nil {
 		t.Fatal(err)
+	}
+	<-gathered
+	if at := port(t, v.pc); at == from {
+		t.Errorf("the client is still at port %s", at)
 	}
 	answer, err := s.Restart(t.Context(), "view", media.Fragment{Ufrag: line(offer.SDP, "a=ice-ufrag:"), Pwd: line(offer.SDP, "a=ice-pwd:"),
 		Arrived: localhost, Remote: localhost})
@@ -225,15 +246,16 @@ func TestMediaGoesOnThroughAnICERestart(t *testing.T) {
 	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: fresh}); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	for time.Since(began) < 3*time.Second {
-		p := v.next(t)
-		// The client itself throws away what comes before it has matched the path again.
-		if d := p.SequenceNumber - last.SequenceNumber; d == 0 || d > 90 {
-			t.Fatalf("the sequence number went from %d to %d", last.SequenceNumber, p.SequenceNumber)
-		}
-		last = p
+}
+
+// port returns that of a client's first candidate (RFC 8839 section 5.1).
+func port(t *testing.T, pc *webrtc.PeerConnection) string {
+	t.Helper()
+	fields := strings.Fields(line(pc.LocalDescription().SDP, "a=candidate:"))
+	if len(fields) < 6 {
+		t.Fatal("the client has no candidate")
 	}
+	return fields[5]
 }
 
 func line(sdp, key string) string {
