@@ -117,7 +117,7 @@ func (m Mark) broken() string {
 	case float64(v.Viewers) < leastJoined*float64(m.Wanted):
 		return fmt.Sprintf("only %d of %d are there", v.Viewers, m.Wanted)
 	case v.Loss >= mostLoss:
-		return fmt.Sprintf("%.2f %% of packets lost", 100*v.Loss)
+		return fmt.Sprintf("%.2f %% of packets lost, %.2f %% by this process", 100*v.Loss, 100*float64(v.Own)/float64(max(1, v.Packets)))
 	case m.Share < leastFrames:
 		return fmt.Sprintf("%.1f %% of frames came", 100*m.Share)
 	case v.Latency.P99 >= mostLatency:
@@ -134,6 +134,9 @@ func (m Mark) line() string {
 	}
 	if m.Routine != 0 || m.Heap != 0 {
 		out += fmt.Sprintf("; %.0f B heap and %.2f goroutines per viewer", m.Heap, m.Routine)
+	}
+	if m.Summary.Own > 0 {
+		out += fmt.Sprintf("; %d datagrams lost by this process", m.Summary.Own)
 	}
 	if m.Broken != "" {
 		out += "; broken: " + m.Broken

@@ -34,6 +34,8 @@ type Rush struct {
 const (
 	rushEach = 10
 	rushKey  = 3 * time.Second
+	// How long the stream is watched without joins.
+	rushStill = 3 * time.Second
 )
 
 func rush(ctx context.Context, o BenchOptions, b bout) (r Rush, err error) {
@@ -43,7 +45,10 @@ func rush(ctx context.Context, o BenchOptions, b bout) (r Rush, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, s.strike(&Result{})) }()
+	window := s.o.Window
+	s.o.Window = min(window, rushStill)
 	still, err := s.measure(ctx, 1)
+	s.o.Window = window
 	if err != nil {
 		return r, err
 	}

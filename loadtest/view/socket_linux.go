@@ -17,7 +17,7 @@ import (
 const (
 	batch      = 16
 	datagram   = 1 << 16 // a run of datagrams that came as one (UDP_GRO)
-	control    = 96      // SCM_TIMESTAMPNS and UDP_GRO
+	control    = 128     // SCM_TIMESTAMPNS, UDP_GRO and SO_RXQ_OVFL
 	receiveBuf = 1 << 20
 )
 
@@ -28,6 +28,7 @@ const (
 type poller struct {
 	ep, wakeup int
 	gro        bool
+	dropped    uint32 // of the socket that was read last: what its buffer had no room for, ever
 	events     [512]unix.EpollEvent
 	waits      [2]unix.PollFd
 	messages   [batch]message
@@ -94,6 +95,7 @@ func (p *poller) open(remote netip.AddrPort) (int, error) {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("ask for receive times: %w", err)
 	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1) // without it, what this reader loses counts as the server's loss only
 	if p.gro {
 		_ = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) // before Linux 5.0 each datagram comes alone
 	}
@@ -148,10 +150,12 @@ func (p *poller) wait(timeout time.Duration, eager bool, ready func(fd int)) err
 }
 
 // read hands everything that waits in a socket to take, datagram by datagram;
-// the bytes are valid during the call.
+// the bytes are valid during the call. It returns how many the socket's buffer
+// had no room for since it was opened, 0 where the kernel does not tell.
 //
 // hot: once per viewer and frame at best.
-func (p *poller) read(fd int, take func(b []byte, at Instant)) {
+func (p *poller) read(fd int, take func(b []byte, at Instant)) (dropped uint32) {
+	p.dropped = 0
 	for {
 		for i := range p.messages {
 			p.messages[i].header.SetControllen(control)
@@ -161,7 +165,7 @@ func (p *poller) read(fd int, take func(b []byte, at Instant)) {
 			if errno == syscall.ECONNREFUSED || errno == syscall.EINTR {
 				continue // ICMP for something sent before the server listened
 			}
-			return
+			return p.dropped
 		}
 		for i := range int(n) {
 			at, size := p.received(i)
@@ -173,7 +177,7 @@ func (p *poller) read(fd int, take func(b []byte, at Instant)) {
 			take(b, at)
 		}
 		if int(n) < batch {
-			return
+			return p.dropped
 		}
 	}
 }
@@ -192,6 +196,8 @@ func (p *poller) received(i int) (at Instant, size int) {
 		switch {
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS && n >= head+int(unsafe.Sizeof(unix.Timespec{})):
 			at = Instant((*unix.Timespec)(unsafe.Pointer(&b[head])).Nano()) //nolint:gosec // likewise
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && n >= head+4:
+			p.dropped = *(*uint32)(unsafe.Pointer(&b[head])) //nolint:gosec // likewise
 		case h.Level == unix.SOL_UDP && h.Type == unix.UDP_GRO && n >= head+4:
 			size = int(*(*int32)(unsafe.Pointer(&b[head]))) //nolint:gosec // likewise
 		}

@@ -31,6 +31,7 @@ type Summary struct {
 	Bad     uint64         `json:"unreadable_packets"`
 	Latency Quantiles      `json:"latency"`         // send time to the frame's last packet, all frames
 	Spread  Quantiles      `json:"spread"`          // of one frame, from the first viewer that has it whole to the last
+	Own     uint64         `json:"own_overflows"`   // datagrams lost by this process, too slow to read: not the server's
 	Reports uint64         `json:"arrival_reports"` // transport-wide feedbacks
 	Errors  map[string]int `json:"errors,omitempty"`
 }
@@ -72,6 +73,7 @@ func (c *counts) add(o counts) {
 	c.nacks += o.nacks
 	c.resent += o.resent
 	c.feedbacks += o.feedbacks
+	c.overflows += o.overflows
 	c.undecrypted += o.undecrypted
 }
 
@@ -128,7 +130,7 @@ func (s *Swarm) summary(now Instant) Summary {
 	seconds := now.Sub(s.began).Seconds()
 	out := Summary{Viewers: len(s.list), Stalled: stalled, Seconds: seconds, Packets: total.packets, Bytes: total.bytes,
 		Lost: tracks.lost, NACKs: total.nacks, Fixed: tracks.repaired, PLIs: total.plis, Frames: total.frames, Broken: tracks.broken,
-		Spread: s.fan.spread.quantiles(), Reports: total.feedbacks, Freezes: total.freezes, Frozen: frozen, Bad: total.undecrypted, Latency: s.latency.quantiles(), Errors: j.errors, Joins: j.summary()}
+		Spread: s.fan.spread.quantiles(), Own: total.overflows, Reports: total.feedbacks, Freezes: total.freezes, Frozen: frozen, Bad: total.undecrypted, Latency: s.latency.quantiles(), Errors: j.errors, Joins: j.summary()}
 	if all := tracks.lost + tracks.received; all > 0 {
 		out.Loss = float64(tracks.lost) / float64(all)
 	}

@@ -147,7 +147,10 @@ func (s *Swarm) enter(v *Viewer) {
 
 func (s *Swarm) ready(fd int) {
 	if v := s.at(fd); v != nil {
-		s.poller.read(fd, func(b []byte, at Instant) { s.take(v, b, at) })
+		if n := s.poller.read(fd, func(b []byte, at Instant) { s.take(v, b, at) }); n > v.overflowed {
+			v.counts.overflows += uint64(n - v.overflowed)
+			v.overflowed = n
+		}
 	}
 }
 

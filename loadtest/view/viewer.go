@@ -33,6 +33,7 @@ type Viewer struct {
 
 	video, audio         *Track
 	wide                 Wide
+	overflowed           uint32 // datagrams that our own socket had no room for
 	videoSSRC, audioSSRC uint32
 	ssrc                 uint32 // ours, for RTCP
 	reports              [2]heard
@@ -58,7 +59,7 @@ type heard struct {
 
 // counts of one viewer since the window began.
 type counts struct {
-	packets, bytes, frames, keys, freezes, plis, nacks, resent, feedbacks, undecrypted uint64
+	packets, bytes, frames, keys, freezes, plis, nacks, resent, feedbacks, overflows, undecrypted uint64
 }
 
 // How a viewer behaves.
