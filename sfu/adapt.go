@@ -23,6 +23,9 @@ const (
 	// a tenth of the rate or two; stillShare of it must be free.
 	stillPause, stillWish = 1500 * time.Millisecond, 4 * time.Second
 	stillShare            = 4
+	// spareTime is how long a link must have been too thin for any picture: three
+	// or four cuts of the estimate, or a few reports after false ones.
+	spareTime = 800 * time.Millisecond
 	// provenTime is how long the first probe may take; then the guess counts.
 	provenTime = time.Second
 	// audioOverhead is what sound's headers take at 50 packets a second.
@@ -42,6 +45,11 @@ func (v *viewer) adapt(now time.Time) {
 		return
 	}
 	v.repace(now)
+	if v.link.moved && v.unproven(now) {
+		v.lookFor(state.Estimate+1, now)
+		return
+	}
+	v.link.moved = false
 	v.input.Estimate, v.input.Congested, v.input.Stalled = state.Estimate, state.Congested, state.Stalled
 	v.input.Audio = v.soundRate()
 	v.options(t)
@@ -52,7 +60,13 @@ func (v *viewer) adapt(now time.Time) {
 	c := r.Choices[0]
 	// Without a single report, an estimate is a guess: it may choose a layer, not
 	// take the only one away.
-	v.withhold(t, c.Paused && c.Reason.Code != allocate.Nothing && state.Measured)
+	least, some := v.smallest()
+	paused := c.Paused && c.Reason.Code != allocate.Nothing && state.Measured
+	if v.spared(paused && !state.Stalled, now) && some {
+		paused = false
+		v.limit(t, least, state.Congested)
+	}
+	v.withhold(t, paused)
 	if !c.Paused {
 		v.limit(t, c.Option, state.Congested || state.Stalled)
 	}
@@ -123,18 +137,37 @@ func (v *viewer) withhold(t *downTrack, stop bool) {
 	t.withheld = stop
 }
 
+// smallest returns the option that takes least.
+func (v *viewer) smallest() (least allocate.Option, ok bool) {
+	for i, o := range v.videos[0].Options {
+		if i == 0 || o.Bitrate < least.Bitrate {
+			least, ok = o, true
+		}
+	}
+	return least, ok
+}
+
+// spared reports whether a link has been too thin for any picture for a moment
+// only: the smallest one goes on meanwhile, as far as the pacer lets it pass the
+// sound. What looks like a link that fell to nothing is often a busy machine.
+func (v *viewer) spared(thin bool, now time.Time) bool {
+	if !thin {
+		v.link.thinAt = time.Time{}
+		return false
+	}
+	if v.link.thinAt.IsZero() {
+		v.link.thinAt = now
+	}
+	return now.Sub(v.link.thinAt) < spareTime
+}
+
 // stills decides whether the key frames of the smallest layer are sent where the
 // link carries sound and no moving picture: one each few seconds is more than none.
 func (v *viewer) stills(t *downTrack, state bwe.State) {
 	t.stills = false
-	if !t.withheld || state.Stalled || len(v.videos[0].Options) == 0 {
+	least, some := v.smallest()
+	if !t.withheld || state.Stalled || !some {
 		return
-	}
-	least := v.videos[0].Options[0]
-	for _, o := range v.videos[0].Options {
-		if o.Bitrate < least.Bitrate {
-			least = o
-		}
 	}
 	if state.Estimate < v.input.Audio+least.Bitrate/stillShare {
 		return
@@ -205,13 +238,8 @@ func (v *viewer) unproven(now time.Time) bool {
 // is known begins with that one. A larger one would be a burst that a thin link
 // takes seconds to get over; a good link is found out within two reports.
 func (v *viewer) firstEstimate() media.Bitrate {
-	least := media.Bitrate(0)
-	for _, o := range v.videos[0].Options {
-		if least == 0 || o.Bitrate < least {
-			least = o.Bitrate
-		}
-	}
-	return (v.input.Audio + least) * 6 / 5 // with the allocator's margin
+	least, _ := v.smallest()
+	return (v.input.Audio + least.Bitrate) * 6 / 5 // with the allocator's margin
 }
 
 func (v *viewer) soundRate() media.Bitrate {

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-live/sluice/media/codec/descriptor"
 	"github.com/sluice-live/sluice/sfu/conform"
 	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 // These tests hold what a viewer gets of dependency descriptors, as its packets
@@ -40,6 +41,7 @@ func (b *bench) watch(t testing.TB, offer []byte) {
 	}
 	b.out = &tape{}
 	b.v = newViewer(b.st, media.Offer{Stream: "demo"}, r)
+	b.v.conn = &transport.Conn{}
 	b.v.out, b.v.joined = b.out, true
 	b.v.link = nil // pacing has tests of its own
 	b.v.shard.groups[b.st] = &group{viewers: []*viewer{b.v}}

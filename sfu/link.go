@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-live/sluice/media/bwe"
 	"github.com/sluice-live/sluice/media/pace"
 	"github.com/sluice-live/sluice/sfu/munge"
+	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 const (
@@ -94,13 +95,36 @@ type link struct {
 	probe     probe
 	mercy     int // bytes of resends that may go beyond the estimate
 	adapted   time.Time
-	limited   time.Time // when the link's limit was last felt
+	limited   time.Time      // when the link's limit was last felt
+	thinAt    time.Time      // since when it carries no picture
+	way       *transport.Way // that the estimate is of
+	moved     bool           // to another address, of which nothing is known yet
 }
 
 func newLink() *link {
 	paced := pace.DefaultConfig()
 	paced.MaxWait = longestWait
 	return &link{estimator: bwe.New(bwe.DefaultConfig()), pacer: pace.New(paced, firstRate)}
+}
+
+// follow begins a new estimate where the viewer has come to another address: by an
+// ICE restart, or from one network to another. What was known of the old way is
+// the first guess; the layer stays until the new one has been heard of.
+func (v *viewer) follow(now time.Time) {
+	if way := v.conn.Way(); v.link != nil && way != nil && way != v.link.way {
+		if old := v.link.way; old != nil && old.To.AddrPort() != way.To.AddrPort() {
+			v.move(now)
+		}
+		v.link.way = way
+	}
+}
+
+func (v *viewer) move(now time.Time) {
+	cfg := bwe.DefaultConfig()
+	cfg.Initial = v.link.estimator.State().Estimate
+	v.link.estimator = bwe.New(cfg)
+	v.link.moved, v.link.limited = true, time.Time{}
+	v.rtt, v.firstSent = 0, now
 }
 
 // clear forgets what waits: it belongs to a source or codec that is over.
@@ -216,7 +240,7 @@ func (v *viewer) arrived(cc *rtcp.TransportLayerCC, now time.Time) {
 	}
 	before := v.link.estimator.Target()
 	v.link.estimator.Feedback(cc, now)
-	if now.Sub(v.link.adapted) >= adaptPause || v.link.estimator.Target() < before {
+	if now.Sub(v.link.adapted) >= adaptPause || v.link.estimator.Target() != before {
 		v.adapt(now)
 	}
 }

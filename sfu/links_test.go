@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/internal/testnet"
+	"github.com/sluice-live/sluice/media"
 )
 
 // The rows of the loss matrix in virtual time, several runs each.
@@ -128,6 +129,43 @@ func TestALinkThatFallsAndComesBack(t *testing.T) {
 				t.Errorf("%d kbit/s were offered", rate)
 			}
 		})
+	}
+}
+
+// A dead link of three seconds shows its picture again half a second after.
+func TestAnOutageIsOverHalfASecondAfter(t *testing.T) {
+	each(t, "outage3", func(t *testing.T, s *scene, p testnet.Profile) {
+		if back := s.screen.first(15*time.Second, func(layer int) bool { return layer == 2 }); back < 0 || back > 300*ms {
+			t.Errorf("the picture was back after %v", back)
+		}
+		s.frozen(t, 15300*ms, p.For, 0, 0)
+		s.quiet(t, 15100*ms, p.For, 0)
+	})
+}
+
+// A viewer that comes to another address keeps its picture, and its layer as far as the new way carries it.
+func TestAnotherAddressBeginsAnotherEstimate(t *testing.T) {
+	for rate, layer := range map[media.Bitrate]int{0: 2, 1_500_000: 1} {
+		p := testnet.Named(t, "clean")
+		p.Down = testnet.Course{{}, {At: 10 * time.Second, Path: testnet.Path{Rate: rate, Delay: 30 * ms}}}
+		s := newScene(t, p, 1)
+		s.run(10 * time.Second)
+		if s.v.rtt == 0 {
+			s.v.rtt = ms
+		}
+		s.v.move(s.now)
+		if state := s.v.link.estimator.State(); state.Measured || s.v.rtt != 0 || s.v.tracks[media.VideoTrack].selector.Target() != 2 {
+			t.Errorf("just after it: %+v", state)
+		}
+		s.run(10 * time.Second)
+		t.Logf("%d: %s", rate, s.summary(9*time.Second, 20*time.Second))
+		s.frozen(t, 9*time.Second, 20*time.Second, 0.07, 600*ms)
+		if rate == 0 {
+			s.frozen(t, 9*time.Second, 20*time.Second, 0, 0)
+		}
+		if got := s.screen.heights(15*time.Second, 20*time.Second); got[layer] < 145 {
+			t.Errorf("%d bit/s: pictures per layer %v", rate, got)
+		}
 	}
 }
 

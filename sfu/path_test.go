@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/negotiate"
 	"github.com/sluice-live/sluice/sfu/red"
+	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 // These tests hold the way of a packet through a shard, without sockets: what a
@@ -126,7 +127,7 @@ func newBench(t testing.TB, publisher string, rtx bool) *bench {
 	b.pub = newPublisher(st, media.Offer{Stream: "demo"}, offer, 1)
 	st.current.Store(b.pub.source)
 	b.v = newViewer(st, media.Offer{Stream: "demo"}, watch)
-	b.v.out, b.v.joined = b.out, true
+	b.v.out, b.v.joined, b.v.conn = b.out, true, &transport.Conn{}
 	if !rtx {
 		b.v.link = nil
 		for _, t := range b.v.tracks {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sluice-live/sluice/internal/testnet"
 	"github.com/sluice-live/sluice/media"
-	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 // A scene is one publisher of three layers and one viewer behind a bad link, in
@@ -74,7 +73,6 @@ type scene struct {
 // viewer joins, and with it the link's course.
 func newScene(t testing.TB, p testnet.Profile, seed uint64) *scene {
 	b := newBench(t, "chromium-156-whip-VP8-x3.offer.sdp", true)
-	b.v.conn = &transport.Conn{}
 	s := &scene{bench: b, t: t, start: b.now, joinAt: 3*time.Second + time.Duration(seed%8)*250*ms}
 	b.st.sfu.shards[0].groups = map[*stream]*group{}
 	b.v.out = s

@@ -221,6 +221,7 @@ func (v *viewer) house(now time.Time) {
 		return
 	}
 	v.quota.refill()
+	v.follow(now)
 	if v.stats.noCodec.Load() && now.Sub(v.lackedAt) > lackTime {
 		v.st.sfu.running.Go(func() { v.close(media.ErrNoCodec) }) // not from here: closing orders a leave; ends at once
 		v.lackedAt = now.Add(time.Hour)

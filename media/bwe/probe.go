@@ -20,6 +20,9 @@ const (
 	soon, often, seldom = 500_000, 1_000_000, 4_000_000
 	// again is the time to a first probe's repetition.
 	again = 50_000
+	// modest is what a failed first probe leaves in any case, in bits per second: it is small, and a busy machine holds
+	// it up easily. Thinner links show it by their queue.
+	modest = 300_000
 	// young is how long a viewer is new, and probes that jitter blurred come often: the first picture counts.
 	young = 10_000_000
 	// firstProbe is the size of the first one in bytes: on a link of 150 kbit/s it takes 160 ms.
@@ -171,7 +174,11 @@ func (e *Estimator) finish(t int64) {
 		return
 	}
 	// Where nothing else is known, a probe that did not come through tells what the link carries, too.
-	if r := keep * got; ok && (r > e.estimate || e.why == Start) {
+	r := keep * got
+	if e.why == Start {
+		r = max(r, modest)
+	}
+	if ok && (r > e.estimate || e.why == Start) {
 		e.capacity = got
 		e.set(r, Probed)
 	}
