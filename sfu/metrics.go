@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu/egress"
 )
 
 // metrics are bounded in number: nothing is labelled by stream or session.
@@ -59,6 +60,24 @@ func newMetrics(s *SFU, r prometheus.Registerer) *metrics {
 		}
 		return float64(n)
 	})
+	for _, c := range []struct {
+		name, help string
+		value      func(*egress.Stats) uint64
+	}{
+		{"sluice_sfu_sent_packets_total", "Packets to viewers that the system took.", func(e *egress.Stats) uint64 { return e.Packets.Load() }},
+		{"sluice_sfu_sent_runs_total", "Runs of equal packets that they left in.", func(e *egress.Stats) uint64 { return e.Messages.Load() }},
+		{"sluice_sfu_sent_writes_total", "System calls that they left by.", func(e *egress.Stats) uint64 { return e.Writes.Load() }},
+		{"sluice_sfu_sent_lost_total", "Packets to viewers that the system did not take.", func(e *egress.Stats) uint64 { return e.Lost.Load() }},
+		{"sluice_sfu_sent_refused_total", "Packets to viewers that could not be sealed.", func(e *egress.Stats) uint64 { return e.Refused.Load() }},
+	} {
+		counter(c.name, c.help, func() float64 {
+			n := uint64(0)
+			for _, sh := range s.shards {
+				n += c.value(&sh.engine.Stats)
+			}
+			return float64(n)
+		})
+	}
 	counter("sluice_sfu_datagrams_unknown_total", "Datagrams from addresses without a session.", func() float64 {
 		n, _ := s.endpoint.Rejected()
 		return float64(n)
