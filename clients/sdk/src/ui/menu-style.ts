@@ -16,6 +16,10 @@ export const menuStyle = css`
     background: #1c222b;
     box-shadow: 0 4px 24px rgb(0 0 0 / 0.5);
   }
+  .menu {
+    width: min(288px, 100% - 16px); /* room for the longest reason: the menu keeps its size when another one comes */
+    box-sizing: border-box;
+  }
   .menu button {
     display: grid;
     grid-template-columns: 24px 1fr auto;
@@ -40,7 +44,7 @@ export const menuStyle = css`
   }
   .menu .why {
     margin: 0;
-    padding: 0 var(--s-3) var(--s-2) 44px;
+    padding: 0 var(--s-3) var(--s-2) 40px; /* beneath the words of the line above: its inset, icon and gap */
     font-size: 0.8125rem;
     color: #c3cad5;
     font-variant-numeric: tabular-nums;
@@ -88,6 +92,10 @@ export const menuStyle = css`
     .menu {
       bottom: var(--s-2);
       max-height: calc(100% - 16px);
+    }
+    /* The menu takes most of a small picture: no half button looks out from under it. */
+    :has(> .menu) > .top .sound {
+      visibility: hidden;
     }
   }
 `;
