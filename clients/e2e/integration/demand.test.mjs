@@ -64,6 +64,11 @@ test("the only viewer chooses the smallest: the others are no longer encoded", a
   const now = await sent();
   for (const rid of ["h", "f"]) assert.deepEqual([rid, now[rid].frames, now[rid].bytes], [rid, before[rid].frames, before[rid].bytes]);
   await eventually("the viewer's picture goes on", async () => (await decoded()) > shown + 15);
+  const uplink = () => publisher.locator("sluice-publisher").evaluate((p) => p.shadowRoot.querySelector("sluice-uplink").shadowRoot.textContent.replace(/\s+/g, " "));
+  await eventually("the publisher is told so", async () => /360p rests: nobody watches it\s*720p rests: nobody watches it/.test(await uplink()) || Promise.reject(new Error(await uplink())), 5000);
+  await new Promise((done) => setTimeout(done, 2500)); // the browser forgets the sizes of what rests; the page does not
+  assert.match(await uplink(), /720p rests: nobody watches it/);
+  if (process.env.SHOTS) await publisher.screenshot({ path: `${process.env.SHOTS}/rests.png`, fullPage: true });
   const status = await (await fetch(`${house.http}/v1/streams/rest`, { headers: { Authorization: `Bearer ${token}` } })).json();
   assert.deepEqual(status.publisher.health.map((f) => f.code).filter((c) => !/loss/.test(c)), [], "a layer that rests is no fault");
 });

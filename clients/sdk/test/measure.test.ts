@@ -134,11 +134,12 @@ it("publishing, in numbers: layers from small to large, loss as the server sees 
 
 it("publishing, with a layer that rests: it limits nothing", () => {
   const stats = new PublishStats();
+  stats.sample([["f", { type: "outbound-rtp", kind: "video", rid: "f", frameWidth: 1280, frameHeight: 720 }]] as Row[], 500);
   const s = stats.sample([
-    ["f", { type: "outbound-rtp", kind: "video", rid: "f", active: false, frameWidth: 1280, frameHeight: 720, bytesSent: 5, framesPerSecond: 30, qualityLimitationReason: "bandwidth" }],
+    ["f", { type: "outbound-rtp", kind: "video", rid: "f", active: false, bytesSent: 5, framesPerSecond: 30, qualityLimitationReason: "bandwidth" }],
     ["q", { type: "outbound-rtp", kind: "video", rid: "q", active: true, frameWidth: 320, frameHeight: 180, bytesSent: 5, framesPerSecond: 15, qualityLimitationReason: "none" }],
   ] as Row[], 1000);
-  expect(s.layers.map((l) => [l.rid, l.paused])).toEqual([["q", false], ["f", true]]);
+  expect(s.layers.map((l) => [l.rid, l.paused, l.height])).toEqual([["q", false, 180], ["f", true, 720]]);
   expect(s).toMatchObject({ limited: "none", fps: 15 });
 });
 

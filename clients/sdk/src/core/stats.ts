@@ -95,6 +95,7 @@ export class WatchStats {
 /** PublishStats turns sender reports into samples. */
 export class PublishStats {
   #rates = new Rates();
+  #sizes = new Map<string, { width: number; height: number }>(); // browsers forget that of a layer that rests
   #at = 0;
 
   /** sample reads one report; now in milliseconds. */
@@ -122,7 +123,9 @@ export class PublishStats {
     const bitrate = seconds ? grown / seconds : 0;
     s.bitrate += bitrate;
     if (r.kind !== "video") return;
-    const layer = { rid: String(r.rid ?? ""), width: number(r.frameWidth) ?? 0, height: number(r.frameHeight) ?? 0, bitrate, fps: number(r.framesPerSecond) ?? 0, active: r.active !== false && bitrate > 0, paused: r.active === false };
+    const size = r.frameWidth ? { width: number(r.frameWidth) ?? 0, height: number(r.frameHeight) ?? 0 } : this.#sizes.get(id);
+    if (size) this.#sizes.set(id, size);
+    const layer = { rid: String(r.rid ?? ""), width: size?.width ?? 0, height: size?.height ?? 0, bitrate, fps: number(r.framesPerSecond) ?? 0, active: r.active !== false && bitrate > 0, paused: r.active === false };
     s.layers.push(layer);
     if (layer.paused) return;
     s.fps = Math.max(s.fps ?? 0, layer.fps);
