@@ -23,6 +23,10 @@ const (
 	// a tenth of the rate or two; stillShare of it must be free.
 	stillPause, stillWish = 1500 * time.Millisecond, 4 * time.Second
 	stillShare            = 4
+	// tightShare of the smallest layer must fit, or it is no picture: what fits less
+	// well is shown with stops, which the next good second ends; a picture that was
+	// taken away is found to fit again by probes only, seconds later.
+	tightShare = 0.7
 	// spareTime is how long a link must have been too thin for any picture: three
 	// or four cuts of the estimate, or a few reports after false ones.
 	spareTime = 800 * time.Millisecond
@@ -62,7 +66,9 @@ func (v *viewer) adapt(now time.Time) {
 	// take the only one away.
 	least, some := v.smallest()
 	paused := c.Paused && c.Reason.Code != allocate.Nothing && state.Measured
-	if v.spared(paused && !state.Stalled, now) && some {
+	small := paused && some && !state.Stalled
+	tight := small && float64(state.Estimate-v.input.Audio) < tightShare*float64(least.Bitrate)
+	if spared := v.spared(tight, now); small && (spared || !tight) {
 		paused = false
 		v.limit(t, least, state.Congested)
 	}

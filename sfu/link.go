@@ -111,7 +111,10 @@ func newLink() *link {
 // ICE restart, or from one network to another. What was known of the old way is
 // the first guess; the layer stays until the new one has been heard of.
 func (v *viewer) follow(now time.Time) {
-	if way := v.conn.Way(); v.link != nil && way != nil && way != v.link.way {
+	if v.link == nil || v.conn == nil {
+		return
+	}
+	if way := v.conn.Way(); way != nil && way != v.link.way {
 		if old := v.link.way; old != nil && old.To.AddrPort() != way.To.AddrPort() {
 			v.move(now)
 		}

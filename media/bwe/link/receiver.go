@@ -26,8 +26,11 @@ type arrival struct {
 // NewReceiver makes a receiver whose clock runs by a share faster than the sender's, and shows an hour at start.
 func NewReceiver(start time.Time, skew float64) *Receiver { return &Receiver{start: start, skew: skew} }
 
-// Arrive takes a packet.
+// Arrive takes a packet. One that came twice is reported once.
 func (r *Receiver) Arrive(seq uint16, at time.Time) {
+	if slices.ContainsFunc(r.got, func(a arrival) bool { return a.seq == seq }) {
+		return
+	}
 	d := time.Duration(float64(at.Sub(r.start))*(1+r.skew)) + time.Hour
 	r.got = append(r.got, arrival{seq, int64(d / (250 * time.Microsecond))})
 	if !r.begun {
