@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 // stage is a publisher of three layers that does as it is told, and its viewers.
@@ -24,13 +25,14 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	b := newBench(t, "chromium-156-whip-VP8-x3.offer.sdp", false)
 	b.st.present[0].Add(1)
+	b.v.conn = &transport.Conn{}
 	return &stage{bench: b, t: t, keys: [3]bool{true, true, true}}
 }
 
 // join adds a viewer.
 func (s *stage) join(like *negotiate.Remote) *viewer {
 	v := newViewer(s.st, media.Offer{Stream: "demo"}, like)
-	v.out, v.joined, v.link = &tape{}, true, nil
+	v.out, v.joined, v.link, v.conn = &tape{}, true, nil, &transport.Conn{}
 	s.st.present[0].Add(1)
 	g := s.v.shard.groups[s.st]
 	g.viewers = append(g.viewers, v)
