@@ -107,7 +107,7 @@ func (f panel) y(v float64) float64 {
 func (f panel) frame(b *strings.Builder) {
 	fmt.Fprintf(b, `<text x="%.0f" y="%d" fill="#111">%s</text>`+"\n", f.left, plotTop-12, f.title)
 	for _, v := range f.ticks {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fh%d" stroke="#e4e4e4"/><text x="%.1f" y="%.1f" fill="#555" text-anchor="end">%.4g</text>`+"\n", f.left, f.y(v), plotField, f.left-6, f.y(v)+4, v)
+		fmt.Fprintf(b, `<path d="M%.1f %.1fh%d" stroke="#e4e4e4"/><text x="%.1f" y="%.1f" fill="#555" text-anchor="end">%.6g</text>`+"\n", f.left, f.y(v), plotField, f.left-6, f.y(v)+4, v)
 	}
 	for i := range 5 {
 		v := math.Round(f.most * float64(i) / 4)
