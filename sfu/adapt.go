@@ -109,7 +109,7 @@ func (v *viewer) unheard(now time.Time) bool {
 	for _, q := range []*queue{&v.link.video, &v.link.resends} {
 		for q.len() > 0 {
 			last := v.link.video.len()+v.link.resends.len() == 1
-			switch o := q.take(); {
+			switch o := q.take(&v.shard.spare); {
 			case o.skipped:
 				v.closeUp(o, now)
 			case o.resend:

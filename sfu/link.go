@@ -24,6 +24,11 @@ const (
 	// latestWait is how long a frame may wait before a newer one is worth more;
 	// longestWait is what a key frame may, which nothing replaces.
 	latestWait, longestWait = 400 * time.Millisecond, 3 * time.Second
+	// openLoss is the share of packets lost below which a link counts as one that
+	// takes a frame at once.
+	openLoss = 0.01
+	// maxSpare is how many queues' memory a shard keeps for their next use.
+	maxSpare = 64
 	// maxQueued bounds a viewer's queue in packets; the pacer bounds it in time.
 	maxQueued = 1024
 	// padding is the payload of one probe packet: RTP padding counts in one byte.
@@ -70,15 +75,25 @@ type queue struct {
 
 func (q *queue) len() int { return len(q.items) - q.first }
 
-func (q *queue) put(o outgoing) { q.items = append(q.items, o) }
+// put takes memory from spare for the first of them, which take gives back after the
+// last: a viewer that nothing waits for holds none.
+func (q *queue) put(o outgoing, spare *[][]outgoing) {
+	if n := len(*spare); q.items == nil && n > 0 {
+		q.items, *spare = (*spare)[n-1], (*spare)[:n-1]
+	}
+	q.items = append(q.items, o)
+}
 
 func (q *queue) head() *outgoing { return &q.items[q.first] }
 
-func (q *queue) take() outgoing {
+func (q *queue) take(spare *[][]outgoing) outgoing {
 	o := q.items[q.first]
 	q.items[q.first] = outgoing{} // let the packet go
 	if q.first++; q.first == len(q.items) {
-		q.items, q.first = q.items[:0], 0
+		if len(*spare) < maxSpare {
+			*spare = append(*spare, q.items[:0])
+		}
+		q.items, q.first = nil, 0
 	}
 	return o
 }
@@ -145,7 +160,7 @@ func (v *viewer) clear() {
 		kind pace.Kind
 	}{{&v.link.video, pace.Video}, {&v.link.resends, pace.Resend}} {
 		for q.len() > 0 {
-			if o := q.take(); !o.skipped {
+			if o := q.take(&v.shard.spare); !o.skipped {
 				v.link.pacer.Drop(len(o.p.Payload)+overhead, q.kind)
 			}
 		}
@@ -196,9 +211,9 @@ func (v *viewer) hold(o outgoing) {
 		v.shard.pacing++
 	}
 	if o.resend {
-		v.link.resends.put(o)
+		v.link.resends.put(o, &v.shard.spare)
 	} else {
-		v.link.video.put(o)
+		v.link.video.put(o, &v.shard.spare)
 	}
 }
 
@@ -209,7 +224,7 @@ func (v *viewer) drain(now time.Time) {
 	}
 	for {
 		for v.link.video.len() > 0 && v.link.video.head().skipped {
-			v.closeUp(v.link.video.take(), now)
+			v.closeUp(v.link.video.take(&v.shard.spare), now)
 		}
 		kind, ok := v.link.pacer.Due(now)
 		if !ok {
@@ -223,7 +238,7 @@ func (v *viewer) drain(now time.Time) {
 			v.link.pacer.Drop(0, kind)
 			break
 		}
-		o := q.take()
+		o := q.take(&v.shard.spare)
 		v.link.pacer.Pop(len(o.p.Payload)+overhead, kind)
 		if o.resend {
 			v.emit(o, now)
@@ -260,7 +275,9 @@ func (v *viewer) repace(now time.Time) {
 	if t := v.tracks[media.VideoTrack]; t != nil && t.stills {
 		rate = rate * 3 / 4 // a still picture has time; sound has not
 	}
-	v.link.pacer.SetFound(!v.link.limited.IsZero() && now.Sub(v.link.limited) < limitedTime)
+	found := !v.link.limited.IsZero() && now.Sub(v.link.limited) < limitedTime
+	v.link.pacer.SetFound(found)
+	v.link.pacer.SetOpen(state.Measured && !found && !state.Congested && state.Loss < openLoss)
 	v.link.pacer.SetRate(rate, state.Congested, now)
 }
 

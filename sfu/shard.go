@@ -76,6 +76,7 @@ type shard struct {
 	replaying int // viewers in a fast start
 	pacing    int // viewers with something queued
 	engine    *egress.Engine
+	spare     [][]outgoing    // memory of queues that are empty
 	merged    []*media.Packet // bursts that are served together
 	plain     []byte          // the control packet that is looked at
 	// the dependency descriptor of one packet; a rewritten one grows by up to five bytes
