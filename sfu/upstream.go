@@ -200,6 +200,7 @@ func (u *upstream) note(p *publisher, out *media.Packet, info codec.Info) {
 	}
 	if !s.lastPacket.IsZero() && out.Arrival.Sub(s.lastPacket) > layerSilence { // viewers are told at once that it is back
 		p.renewed = true
+		u.keys.Returned()
 	}
 	s.lastPacket = out.Arrival
 	if out.Key && u.codec.Kind() == media.Video {

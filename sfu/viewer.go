@@ -165,6 +165,9 @@ func (v *viewer) begin(now time.Time) {
 	v.st.dirty.Store(true)
 	if src := v.st.current.Load(); src != nil {
 		v.adopt(src, now)
+		if v.link != nil {
+			v.repace(now) // the first key frame does not wait for the first look at the link
+		}
 		v.replay(now)
 	}
 }

@@ -109,6 +109,14 @@ func (r *Requester) Arrived(now time.Time) {
 	r.state = idle
 }
 
+// Returned says that the layer sends again after a pause, during which it could not answer: it may be asked anew.
+func (r *Requester) Returned() {
+	r.unanswered = 0
+	if r.state == asked {
+		r.state = queued
+	}
+}
+
 // Wake is to be called at Next. Send means: send a request now. GaveUp means that the need ended without a key frame;
 // who still needs one may Ask again.
 func (r *Requester) Wake(now time.Time) (send, gaveUp bool) {

@@ -199,3 +199,30 @@ func TestPaceAndLiveness(t *testing.T) {
 		}
 	})
 }
+
+// A layer that was paused could not answer: it is asked at the usual pace once it is back.
+func TestALayerThatReturnsIsNotDeaf(t *testing.T) {
+	r := keyframe.New(keyframe.Config{})
+	now := time.Unix(1000, 0)
+	r.Ask(now)
+	for range 3 {
+		now = now.Add(2 * time.Second)
+		r.Wake(now)
+	}
+	if !r.Deaf() {
+		t.Fatal("nothing was found out of a publisher that does not answer")
+	}
+	now = now.Add(100 * time.Millisecond)
+	r.Returned()
+	if r.Deaf() {
+		t.Error("a layer that returns counts as deaf")
+	}
+	r.Ask(now)
+	next := r.Next()
+	if wait := next.Sub(now); next.IsZero() || wait > 2*time.Second {
+		t.Fatalf("it is asked after %v", wait)
+	}
+	if send, _ := r.Wake(next); !send {
+		t.Error("it is not asked")
+	}
+}
