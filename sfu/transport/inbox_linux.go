@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -130,5 +131,9 @@ func addrPortOf(a *unix.RawSockaddrInet6) netip.AddrPort {
 	if a.Family == unix.AF_INET {
 		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(a)).Addr), n)
 	}
-	return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), n)
+	ip := netip.AddrFrom16(a.Addr).Unmap()
+	if a.Scope_id != 0 && ip.IsLinkLocalUnicast() { // rare, so it may allocate
+		ip = ip.WithZone(strconv.FormatUint(uint64(a.Scope_id), 10))
+	}
+	return netip.AddrPortFrom(ip, n)
 }

@@ -2,8 +2,10 @@ package transport
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,6 +55,27 @@ func TestABurstIsHandedOverAtOnce(t *testing.T) {
 	for i, d := range got {
 		if !bytes.Equal(d.B, sent[i]) {
 			t.Errorf("datagram %d has %d bytes, sent %d", i, len(d.B), len(sent[i]))
+		}
+	}
+}
+
+func TestAddressesOfBothFamiliesAreRead(t *testing.T) {
+	for _, want := range []string{"192.0.2.7:5004", "[2001:db8::7]:5004", "[fe80::7%3]:5004"} {
+		to := netip.MustParseAddrPort(want)
+		var a unix.RawSockaddrInet6
+		if to.Addr().Is4() {
+			four := (*unix.RawSockaddrInet4)(unsafe.Pointer(&a))
+			four.Family, four.Addr = unix.AF_INET, to.Addr().As4()
+		} else {
+			a.Family, a.Addr = unix.AF_INET6, to.Addr().As16()
+		}
+		if to.Addr().Zone() != "" {
+			a.Scope_id = 3
+		}
+		port := (*[2]byte)(unsafe.Pointer(&a.Port))
+		port[0], port[1] = byte(to.Port()>>8), byte(to.Port())
+		if got := addrPortOf(&a); got != to {
+			t.Errorf("%v was read as %v", to, got)
 		}
 	}
 }
