@@ -5,7 +5,10 @@
 // shard that owns its viewer; it is not safe for concurrent use.
 package playout
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// tellTime is how long a new value is written on each frame, so that it
@@ -29,6 +32,8 @@ const (
 	most = 800 * time.Millisecond
 	// slack covers the time to notice a gap, ask, and decode.
 	slack = 40 * time.Millisecond
+	// recent is how many reports the round-trip time is taken from.
+	recent = 5
 	// open is the maximum that leaves the viewer free: more than any jitter buffer wants.
 	open = 4 * time.Second
 )
@@ -44,6 +49,8 @@ type Control struct {
 	caughtUp time.Time
 	worst    time.Duration // the longest minimum asked for since good
 	good     time.Time     // since when less is enough
+	rtts     [recent]time.Duration
+	heard    int // of rtts, for ever
 }
 
 // Hurry says that old frames follow, to be shown at once.
@@ -58,6 +65,7 @@ func (c *Control) CaughtUp(now time.Time) { c.caughtUp = now }
 // Update takes what the viewer reports: the share of packets lost in the last
 // interval (0 to 1), and the round-trip time.
 func (c *Control) Update(loss float64, rtt time.Duration, now time.Time) {
+	rtt = c.usual(rtt)
 	wanted := time.Duration(0)
 	if loss >= noticeable {
 		// One retransmission arrives a round trip after the gap was seen; a second
@@ -75,6 +83,17 @@ func (c *Control) Update(loss float64, rtt time.Duration, now time.Time) {
 		c.worst, c.good = wanted, now
 	}
 	c.Tick(now)
+}
+
+// usual returns the second largest of the last round-trip times: one that waited behind a
+// key frame would hold the picture back, and away from its sound, for long.
+func (c *Control) usual(rtt time.Duration) time.Duration {
+	c.rtts[c.heard%recent] = rtt
+	c.heard++
+	n := min(c.heard, recent)
+	sorted := c.rtts
+	slices.Sort(sorted[:n])
+	return sorted[(n-1)*3/4]
 }
 
 // Tick makes what is due true: it ends the hurry, and follows the reports.

@@ -111,3 +111,23 @@ func TestTheDelayIsBoundedAndTurnsSeldom(t *testing.T) {
 		}
 	})
 }
+
+// One report that came late says nothing of the link.
+func TestASingleLateReportDoesNotHoldThePictureBack(t *testing.T) {
+	var c playout.Control
+	now := start
+	for i := range 40 {
+		rtt := 20 * time.Millisecond
+		if i == 10 {
+			rtt = 300 * time.Millisecond
+		}
+		now = now.Add(500 * time.Millisecond)
+		c.Update(0.05, rtt, now)
+		if i > 8 && c.Min() > 100*time.Millisecond {
+			t.Fatalf("report %d: frames are held for %v", i, c.Min())
+		}
+	}
+	if c.Min() < 60*time.Millisecond {
+		t.Errorf("frames are held for %v only", c.Min())
+	}
+}
