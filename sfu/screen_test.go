@@ -70,8 +70,8 @@ type screen struct {
 	sounds     map[int64]time.Duration // by number: when
 	soundBase  time.Duration
 
-	expected, got int64 // of video since the last report
-	heardSR       [2]struct {
+	got     int64 // of video since the last report
+	heardSR [2]struct {
 		middle uint32
 		at     time.Time
 	}
@@ -361,22 +361,6 @@ func (c *screen) concealed(from, to time.Duration) float64 {
 		}
 	}
 	return float64(late) / float64(max(1, all))
-}
-
-// silences are the times of sound that was not there in time, each tenth of a second once.
-func (c *screen) silences(to time.Duration) (out []string) {
-	last := time.Duration(-1)
-	for n := c.firstSound; n >= 0; n++ {
-		due := time.Duration(n)*20*ms + c.soundBase + soundDeadline
-		if due >= to {
-			break
-		}
-		if at, ok := c.sounds[n]; (!ok || at > due) && due/(100*ms) != last {
-			last = due / (100 * ms)
-			out = append(out, fmt.Sprintf("%.1f", (due-soundDeadline).Seconds()))
-		}
-	}
-	return out
 }
 
 // first is when the first picture of a layer or below came, at or after a time; −1: never.

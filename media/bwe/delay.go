@@ -114,7 +114,7 @@ func (d *delayWindow) settle(now int64) (top bool) {
 
 // climb is how much the delay rose per time over the newest grains.
 func (d *delayWindow) climb() float64 {
-	newest, oldest, ages := never, never, int64(0)
+	newest, ages := never, int64(0)
 	for i := range int64(standing) {
 		at := d.head - i
 		if at < 0 || d.least[at%grains] == never {
@@ -124,7 +124,7 @@ func (d *delayWindow) climb() float64 {
 			newest, ages = d.least[at%grains], i
 			continue
 		}
-		oldest = d.least[at%grains]
+		oldest := d.least[at%grains]
 		if i-ages >= standing-2 {
 			return float64(oldest-newest) / float64((ages-i)*grain)
 		}

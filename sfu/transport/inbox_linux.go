@@ -57,7 +57,7 @@ func newMany(pc *net.UDPConn) (inbox, error) {
 		h := &in.messages[i].header
 		h.Iov = &in.vectors[i]
 		h.SetIovlen(1)
-		h.Name = (*byte)(unsafe.Pointer(&in.names[i]))
+		h.Name = (*byte)(unsafe.Pointer(&in.names[i])) //nolint:gosec // the kernel writes it during the call
 		h.Control = &in.controls[i][0]
 	}
 	in.call = in.receive // made once: a closure each time would allocate
@@ -75,7 +75,7 @@ func (in *many) receive(fd uintptr) bool {
 		h.SetControllen(inboxControl)
 	}
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.messages[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.messages[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0) //nolint:gosec // the kernel fills it during the call
 		switch errno {
 		case 0:
 			in.got, in.failed = int(n), 0
@@ -126,10 +126,10 @@ func (in *many) message(i int) (b []byte, size int, from netip.AddrPort) {
 //
 // hot:
 func addrPortOf(a *unix.RawSockaddrInet6) netip.AddrPort {
-	port := (*[2]byte)(unsafe.Pointer(&a.Port))
+	port := (*[2]byte)(unsafe.Pointer(&a.Port)) //nolint:gosec // the two bytes in network order
 	n := binary.BigEndian.Uint16(port[:])
 	if a.Family == unix.AF_INET {
-		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(a)).Addr), n)
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(a)).Addr), n) //nolint:gosec // the kernel wrote one of that family
 	}
 	ip := netip.AddrFrom16(a.Addr).Unmap()
 	if a.Scope_id != 0 && ip.IsLinkLocalUnicast() { // rare, so it may allocate
