@@ -45,3 +45,24 @@ func FuzzViewerRTCP(f *testing.F) {
 		}
 	})
 }
+
+// A flood of reports fills the queue and nothing else: it is bounded in datagrams, however they came.
+func TestAFloodOfReportsIsBounded(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	receive, sh := b.v.params().Receive, b.v.shard
+	for range 3 * rtcpQueue {
+		receive(make([]transport.Datagram, 200)) // never blocks
+	}
+	held := 0
+	for range len(sh.rtcp) {
+		c := <-sh.rtcp
+		held += len(c.batch)
+		sh.reports.Add(-int64(len(c.batch)))
+	}
+	if held > rtcpQueue || held < rtcpQueue-quotaPerTick {
+		t.Errorf("%d datagrams were held", held)
+	}
+	if !sh.report(control{b.v, make([]transport.Datagram, 1)}) {
+		t.Error("what comes after the flood is refused")
+	}
+}

@@ -68,6 +68,7 @@ type shard struct {
 	media   chan delivery
 	orders  chan order
 	rtcp    chan control
+	reports atomic.Int64 // datagrams in it
 	viewers atomic.Int64
 	dropped atomic.Uint64
 	lag     atomic.Int64 // nanoseconds, the longest wait of a burst since it was last asked
@@ -101,6 +102,18 @@ func (sh *shard) offer(d delivery) bool {
 	}
 }
 
+// report hands viewers' RTCP over. What is too much is dropped: by number, as
+// one batch may hold many, and the next report says the same.
+func (sh *shard) report(c control) bool {
+	n := int64(len(c.batch))
+	if sh.reports.Add(n) > rtcpQueue {
+		sh.reports.Add(-n)
+		return false
+	}
+	sh.rtcp <- c // has room for as many batches as datagrams
+	return true
+}
+
 // order hands an order over, unless the house is closing.
 func (sh *shard) order(o order) {
 	select {
@@ -124,6 +137,7 @@ func (sh *shard) run(ctx context.Context) {
 		case o := <-sh.orders:
 			sh.obey(o, time.Now())
 		case c := <-sh.rtcp:
+			sh.reports.Add(-int64(len(c.batch)))
 			for _, d := range c.batch {
 				c.viewer.control(d.B, d.At)
 			}

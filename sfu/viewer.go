@@ -96,10 +96,7 @@ func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {
 func (v *viewer) params() transport.Params {
 	return transport.Params{
 		Receive: func(batch []transport.Datagram) {
-			select {
-			case v.shard.rtcp <- control{v, batch}:
-			default:
-			}
+			v.shard.report(control{v, batch[:min(len(batch), quotaPerTick)]}) // more would not be looked at
 		},
 		Ready: func(k transport.Keys) {
 			v.arrival.end()

@@ -127,6 +127,8 @@ func (s *socket) leaves(addr netip.AddrPort) {
 // hot:
 func (s *socket) handle(b []byte, from netip.AddrPort, now time.Time) {
 	switch first := b[0]; {
+	case len(b) > maxDatagram: // nobody's: queues are bounded in datagrams, and so in memory
+		s.e.unknown.Add(1)
 	case first >= 128 && first < 192:
 		if c := s.owner(from); c != nil {
 			s.gather(c, b, now)

@@ -354,3 +354,18 @@ func TestTheWayLeadsToTheClient(t *testing.T) {
 		}
 	}
 }
+
+func TestADatagramLargerThanAnyPacketIsNobodys(t *testing.T) {
+	e := listen(t)
+	o := open(t, e, creds)
+	c := dial(t, e)
+	c.connect(creds)
+	eventually(t, "the path is selected", func() bool { return o.Way() != nil })
+	before, _ := e.Rejected()
+	_, _ = c.pc.Write(append([]byte{128, 96}, make([]byte, maxDatagram)...))
+	eventually(t, "it is counted", func() bool { n, _ := e.Rejected(); return n == before+1 })
+	_, _ = c.pc.Write([]byte{128, 96, 7})
+	if got := <-o.got; len(got) != 3 {
+		t.Errorf("a session got %d bytes", len(got))
+	}
+}
