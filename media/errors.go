@@ -20,6 +20,8 @@ var (
 	ErrUnauthorized = errors.New("the token is missing or not valid")              // 401
 	ErrForbidden    = errors.New("the token does not allow this")                  // 403
 	ErrBadChoice    = errors.New("the layer choice cannot be served")              // 400
+	ErrNotFound     = errors.New("there is nothing under this name")               // 404
+	ErrStale        = errors.New("somebody else changed it meanwhile")             // 412
 )
 
 // Why a session ended; reasons go to logs, to server-sent events and to sinks.

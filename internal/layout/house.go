@@ -24,7 +24,7 @@ type House struct {
 func Sluice() House {
 	return House{
 		Module: "github.com/sluice-live/sluice",
-		Rooms:  []string{"signaling", "sfu", "cascade", "recorder", "hls-fallback", "ads", "class", "clients"},
+		Rooms:  []string{"signaling", "sfu", "cascade", "recorder", "hls-fallback", "vod", "ads", "class", "clients"},
 		Kernels: []string{
 			"media",
 			"signaling/sdpfrag", "signaling/problem",
