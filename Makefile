@@ -1,8 +1,8 @@
 # What can be done here; `make help` lists it.
 #
 # run and test bring what they need: the web bundle by npm, and on Debian and
-# Ubuntu as root ffmpeg and Chromium by apt. Elsewhere they say in one line
-# which command to run.
+# Ubuntu as root ffmpeg and Chromium by apt (integration: Firefox, too, which
+# Ubuntu has not). Elsewhere they say in one line which command to run.
 
 .DEFAULT_GOAL := help
 SHELL := bash
@@ -66,12 +66,12 @@ e2e-short: bin/sluice
 	@scripts/stories clients/e2e
 
 integration: ## the longer stories: real clients, faults, several processes
-	@scripts/bring node ffmpeg chromium
+	@scripts/bring node ffmpeg chromium firefox
 	@$(MAKE) build
 	@echo "== Go tests with the tag integration"
 	@packages="$(call TAGGED,integration)"; \
 		if [ -n "$$packages" ]; then $(GO) test -tags integration -timeout 7m $$packages; else echo "there are none yet"; fi
-	@echo "== stories in Chromium"
+	@echo "== stories in Chromium and Firefox"
 	@scripts/stories clients/e2e/integration
 
 soak: build ## what takes hours, by hand; results go to loadtest/results

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fragmentOf, lines, patchOf, restarted, stereo, takesTrickle } from "../src/core/sdp";
+import { chosenFirst, fragmentOf, lines, patchOf, restarted, stereo, takesTrickle } from "../src/core/sdp";
 import { answerSdp, offerSdp, restartFragment } from "./fakes";
 
 describe("stereo", () => {
@@ -22,6 +22,20 @@ describe("stereo", () => {
 
   it("finds Opus under any number, in any case", () => {
     expect(stereo("a=rtpmap:97 OPUS/48000/2\na=fmtp:97 useinbandfec=1\n")).toBe("a=rtpmap:97 OPUS/48000/2\r\na=fmtp:97 useinbandfec=1;stereo=1\r\n");
+  });
+});
+
+describe("the chosen codec", () => {
+  const answer = (pts: string) => `m=audio 9 UDP/TLS/RTP/SAVPF 96 111\r\nm=video 9 UDP/TLS/RTP/SAVPF ${pts}\r\na=rtpmap:102 H264/90000\r\na=rtpmap:103 rtx/90000\r\na=rtpmap:45 AV1/90000\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:108 H264/90000\r\n`;
+
+  it("is what a browser sends, though the server would rather have another", () => {
+    expect(chosenFirst(answer("102 103 45 96 108"), "VP8")).toBe(answer("96 102 103 45 108"));
+    expect(chosenFirst(answer("45 96 102 103 108"), "H264")).toBe(answer("102 108 45 96 103"));
+  });
+
+  it("changes nothing where the server does not take it", () => {
+    expect(chosenFirst(answer("102 103 45 96 108"), "VP9")).toBe(answer("102 103 45 96 108"));
+    expect(chosenFirst(answer("102 103"), "VP8")).toBe(answer("102 103"));
   });
 });
 

@@ -34,6 +34,24 @@ export function stereo(sdp: string, sends = false): string {
   );
 }
 
+/**
+ * chosenFirst moves a video codec to the front of its m-line. An answer lists what the server takes in the server's order,
+ * and browsers send the first of them: a person's choice among them comes before that (RFC 3264 section 6.1 allows any).
+ */
+export function chosenFirst(answer: string, codec: string): string {
+  const all = lines(answer);
+  const mime = ` ${codec.toLowerCase()}/90000`;
+  const pt = (l: string) => /^a=(?:rtpmap|fmtp):(\d+)/.exec(l)?.[1] ?? "";
+  const chosen = new Set(all.filter((l) => l.startsWith("a=rtpmap:") && l.toLowerCase().endsWith(mime)).map(pt));
+  return join(
+    all.map((l) => {
+      if (!l.startsWith("m=video ")) return l;
+      const [head, pts] = [l.split(" ").slice(0, 3), l.split(" ").slice(3)];
+      return [...head, ...pts.filter((p) => chosen.has(p)), ...pts.filter((p) => !chosen.has(p))].join(" ");
+    }),
+  );
+}
+
 /** fragmentOf reads ufrag, pwd and candidates; the first of each counts, as all m-lines are bundled. */
 export function fragmentOf(sdp: string): Fragment {
   const f: Fragment = { ufrag: "", pwd: "", candidates: [] };

@@ -8,7 +8,7 @@ import { fromFailure, SluiceError } from "./errors";
 import { unreached, useRelays } from "./relay";
 import { Resource } from "./resource";
 import { codecOrder, type EncodingChoice, encodings, offerExtensions } from "./rtp";
-import { stereo } from "./sdp";
+import { chosenFirst, stereo } from "./sdp";
 import { subscribe } from "./sse";
 import { Trickle } from "./trickle";
 
@@ -73,7 +73,7 @@ export class WhipSession extends Emitter<WhipEvents> {
       }
       const relays = useRelays(this.pc, this.#resource, this.#config.iceServers);
       if (relayed) await this.#begin(offer); // only now is known what to gather
-      await this.pc.setRemoteDescription({ type: "answer", sdp: this.#resource.answer });
+      await this.#accept(this.#resource.answer);
       await this.#prefer();
       this.#trickle.answered(this.#resource);
       this.#listen();
@@ -93,7 +93,7 @@ export class WhipSession extends Emitter<WhipEvents> {
       const answer = await this.#resource.restart(offer, this.#end.signal);
       useRelays(this.pc, this.#resource, this.#config.iceServers);
       await this.#begin(offer); // after the answer: its relays are fresh
-      await this.pc.setRemoteDescription({ type: "answer", sdp: answer });
+      await this.#accept(answer);
       this.#trickle.answered(this.#resource);
     } catch (cause) {
       if (this.pc.signalingState === "have-local-offer") await this.pc.setLocalDescription({ type: "rollback" }).catch(() => undefined);
@@ -146,6 +146,10 @@ export class WhipSession extends Emitter<WhipEvents> {
 
   #hint(track: MediaStreamTrack): void {
     if (track.kind === "video" && "contentHint" in track) track.contentHint = this.#config.screen ? "detail" : "motion";
+  }
+
+  #accept(answer: string): Promise<void> {
+    return this.pc.setRemoteDescription({ type: "answer", sdp: chosenFirst(answer, this.#config.codec) });
   }
 
   async #prefer(): Promise<void> {

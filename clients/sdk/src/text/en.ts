@@ -65,7 +65,7 @@ export const en = {
   "why.taken": "Somebody else publishes this stream",
   "why.taken.line": "Choose another name, or take the stream back.",
   "why.unsupported": "This browser and the stream have no common format",
-  "why.unsupported.line": "Try another browser, or ask the publisher to send H264.",
+  "why.unsupported.line": "Try another browser, or ask the publisher for another codec: VP8 plays in all of them.",
   "why.bad-request": "The server did not understand this browser",
   "why.bad-request.line": "Reload the page. If that does not help, send us the line below.",
   "why.too-many": "Too many tries",
