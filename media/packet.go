@@ -41,7 +41,7 @@ type Packet struct {
 	Descriptor []byte
 
 	// Payload is the RTP payload without padding. It is empty for padding-only
-	// packets (bandwidth probes): they hold their place in the numbering, are not
-	// sent on, and sinks do not see them.
+	// packets (bandwidth probes) and for what nobody can read: they hold their place
+	// in the numbering, so that it has no holes but for loss, and are not sent on.
 	Payload []byte
 }

@@ -18,7 +18,8 @@ type Sink interface {
 	// Tracks says what the packets of an epoch will be; it comes first, and again
 	// when tracks or layers change.
 	Tracks(e media.Epoch, tracks []media.TrackInfo)
-	// Write takes a burst. Lost tells how many bursts were dropped before it
+	// Write takes a burst. Packets without payload are among it: they only tell that
+	// their number is not missing. Lost tells how many bursts were dropped before it
 	// because the sink was too slow.
 	Write(burst []*media.Packet, lost int)
 	// Close is the last call.
@@ -132,13 +133,13 @@ func (k *sink) run() {
 	}
 }
 
-// wanted returns the packets that the demand covers, without padding.
+// wanted returns the packets that the demand covers, and places without payload.
 func wanted(burst []*media.Packet, d *media.Demand) []*media.Packet {
 	var some []*media.Packet
 	for _, p := range burst {
 		video := p.Codec.Kind() == media.Video
 		covered := video && d.Video && (len(d.Layers) == 0 || slices.Contains(d.Layers, p.Layer)) || !video && d.Audio
-		if covered && len(p.Payload) > 0 {
+		if covered {
 			some = append(some, p)
 		}
 	}
