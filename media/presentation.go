@@ -125,6 +125,9 @@ type Segment struct {
 	Independent bool
 	// Extent is where its bytes are.
 	Extent Extent
+	// Lead is how many of its bytes reach to the end of its first picture, of an
+	// independent one: what an I-frame playlist names. 0 is unknown.
+	Lead int64
 	// Parts are kept while they are in a playlist or may still be asked for.
 	Parts []Part
 }
