@@ -49,7 +49,7 @@ type downTrack struct {
 	codec    media.Codec
 	refused  media.Codec
 	munger   *munge.Munger
-	selector *layer.Selector
+	selector *layer.Selector // of video only
 	answerer *nack.Answerer
 	books    report.Sender
 
@@ -81,7 +81,7 @@ type downTrack struct {
 
 func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32()&^6 | 2*uint32(id), rtxSSRC: random32()&^6 | 4 | 2*uint32(id), rtxSeq: uint16(random32()),
-		selector: layer.New(), answerer: nack.NewAnswerer(answering())}
+		answerer: nack.NewAnswerer(answering())}
 	// Two bits tell a viewer's four SSRCs apart: equal ones would use a nonce twice.
 	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel, t.ext.Descriptor} {
 		t.wide = t.wide || id > 14
@@ -89,6 +89,8 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	rate, places, most := media.VP8.ClockRate(), videoPlaces, mostPlaces
 	if m.Kind == media.Audio {
 		rate, places, most = media.Opus.ClockRate(), audioPlaces, audioPlaces
+	} else {
+		t.selector = layer.New()
 	}
 	// A first number in the lower half of its range keeps the first wrap away from
 	// the first packets (RFC 3711 section 3.3.1 advises so).
@@ -111,7 +113,9 @@ func (t *downTrack) adopt() {
 	t.repair.earlier = [maxCopies]*media.Packet{} // numbers of another source mean other times
 	t.keyTS, t.stillTS = -1, -1
 	t.flowing, t.refused, t.codec, t.pt, t.known = false, 0, 0, 0, nil
-	t.selector.Reset()
+	if t.selector != nil {
+		t.selector.Reset()
+	}
 }
 
 // turn takes the payload type of the source's codec; false when the viewer has none.

@@ -202,7 +202,9 @@ func (v *viewer) admit(t *downTrack, p *media.Packet, now time.Time) pace.Verdic
 // that the viewer's numbering has no hole.
 func (v *viewer) refused(t *downTrack) {
 	v.stats.dropped.Add(1)
-	t.selector.Resync()
+	if t.selector != nil {
+		t.selector.Resync()
+	}
 }
 
 // hold queues a packet and makes the shard look at this viewer often.

@@ -77,7 +77,7 @@ type Estimator struct {
 	start time.Time
 	clock int64 // the newest time seen, in microseconds since start
 
-	log      []record // of sent packets, by sequence number
+	log      []record // of sent packets, by sequence number; made for the first one
 	crowded  bool     // the log was overwritten before reports came
 	inFlight int      // packets sent since the last report
 	silentAt int64    // when silence counts as death
@@ -127,7 +127,7 @@ func New(cfg Config) *Estimator {
 		cfg.Silence = d.Silence
 	}
 	cfg.Max = max(cfg.Max, cfg.Min)
-	e := &Estimator{cfg: cfg, log: make([]record, firstLog)}
+	e := &Estimator{cfg: cfg}
 	e.set(float64(cfg.Initial), Start)
 	return e
 }
@@ -166,11 +166,14 @@ func (e *Estimator) State() State {
 func (e *Estimator) Sent(twcc uint16, size int, now time.Time, isProbe bool) {
 	t := e.tick(now)
 	e.fallback.packets++
+	if e.log == nil {
+		e.log = make([]record, firstLog)
+	}
 	r := &e.log[int(twcc)&(len(e.log)-1)]
-	if r.state == flying && t-e.since(r.at) < int64(time.Second/time.Microsecond) {
+	if r.state() == flying && t-e.since(r.at) < int64(time.Second/time.Microsecond) {
 		e.crowded = true
 	}
-	*r = record{at: uint32(t), seq: twcc, size: uint16(min(size, 0xffff)), state: flying, probe: e.probe.take(size, t)}
+	*r = flight(t, twcc, size, e.probe.take(size, t))
 	if !isProbe {
 		e.sent.add(t, size)
 	}

@@ -21,14 +21,33 @@ const (
 	firstReference = 1 << 40
 )
 
-// record is one sent packet, in 12 bytes.
+// record is one sent packet, in 8 bytes.
 type record struct {
-	at    uint32 // microseconds, cut to 32 bits
-	seq   uint16
-	size  uint16
-	state uint8
-	probe bool
+	at  uint32 // microseconds, cut to 32 bits
+	seq uint16
+	is  uint16 // two bits of state, one of probes, the rest is the size
 }
+
+const (
+	stateBits  = 3
+	probeBit   = 4
+	sizeBit    = 8
+	largestOne = 1<<16/sizeBit - 1 // more than any datagram on the way to a viewer
+)
+
+// flight records a packet that leaves.
+func flight(at int64, seq uint16, size int, probe bool) record {
+	r := record{at: uint32(at), seq: seq, is: flying | uint16(min(size, largestOne))*sizeBit}
+	if probe {
+		r.is |= probeBit
+	}
+	return r
+}
+
+func (r *record) state() uint16     { return r.is & stateBits }
+func (r *record) turn(state uint16) { r.is = r.is&^stateBits | state }
+func (r *record) probe() bool       { return r.is&probeBit != 0 }
+func (r *record) size() int         { return int(r.is / sizeBit) }
 
 // reader follows the receiver's clock through arrival reports.
 type reader struct {
@@ -120,11 +139,15 @@ func (e *Estimator) read(cc *rtcp.TransportLayerCC) tally {
 
 // status takes one packet's fate, and returns the deltas left and the receiver's time.
 func (e *Estimator) status(symbol, seq uint16, deltas []*rtcp.RecvDelta, arrival int64, sum *tally) ([]*rtcp.RecvDelta, int64) {
-	r := &e.log[int(seq)&(len(e.log)-1)]
-	known := r.seq == seq && (r.state == flying || r.state == missing)
+	var nobody record
+	r := &nobody
+	if len(e.log) > 0 {
+		r = &e.log[int(seq)&(len(e.log)-1)]
+	}
+	known := r.seq == seq && (r.state() == flying || r.state() == missing)
 	if symbol != rtcp.TypeTCCPacketReceivedSmallDelta && symbol != rtcp.TypeTCCPacketReceivedLargeDelta {
-		if known && r.state == flying {
-			r.state = missing
+		if known && r.state() == flying {
+			r.turn(missing)
 			e.count(r, 1, sum)
 			if e.path.run == 0 {
 				e.path.since = e.since(r.at)
@@ -146,11 +169,11 @@ func (e *Estimator) status(symbol, seq uint16, deltas []*rtcp.RecvDelta, arrival
 // arrived takes a received packet.
 func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 	sent := e.since(r.at)
-	if r.state == missing {
+	if r.state() == missing {
 		e.count(r, -1, sum)
 	}
-	again := r.state == missing
-	r.state = received
+	again := r.state() == missing
+	r.turn(received)
 	sum.any = true
 	if e.path.run > 0 && !again {
 		if sent-e.path.since > hole {
@@ -169,14 +192,14 @@ func (e *Estimator) arrived(r *record, arrival int64, sum *tally) {
 	if !again {
 		e.count(r, 0, sum)
 	}
-	e.acked.add(e.path.virtual, int(r.size))
-	e.largest = max(0.99*e.largest, float64(r.size))
+	e.acked.add(e.path.virtual, r.size())
+	e.largest = max(0.99*e.largest, float64(r.size()))
 	if sent < e.freshFrom {
 		return
 	}
 	e.delay.add(arrival, arrival-sent)
-	if r.probe {
-		e.probe.arrived(sent, arrival, int(r.size))
+	if r.probe() {
+		e.probe.arrived(sent, arrival, r.size())
 	}
 }
 
@@ -189,7 +212,7 @@ func (e *Estimator) count(r *record, lost int, sum *tally) {
 	if lost >= 0 {
 		sum.total++
 	}
-	if r.probe && lost > 0 {
+	if r.probe() && lost > 0 {
 		e.probe.lost++
 	}
 }
@@ -202,7 +225,7 @@ func (e *Estimator) grow() {
 	e.crowded = false
 	longer := make([]record, 2*len(e.log))
 	for _, r := range e.log {
-		if r.state != 0 {
+		if r.state() != 0 {
 			longer[int(r.seq)&(len(longer)-1)] = r
 		}
 	}

@@ -38,19 +38,19 @@ type video struct {
 	key     uint32
 	seen    bool
 	n       int
-	options [MaxOptions]Option // by bitrate, those that the viewer has use for
-	smaller bool               // some were left out as too large
+	options []Option // by bitrate, those that the viewer has use for; n of them count
+	smaller bool     // some were left out as too large
 
 	now    int // index of the option in use, Paused for none
 	chosen Option
 	flows  bool // chosen is valid
 	reason Code
 
-	fits    [MaxOptions]time.Time // since when each option has fitted; zero: it does not
-	rose    time.Time             // last step up that has not held yet
-	hold    time.Duration         // how long a failed step was put off last
-	until   time.Time             // no step up before
-	want    int                   // option in the plan
+	fits    []time.Time   // since when each option has fitted; zero: it does not
+	rose    time.Time     // last step up that has not held yet
+	hold    time.Duration // how long a failed step was put off last
+	until   time.Time     // no step up before
+	want    int           // option in the plan
 	started time.Time
 }
 

@@ -54,6 +54,9 @@ func (a *Allocator) find(key uint32, now time.Time) int {
 // picture where none is. What costs no less than a larger picture is left out.
 func (v *video) sort(in *Video) {
 	v.n, v.smaller = 0, false
+	for most := min(len(in.Options), MaxOptions); len(v.options) < most; { // most streams have one
+		v.options, v.fits = append(v.options, Option{}), append(v.fits, time.Time{})
+	}
 	for _, o := range in.Options {
 		if v.n == MaxOptions {
 			break

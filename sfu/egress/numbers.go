@@ -48,7 +48,7 @@ func newNumbers(repeats int) numbers {
 	for n < min(repeats, window) {
 		n = max(1, 2*n)
 	}
-	return numbers{streams: make([]stream, 0, 4), repeats: n}
+	return numbers{streams: make([]stream, 0, 3), repeats: n}
 }
 
 // hot:

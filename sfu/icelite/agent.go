@@ -10,6 +10,7 @@ package icelite
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -69,15 +70,14 @@ type path struct {
 	nominated      bool
 	generation     int
 	seen           time.Time
-	checks         [maxChecks]check
-	next           int       // of checks, to be used
+	checks         []check   // under way, oldest first
 	checked        time.Time // when the last one was sent
 }
 
 // check is one of ours that has not been answered yet.
 type check struct {
 	id [stun.TransactionIDSize]byte
-	at time.Time // zero: none
+	at time.Time
 }
 
 // Agent is the ICE state of one session.
@@ -184,12 +184,11 @@ func (a *Agent) Response(m *stun.Message, from Path, now time.Time) Outcome {
 // if there is none.
 func (p *path) answered(id [stun.TransactionIDSize]byte, now time.Time) time.Time {
 	for i := range p.checks {
-		c := &p.checks[i]
-		if c.at.IsZero() || c.id != id {
+		if p.checks[i].id != id {
 			continue
 		}
-		at := c.at
-		*c = check{}
+		at := p.checks[i].at
+		p.checks = slices.Delete(p.checks, i, i+1)
 		if now.Sub(at) > checkTimeout {
 			return time.Time{}
 		}
@@ -324,8 +323,10 @@ func (a *Agent) check(p *path, now time.Time) []byte {
 		return nil
 	}
 	p.sent += len(m.Raw)
-	p.checks[p.next] = check{m.TransactionID, now}
-	p.next = (p.next + 1) % maxChecks
+	if len(p.checks) == maxChecks {
+		p.checks = slices.Delete(p.checks, 0, 1)
+	}
+	p.checks = append(p.checks, check{m.TransactionID, now})
 	p.checked = now
 	return m.Raw
 }

@@ -23,7 +23,7 @@ const all = 255
 type Selector struct {
 	choice media.LayerChoice
 	bound  bound
-	infos  [media.MaxLayers]media.LayerInfo // in ascending order of rank
+	infos  []media.LayerInfo // in ascending order of rank; n of them count
 	n      int
 
 	target  media.Layer // AnyLayer: whatever comes first
@@ -59,6 +59,9 @@ func New() *Selector {
 // Layers tells what flows now. Call it about once a second, and when a key frame has told its size.
 func (s *Selector) Layers(infos []media.LayerInfo) {
 	s.n = 0
+	if most := min(len(infos), media.MaxLayers); len(s.infos) < most {
+		s.infos = make([]media.LayerInfo, most)
+	}
 	for _, l := range infos {
 		if s.n == len(s.infos) || l.ID < 0 || int(l.ID) >= media.MaxLayers {
 			continue

@@ -17,7 +17,7 @@ type Config struct {
 	// ClockRate of the track in Hz; 90000 if zero.
 	ClockRate uint32
 	// History is how many packets Lookup remembers and how far late packets may lag: 512 if zero, rounded up to a
-	// power of two, at most 32768 (half the sequence number space; more could not be told apart). 24 bytes each.
+	// power of two, at most 32768 (half the sequence number space; more could not be told apart). 12 bytes each, and 8 where packets have numbers inside.
 	History int
 	// Most, if larger than History, is what the memory may grow to: it doubles when it holds less than 600 ms of what
 	// is sent, so that a small layer costs little and a large one can still be repaired.
@@ -128,17 +128,17 @@ func (m *Munger) Next(p *media.Packet, switched bool, now time.Time) (Out, bool)
 		return Out{}, false
 	}
 	m.places.fit(now)
-	pl := m.places.at(index)
-	pl.ts, pl.layer, pl.marker = m.stamp(p, at, inOrder), int8(p.Layer), m.ends(p, inOrder)
+	marker := m.ends(p, inOrder)
+	m.places.at(index).set(m.stamp(p, at, inOrder), p.Layer, marker)
 	if index >= m.sent {
 		m.sent = index
-		m.whole = pl.marker || p.FrameEnd || p.Codec.Kind() == media.Audio
+		m.whole = marker || p.FrameEnd || p.Codec.Kind() == media.Audio
 	}
 	if numbered {
-		m.vp8.write(d, pl)
+		m.vp8.write(d, m.places.within(index))
 	}
-	m.vp9.write(p, pl)
-	m.describe(p, pl, inOrder)
+	m.vp9.write(p, &m.places, index)
+	m.describe(p, index, inOrder)
 	return m.places.out(index), true
 }
 
@@ -166,7 +166,7 @@ func (m *Munger) Left(p *media.Packet) bool {
 		return false
 	}
 	index, ok := m.places.find(p.Seq)
-	return ok && m.places.at(index).state == left
+	return ok && m.places.at(index).state() == left
 }
 
 // Fill gives the place that was left for p, if one was, to a packet of nothing but padding: p came late and is not
@@ -180,7 +180,8 @@ func (m *Munger) Fill(p *media.Packet) (Out, bool) {
 	}
 	index, _ := m.places.find(p.Seq)
 	pl := m.places.at(index)
-	pl.state, pl.ts, pl.layer = padded, m.Map(p.TS), int8(p.Layer)
+	pl.set(m.Map(p.TS), p.Layer, false)
+	pl.turn(padded)
 	return m.places.out(index), true
 }
 
@@ -193,7 +194,7 @@ func (m *Munger) Lookup(outSeq uint16) (Ref, bool) {
 		return Ref{}, false
 	}
 	pl := m.places.at(index)
-	return Ref{Epoch: m.places.epochOf(pl), Layer: media.Layer(pl.layer), Seq: pl.seq, Out: m.places.out(index)}, true
+	return Ref{Epoch: m.places.epochOf(pl), Layer: pl.layer(), Seq: pl.seq(), Out: m.places.out(index)}, true
 }
 
 // Map returns the current source's media time as the viewer sees it (for sender reports); it means nothing before the

@@ -37,7 +37,7 @@ func (c *counter) next(n, mask uint16) uint16 {
 // pictures, count picture ids, so that those of dropped pictures are not given to others.
 type vp9 struct{ picture, tl0 counter }
 
-func (v *vp9) write(p *media.Packet, pl *place) {
+func (v *vp9) write(p *media.Packet, s *places, index uint64) {
 	if p.Codec != media.VP9 {
 		return
 	}
@@ -45,16 +45,17 @@ func (v *vp9) write(p *media.Packet, pl *place) {
 	if err != nil || !d.HasPictureID && !d.HasTL0 {
 		return
 	}
-	pl.keyIdx |= patchedVP9
+	in := s.within(index)
+	in.keyIdx |= patchedVP9
 	if d.HasPictureID {
 		mask := uint16(0x7f)
 		if d.LongID {
 			mask = 0x7fff
 		}
-		pl.picture = v.picture.next(d.PictureID, mask)
+		in.picture = v.picture.next(d.PictureID, mask)
 	}
 	if d.HasTL0 {
-		pl.tl0 = uint8(v.tl0.next(uint16(d.TL0), 0xff))
+		in.tl0 = uint8(v.tl0.next(uint16(d.TL0), 0xff))
 	}
 }
 
@@ -90,7 +91,7 @@ type telling struct {
 
 // describe numbers the frame of a dependency descriptor. The set of targets goes with the first packet of each frame,
 // as a receiver may have lost any of them; not with a late one, whose frame had another set.
-func (m *Munger) describe(p *media.Packet, pl *place, inOrder bool) {
+func (m *Munger) describe(p *media.Packet, index uint64, inOrder bool) {
 	n, ok := descriptor.Number(p.Descriptor)
 	structure := descriptor.HasStructure(p.Descriptor)
 	if structure { // which says that all targets are sent
@@ -99,11 +100,12 @@ func (m *Munger) describe(p *media.Packet, pl *place, inOrder bool) {
 	if !ok || !m.told.on {
 		return
 	}
-	pl.keyIdx |= described
-	pl.frame = m.frames.next(n, 0xffff)
+	in := m.places.within(index)
+	in.keyIdx |= described
+	in.frame = m.frames.next(n, 0xffff)
 	if inOrder && p.Descriptor[0]&0x80 != 0 && m.sets != 0 {
 		if m.told.fewer = m.told.fewer || !m.sets.all(); m.told.fewer {
-			pl.targets = m.sets
+			in.targets = m.sets
 		}
 	}
 }

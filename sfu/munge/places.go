@@ -16,19 +16,43 @@ const (
 	padded // sent without payload
 )
 
-// place is one output number and the packet that has it, packed into 24 bytes as every viewer has hundreds of them.
+// place is one output number and the packet that has it, packed into 12 bytes as every viewer has hundreds of them.
 type place struct {
-	seq     uint64 // of the source
-	ts      uint32
+	low   uint32 // of the source's number, which has 48 bits
+	ts    uint32
+	high  uint16
+	epoch uint8 // number of the epoch, see places.epochs
+	is    uint8 // state, marker and layer
+}
+
+// What a place's byte holds: two bits of state, one of the marker, the rest is the layer.
+const (
+	stateBits = 0x03
+	markerBit = 0x04
+	layerBit  = 0x08
+)
+
+func (pl *place) seq() uint64        { return uint64(pl.high)<<32 | uint64(pl.low) }
+func (pl *place) state() state       { return state(pl.is & stateBits) }
+func (pl *place) turn(st state)      { pl.is = pl.is&^stateBits | uint8(st) }
+func (pl *place) marker() bool       { return pl.is&markerBit != 0 }
+func (pl *place) layer() media.Layer { return media.Layer(pl.is / layerBit) }
+
+// sets what a packet is sent as.
+func (pl *place) set(ts uint32, l media.Layer, marker bool) {
+	pl.ts, pl.is = ts, pl.is&stateBits|uint8(l)*layerBit
+	if marker {
+		pl.is |= markerBit
+	}
+}
+
+// inside are the numbers that some codecs and dependency descriptors have inside of a packet.
+type inside struct {
 	picture uint16
 	frame   uint16 // number of the dependency descriptor
 	targets set
 	tl0     uint8
-	keyIdx  uint8 // 5 bits
-	epoch   uint8 // number of the epoch, see places.epochs
-	layer   int8
-	state   state
-	marker  bool
+	keyIdx  uint8 // 5 bits, and what follows
 }
 
 const (
@@ -52,8 +76,10 @@ const (
 // first packet of a source on, source numbers rise with output numbers, so that a late packet's place is found by
 // binary search.
 type places struct {
-	ring  []place
-	most  int       // what it may grow to
+	ring  []place   // made for the first packet, as a viewer may wait for long
+	other []inside  // by the same index; made for the first packet that has such numbers
+	size  int       // of the rings
+	most  int       // what they may grow to
 	lap   uint64    // output index at which the ring's present lap ends
 	lapAt time.Time // when that lap began
 	short int       // how many laps in a row were too short
@@ -74,7 +100,7 @@ func newPlaces(history, most int, firstSeq uint16) places {
 	for n < history && n < maxHistory {
 		n <<= 1
 	}
-	return places{ring: make([]place, n), most: min(most, maxHistory), lap: uint64(firstSeq) + uint64(n), next: uint64(firstSeq), first: uint64(firstSeq), fresh: true}
+	return places{size: n, most: min(most, maxHistory), lap: uint64(firstSeq) + uint64(n), next: uint64(firstSeq), first: uint64(firstSeq), fresh: true}
 }
 
 // fit makes the ring larger when its last laps were too short a time.
@@ -87,19 +113,26 @@ func (s *places) fit(now time.Time) {
 	}
 	if now.Sub(s.lapAt) >= shortLap {
 		s.short = 0
-	} else if s.short++; s.short >= shortLaps && 2*len(s.ring) <= s.most {
+	} else if s.short++; s.short >= shortLaps && 2*s.size <= s.most {
 		s.grow()
 		s.short = 0
 	}
-	s.lap, s.lapAt = s.next+uint64(len(s.ring)), now
+	s.lap, s.lapAt = s.next+uint64(s.size), now
 }
 
 // grow doubles the ring; all that is remembered stays.
 func (s *places) grow() {
-	old := s.ring
-	s.ring = make([]place, 2*len(old))
-	for index := s.next - min(s.next, uint64(len(old))); index < s.next; index++ {
-		*s.at(index) = old[index&uint64(len(old)-1)]
+	old, other, size := s.ring, s.other, uint64(s.size)
+	s.size *= 2
+	s.ring, s.other = make([]place, s.size), nil
+	if other != nil {
+		s.other = make([]inside, s.size)
+	}
+	for index := s.next - min(s.next, size); index < s.next; index++ {
+		*s.at(index) = old[index&(size-1)]
+		if other != nil {
+			*s.within(index) = other[index&(size-1)]
+		}
 	}
 }
 
@@ -114,10 +147,10 @@ func (s *places) claim(seq uint64) (index uint64, ok bool) {
 		return s.next - 1, true
 	}
 	index, ok = s.find(seq)
-	if !ok || s.at(index).state != left {
+	if !ok || s.at(index).state() != left {
 		return 0, false
 	}
-	s.at(index).state = sent
+	s.at(index).turn(sent)
 	return index, true
 }
 
@@ -127,8 +160,8 @@ func (s *places) drop(seq uint64) bool {
 		s.leave(seq)
 		return true
 	}
-	if index, ok := s.find(seq); ok && s.at(index).state == left {
-		s.at(index).state = dead
+	if index, ok := s.find(seq); ok && s.at(index).state() == left {
+		s.at(index).turn(dead)
 	}
 	return false
 }
@@ -141,7 +174,7 @@ func (s *places) leave(seq uint64) {
 		return
 	}
 	missing := seq - s.high - 1
-	if missing >= uint64(len(s.ring)) {
+	if missing >= uint64(s.size) {
 		s.put(seq-1, dead)
 	} else {
 		for i := s.high + 1; i < seq; i++ {
@@ -152,7 +185,13 @@ func (s *places) leave(seq uint64) {
 }
 
 func (s *places) put(seq uint64, st state) {
-	*s.at(s.next) = place{seq: seq, epoch: s.epoch, state: st}
+	if s.ring == nil {
+		s.ring = make([]place, s.size)
+	}
+	*s.at(s.next) = place{low: uint32(seq), high: uint16(seq >> 32), epoch: s.epoch, is: uint8(st)}
+	if s.other != nil {
+		*s.within(s.next) = inside{}
+	}
 	s.next++
 }
 
@@ -174,18 +213,18 @@ func (s *places) newEpoch(e media.Epoch) {
 // find returns the output index of the current source's packet seq; false if it has none or it is forgotten.
 func (s *places) find(seq uint64) (index uint64, ok bool) {
 	lo, hi := s.first, s.next
-	if n := uint64(len(s.ring)); hi-lo > n {
+	if n := uint64(s.size); hi-lo > n {
 		lo = hi - n
 	}
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		if s.at(mid).seq < seq {
+		if s.at(mid).seq() < seq {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo, lo < s.next && s.at(lo).seq == seq
+	return lo, lo < s.next && s.at(lo).seq() == seq
 }
 
 // sentAs returns the output index that was last sent as out; false if none was.
@@ -196,24 +235,36 @@ func (s *places) sentAs(out uint16) (index uint64, ok bool) {
 	}
 	index = s.next - back
 	pl := s.at(index)
-	return index, pl.state >= sent && s.epoch-pl.epoch < epochs
+	return index, pl.state() >= sent && s.epoch-pl.epoch < epochs
 }
 
 func (s *places) at(index uint64) *place { return &s.ring[index&uint64(len(s.ring)-1)] }
 
 func (s *places) epochOf(pl *place) media.Epoch { return s.epochs[pl.epoch%epochs] }
 
+// within returns the numbers inside of a packet, to be written.
+func (s *places) within(index uint64) *inside {
+	if s.other == nil {
+		s.other = make([]inside, s.size)
+	}
+	return &s.other[index&uint64(len(s.other)-1)]
+}
+
 // out returns the numbering that is kept for index.
 func (s *places) out(index uint64) Out {
 	pl := s.at(index)
-	o := Out{Seq: uint16(index), Index: index, TS: pl.ts, Marker: pl.marker, Padding: pl.state == padded}
-	if pl.keyIdx&(patched|patchedVP9) != 0 {
-		o.Patch, o.PatchVP9 = pl.keyIdx&patched != 0, pl.keyIdx&patchedVP9 != 0
-		o.PictureID, o.TL0, o.KeyIdx = pl.picture, pl.tl0, pl.keyIdx&0x1f
+	o := Out{Seq: uint16(index), Index: index, TS: pl.ts, Marker: pl.marker(), Padding: pl.state() == padded}
+	if s.other == nil {
+		return o
 	}
-	if pl.keyIdx&described != 0 {
-		o.Described, o.Frame = true, pl.frame
-		o.Active, o.Targets = pl.targets.targets()
+	in := s.within(index)
+	if in.keyIdx&(patched|patchedVP9) != 0 {
+		o.Patch, o.PatchVP9 = in.keyIdx&patched != 0, in.keyIdx&patchedVP9 != 0
+		o.PictureID, o.TL0, o.KeyIdx = in.picture, in.tl0, in.keyIdx&0x1f
+	}
+	if in.keyIdx&described != 0 {
+		o.Described, o.Frame = true, in.frame
+		o.Active, o.Targets = in.targets.targets()
 	}
 	return o
 }

@@ -15,12 +15,12 @@ type vp8 struct {
 	fresh bool // the next packet begins a source
 	sent  bool // the values below are known
 
-	newest  int64 // newest picture of the source, its id unwrapped
-	shift   int64 // output id of the newest picture less its source id
-	tl0     uint8 // to be added to the source's TL0PICIDX
-	keyIdx  uint8 // to be added to the source's KEYIDX
-	dropped [lateDrops]int64
-	drops   int // pictures dropped in this source
+	newest  int64   // newest picture of the source, its id unwrapped
+	shift   int64   // output id of the newest picture less its source id
+	tl0     uint8   // to be added to the source's TL0PICIDX
+	keyIdx  uint8   // to be added to the source's KEYIDX
+	dropped []int64 // made for the first one
+	drops   int     // pictures dropped in this source
 
 	lastPicture uint16 // of the newest sent picture, as the viewer sees it
 	lastTL0     uint8
@@ -53,19 +53,19 @@ func (v *vp8) gone(d codec.VP8) bool {
 	return false
 }
 
-// write puts the viewer's values for this descriptor into pl.
-func (v *vp8) write(d codec.VP8, pl *place) {
+// write puts the viewer's values for this descriptor into in.
+func (v *vp8) write(d codec.VP8, in *inside) {
 	if v.fresh {
 		v.enter(d)
 	}
 	id := v.unwrap(d)
-	pl.picture = uint16(id+v.shift+v.skipped(id)) & 0x7fff
-	pl.tl0 = d.TL0 + v.tl0
-	pl.keyIdx = patched | (d.KeyIdx+v.keyIdx)&0x1f
-	ahead := (pl.picture-v.lastPicture)&0x7fff < 0x4000 // of what was sent; what was dropped may be ahead of it
+	in.picture = uint16(id+v.shift+v.skipped(id)) & 0x7fff
+	in.tl0 = d.TL0 + v.tl0
+	in.keyIdx = patched | (d.KeyIdx+v.keyIdx)&0x1f
+	ahead := (in.picture-v.lastPicture)&0x7fff < 0x4000 // of what was sent; what was dropped may be ahead of it
 	if id >= v.newest || d.HasPictureID && ahead {
 		v.newest, v.sent = max(id, v.newest), true
-		v.note(d, pl)
+		v.note(d, in)
 	}
 }
 
@@ -79,6 +79,9 @@ func (v *vp8) drop(d codec.VP8) {
 		return
 	}
 	v.newest = id
+	if v.dropped == nil {
+		v.dropped = make([]int64, lateDrops)
+	}
 	v.dropped[v.drops%lateDrops] = id
 	v.drops++
 	v.shift--
@@ -97,15 +100,15 @@ func (v *vp8) enter(d codec.VP8) {
 }
 
 // note remembers what the newest picture's packet was given. What its descriptor lacks keeps its last value.
-func (v *vp8) note(d codec.VP8, pl *place) {
+func (v *vp8) note(d codec.VP8, in *inside) {
 	if d.HasPictureID {
-		v.lastPicture = pl.picture
+		v.lastPicture = in.picture
 	}
 	if d.HasTL0 {
-		v.lastTL0 = pl.tl0
+		v.lastTL0 = in.tl0
 	}
 	if d.HasKeyIdx {
-		v.lastKeyIdx = pl.keyIdx & 0x1f
+		v.lastKeyIdx = in.keyIdx & 0x1f
 	}
 }
 

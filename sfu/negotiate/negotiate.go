@@ -110,8 +110,8 @@ type Remote struct {
 	Media   []Media
 
 	publish, ice2, mixed, grouped bool
-	bundle                        []int // the accepted m-lines in the group's order
-	types                         [128]typeRef
+	bundle                        []int     // the accepted m-lines in the group's order
+	types                         []typeRef // by payload type; of publishers only
 }
 
 // Publish reads a WHIP offer. Errors wrap media.ErrBadOffer or
@@ -136,7 +136,7 @@ func (r *Remote) first(k media.Kind) *Media {
 	return nil
 }
 
-// ByPT returns what a payload type means over the whole bundle; rtx tells that
+// ByPT returns what a publisher's payload type means over the whole bundle; rtx tells that
 // it is the retransmission of the codec. Nil, nil when it was not negotiated.
 //
 // hot: ingest asks for each packet of an SSRC that it does not know yet.

@@ -182,6 +182,10 @@ func (n *reader) missing(s *section, kind media.Kind) string {
 
 // table fills in what ByPT looks up.
 func (r *Remote) table() error {
+	if !r.publish { // what a viewer's mean is ours to choose
+		return nil
+	}
+	r.types = make([]typeRef, 128)
 	for i := range r.Media {
 		m := &r.Media[i]
 		if m.Rejected {
@@ -199,7 +203,7 @@ func (r *Remote) table() error {
 				}
 			}
 		}
-		if r.publish && m.RED != 0 {
+		if m.RED != 0 {
 			if err := r.means(m.RED, typeRef{media: uint8(i), codec: 1}); err != nil {
 				return err
 			}
@@ -208,13 +212,13 @@ func (r *Remote) table() error {
 	return nil
 }
 
-// means notes what a payload type means; of two meanings the first holds, or a
-// publisher's offer is refused.
+// means notes what a payload type means; an offer with two meanings of one is
+// refused.
 func (r *Remote) means(pt uint8, ref typeRef) error {
 	switch at := &r.types[pt]; {
 	case at.codec == 0:
 		*at = ref
-	case r.publish && (at.media != ref.media || at.rtx != ref.rtx):
+	case at.media != ref.media || at.rtx != ref.rtx:
 		return bad("payload type %d means two things in one bundle (RFC 9143 section 9.1)", pt)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -54,8 +53,7 @@ type Conn struct {
 	e      *Endpoint
 	p      Params // without the callbacks
 	calls  atomic.Pointer[callbacks]
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	over   atomic.Bool
 	opened time.Time
 
 	selected atomic.Pointer[link]
@@ -72,7 +70,8 @@ type Conn struct {
 	ufrags []string         // guarded by Endpoint.mu
 	rtt    atomic.Int64
 	done   sync.Once
-	places map[int][]netip.AddrPort // by socket; guarded by mu
+	places []icelite.Path // at our sockets, oldest first; guarded by mu
+	shake  func()         // ends a handshake that is under way; guarded by mu
 
 	awake    atomic.Pointer[dtls.Conn] // until the client was heard
 	asleep   bool                      // DTLS is over; this and the rest are guarded by mu
@@ -114,8 +113,7 @@ func (e *Endpoint) Open(p Params) (*Conn, error) {
 	var tie [8]byte
 	_, _ = rand.Read(tie[:]) // never fails
 	now := time.Now()
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &Conn{e: e, ctx: ctx, cancel: cancel, opened: now, in: packetio.NewBuffer(), places: map[int][]netip.AddrPort{},
+	c := &Conn{e: e, opened: now, in: packetio.NewBuffer(),
 		agent: icelite.New(p.Credentials, binary.BigEndian.Uint64(tie[:]), now), ufrags: []string{p.Credentials.Ufrag}}
 	c.calls.Store(&callbacks{p.Receive, p.Ready, p.Closed})
 	p.Receive, p.Ready, p.Closed = nil, nil, nil
@@ -123,7 +121,6 @@ func (e *Endpoint) Open(p Params) (*Conn, error) {
 	c.in.SetLimitSize(64 << 10) // a handshake's worth of records
 	c.ufrag.Store(&p.Credentials.Ufrag)
 	if err := e.register(p.Credentials.Ufrag, c); err != nil {
-		cancel(err)
 		return nil, err
 	}
 	return c, nil
@@ -213,12 +210,14 @@ func (c *Conn) Network() string {
 // Close ends the session, tells the client by a DTLS alert, and calls Closed.
 func (c *Conn) Close(why error) {
 	c.done.Do(func() {
-		c.cancel(why)
+		c.over.Store(true)
 		c.e.forget(c)
 		c.mu.Lock()
 		for _, s := range c.e.udp {
-			for _, addr := range c.places[s.id] {
-				s.leaves(addr)
+			for _, p := range c.places {
+				if p.Socket == s.id {
+					s.leaves(p.Addr)
+				}
 			}
 		}
 		if c.asleep {
@@ -228,14 +227,19 @@ func (c *Conn) Close(why error) {
 			_ = c.in.Close()
 			c.in = nil
 		}
+		if c.shake != nil {
+			c.shake()
+		}
 		c.mu.Unlock()
+		c.heardFirst() // DTLS waits for nobody any more
 		if calls := c.calls.Swap(nil); calls != nil {
 			calls.closed(why)
 		}
 	})
 }
 
-func (c *Conn) closed() bool { return c.ctx.Err() != nil }
+// hot:
+func (c *Conn) closed() bool { return c.over.Load() }
 
 // hot:
 func (c *Conn) deliver(batch []Datagram) {
@@ -249,14 +253,21 @@ func (c *Conn) deliver(batch []Datagram) {
 func (c *Conn) placed(socket int, at netip.AddrPort) (evicted netip.AddrPort) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	known := c.places[socket]
-	if slices.Contains(known, at) {
-		return netip.AddrPort{}
+	p, here := icelite.Path{Socket: socket, Addr: at}, 0
+	for _, known := range c.places {
+		if known == p {
+			return netip.AddrPort{}
+		}
+		if known.Socket == socket {
+			here++
+		}
 	}
-	if len(known) == maxPlaces {
-		evicted, known = known[0], known[1:]
+	if here == maxPlaces {
+		oldest := slices.IndexFunc(c.places, func(known icelite.Path) bool { return known.Socket == socket })
+		evicted = c.places[oldest].Addr
+		c.places = slices.Delete(c.places, oldest, oldest+1)
 	}
-	c.places[socket] = append(known, at)
+	c.places = append(c.places, p)
 	return evicted
 }
 

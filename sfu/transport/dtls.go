@@ -27,8 +27,11 @@ const (
 	// replayWindow is wide enough for a retransmission on the same SSRC (OBS) at
 	// 50 Mbit/s and one second of round trip.
 	replayWindow = 4096
-	// awakeTime is how long DTLS stays awake for a client that sends nothing.
-	awakeTime = 10 * time.Second
+	// awakeTime is how long DTLS stays awake for a client that sends nothing, such as
+	// a viewer of a stream that nobody publishes yet: its state and goroutines are
+	// larger than all else of a viewer. What a client misses of the handshake later
+	// it gets from the flight that is kept.
+	awakeTime = time.Second
 )
 
 // Keys are what DTLS agreed on (RFC 5764 section 4.2).
@@ -115,9 +118,12 @@ func (c *Conn) run() {
 }
 
 func (c *Conn) establish(conn *dtls.Conn) error {
-	ctx, cancel := context.WithTimeout(c.ctx, handshakeTime)
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
 	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
+	c.shakes(cancel)
+	err := conn.HandshakeContext(ctx)
+	c.shakes(nil)
+	if err != nil {
 		return fmt.Errorf("shake hands: %w", err)
 	}
 	keys, err := exportKeys(conn, c.p.Active)
@@ -131,8 +137,9 @@ func (c *Conn) establish(conn *dtls.Conn) error {
 	if calls := c.calls.Load(); calls != nil {
 		calls.ready(keys)
 	}
-	stop := context.AfterFunc(c.ctx, func() { _ = conn.SetReadDeadline(past) })
-	defer stop()
+	if c.closed() { // meanwhile: nobody else ends the wait
+		_ = conn.SetReadDeadline(past)
+	}
 	var buf [1]byte // nobody sends us data over DTLS
 	for {
 		_, err := conn.Read(buf[:])
@@ -144,6 +151,15 @@ func (c *Conn) establish(conn *dtls.Conn) error {
 			c.Close(media.ErrHangup)
 			return nil
 		}
+	}
+}
+
+// shakes tells Close how to end the handshake that is under way; nil is none.
+func (c *Conn) shakes(end func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shake = end; end != nil && c.closed() {
+		end()
 	}
 }
 
