@@ -1,0 +1,275 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// maxJournal is the largest journal that is read: fourteen days of five renditions
+// at half a second a part are about 600 MB.
+const maxJournal = 2 << 30
+
+// Recover reads the folder of an incarnation that nobody writes, after whatever
+// happened to it: what the journal tells and the volumes do not hold goes to the
+// holes, and what is torn is cut off. The presentation has no part's data.
+//
+// It never fails because of what a crash or a power cut did, but with ErrEmpty
+// when these came before the beginning was on disk. Recovering twice gives the
+// same.
+func Recover(dir string) (*media.Presentation, *State, error) {
+	f, err := read(dir, false)
+	if err != nil {
+		return nil, nil, fmt.Errorf("recover %s: %w", dir, err)
+	}
+	if err := f.repair(); err != nil {
+		return nil, nil, fmt.Errorf("recover %s: %w", dir, err)
+	}
+	p, holes := f.build()
+	return p, f.result(holes), nil
+}
+
+// Read is Recover that changes nothing; the folder may be written meanwhile. With
+// verify it reads every part that is here and holds it against its checksum.
+func Read(dir string, verify bool) (*media.Presentation, *State, error) {
+	f, err := read(dir, verify)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", dir, err)
+	}
+	p, holes := f.build()
+	return p, f.result(holes), nil
+}
+
+// folder is an incarnation's folder as it was found.
+type folder struct {
+	*content
+	dir   string
+	size  int64 // of the journal, up to the end of the last whole record
+	torn  int64
+	lost  []loss
+	sizes map[string]int64 // of volumes that are here, by name
+}
+
+// loss is a part that the volumes do not hold.
+type loss struct {
+	rendition string
+	placed
+}
+
+func read(dir string, all bool) (*folder, error) {
+	b, err := readJournal(filepath.Join(dir, Name))
+	if err != nil {
+		return nil, err
+	}
+	records, end, torn := scan(b)
+	c, ok := fold(records)
+	if !ok {
+		return nil, ErrEmpty
+	}
+	f := &folder{content: c, dir: dir, size: end, torn: torn + int64(len(b)) - end, sizes: map[string]int64{}}
+	return f, f.verify(all)
+}
+
+func readJournal(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrEmpty
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(b) > maxJournal:
+		return nil, fmt.Errorf("the journal has more than %d bytes", maxJournal)
+	case len(b) < headSize || string(b[:len(magic)]) != magic:
+		return nil, ErrEmpty
+	case b[len(magic)] != version:
+		return nil, fmt.Errorf("the journal has version %d; this sluice reads %d", b[len(magic)], version)
+	}
+	return b, nil
+}
+
+// verify looks whether the volumes hold the parts: the checksum of those that were
+// perhaps not on disk, or of all; the size for the others.
+func (f *folder) verify(all bool) error {
+	elsewhere, err := Uploaded(f.dir)
+	if err != nil {
+		return err
+	}
+	v := verifier{f: f, elsewhere: elsewhere}
+	defer v.close()
+	for _, name := range f.order {
+		s := f.strands[name]
+		for i := range s.parts {
+			p := &s.parts[i]
+			if p.Gap || p.lost || p.MSN < f.dropped {
+				continue
+			}
+			ok, err := v.holds(name, p, all || p.offset >= f.synced)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				p.lost, p.Why = true, Damaged
+				if p.offset >= f.synced {
+					p.Why = Crash
+				}
+				f.lost = append(f.lost, loss{name, *p})
+			}
+		}
+		for _, p := range s.settle() {
+			f.lost = append(f.lost, loss{name, p})
+		}
+	}
+	return nil
+}
+
+// verifier reads volumes one after the other.
+type verifier struct {
+	f         *folder
+	elsewhere map[string]Upload
+	name      string
+	file      *os.File
+	size      int64
+	buf       []byte
+}
+
+func (v *verifier) close() {
+	if v.file != nil {
+		_ = v.file.Close() // was only read
+	}
+}
+
+// open makes the volume the current one; one that is not there has size 0.
+func (v *verifier) open(name string) error {
+	if v.name == name {
+		return nil
+	}
+	v.close()
+	v.file, v.size, v.name = nil, 0, name
+	file, err := os.Open(filepath.Join(v.f.dir, filepath.FromSlash(name)))
+	if errors.Is(err, fs.ErrNotExist) {
+		v.size = v.elsewhere[name].Size
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		_ = file.Close()
+		return err
+	}
+	v.file, v.size = file, info.Size()
+	v.f.sizes[name] = v.size
+	return nil
+}
+
+func (v *verifier) holds(rendition string, p *placed, sum bool) (bool, error) {
+	if err := v.open(VolumeName(rendition, p.extent.Volume)); err != nil {
+		return false, err
+	}
+	if p.extent.Offset+p.extent.Size > v.size {
+		return false, nil
+	}
+	if !sum || v.file == nil {
+		return true, nil
+	}
+	if int64(cap(v.buf)) < p.extent.Size {
+		v.buf = make([]byte, p.extent.Size)
+	}
+	b := v.buf[:p.extent.Size]
+	if _, err := v.file.ReadAt(b, p.extent.Offset); err != nil {
+		return false, nil //nolint:nilerr // what cannot be read is lost, whatever the disk says
+	}
+	return Checksum(b) == p.sum, nil
+}
+
+func (f *folder) result(holes []Hole) *State {
+	s := f.state()
+	s.Holes, s.Torn, s.Lost = holes, f.torn, len(f.lost)
+	s.size, s.synced = f.size, f.synced
+	return s
+}
+
+// repair writes down what is lost, so that later reads need not find it out again,
+// and cuts off what belongs to nothing.
+func (f *folder) repair() error {
+	file, err := os.OpenFile(filepath.Join(f.dir, Name), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var b []byte
+	for _, l := range f.lost {
+		b, err = appendFrame(b, &record{kind: kindLost, name: l.rendition, msn: l.MSN, number: uint64(l.Number), part: l.Part})
+		if err != nil {
+			return err
+		}
+	}
+	if err := file.Truncate(f.size); err != nil {
+		return err
+	}
+	if _, err := file.WriteAt(b, f.size); err != nil {
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	f.size += int64(len(b))
+	return f.cut()
+}
+
+// cut shortens the volumes to what the journal tells of them, and removes those
+// that it does not know.
+func (f *folder) cut() error {
+	ends := map[string]int64{}
+	for name, s := range f.strands {
+		for i := range s.parts {
+			if p := &s.parts[i]; !p.Gap && !p.lost {
+				v := VolumeName(name, p.extent.Volume)
+				ends[v] = max(ends[v], p.extent.Offset+p.extent.Size)
+			}
+		}
+		entries, err := os.ReadDir(filepath.Join(f.dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, e := range entries {
+			v := name + "/" + e.Name()
+			if strings.HasSuffix(v, ".cmaf") && e.Type().IsRegular() {
+				if err := f.cutVolume(v, ends[v]); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (f *folder) cutVolume(name string, end int64) error {
+	path := filepath.Join(f.dir, filepath.FromSlash(name))
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case end == 0:
+		f.torn += info.Size()
+		return os.Remove(path)
+	case info.Size() > end:
+		f.torn += info.Size() - end
+		return os.Truncate(path, end)
+	}
+	return nil
+}
