@@ -21,6 +21,7 @@ var (
 	ErrForbidden    = errors.New("the token does not allow this")                  // 403
 	ErrBadChoice    = errors.New("the layer choice cannot be served")              // 400
 	ErrNotFound     = errors.New("there is nothing under this name")               // 404
+	ErrBadQuery     = errors.New("the question cannot be read")                    // 400
 	ErrStale        = errors.New("somebody else changed it meanwhile")             // 412
 )
 
