@@ -30,7 +30,9 @@ func sqlite(t testing.TB, path string) *store.Store {
 }
 
 func TestSQLite(t *testing.T) {
-	conform(t, func(t *testing.T) *store.Store { return sqlite(t, filepath.Join(t.TempDir(), "a name? with%20signs#.db")) })
+	conform(t, func(t *testing.T) *store.Store {
+		return sqlite(t, filepath.Join(t.TempDir(), "a name? with%20signs#.db"))
+	})
 }
 
 func TestOpenTwiceKeepsRows(t *testing.T) {
