@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openFirefox } from "../firefox.mjs";
 import { eventually, openBrowser, openHouse } from "../house.mjs";
-import { camera } from "../timecode.mjs";
+import { camera, median, readLatency } from "../timecode.mjs";
 
 let house, chromium, firefox, token;
 
@@ -20,6 +20,12 @@ after(async () => {
   await firefox?.close();
   await house?.close();
 });
+
+/** latency reads the clock in the picture and what the player says; it runs in the page. */
+const latency = `async () => {
+  const find = (root) => root.querySelector("sluice-player") ?? [...root.querySelectorAll("*")].map((e) => e.shadowRoot && find(e.shadowRoot)).find(Boolean);
+  return (${readLatency})(find(document), 15);
+}`;
 
 /** restart replaces the ICE session of a page's player; it runs in the page. */
 async function restart() {
@@ -67,6 +73,12 @@ test("Firefox watches VP8 from Chromium, the largest of three layers, also after
   assert.equal(before.video.mime, "video/VP8", "the publish page sends what was chosen there");
   assert.equal(before.video.lost + before.audio.lost, 0);
   assert.ok(before.audio.energy > 0, "the sound is no silence");
+  const said = await eventually("the player says how late it is", async () => {
+    const samples = await viewer.evaluate(latency);
+    return samples.every((s) => s.said > 0) && { true: median(samples.map((s) => s.true)), said: median(samples.map((s) => s.said)) };
+  });
+  console.log(`latency from pixels ${said.true.toFixed(0)} ms, readout ${said.said} ms`);
+  assert.ok(Math.abs(said.true - said.said) < 150, `the readout ${said.said} ms is not the truth, ${said.true} ms`);
   await viewer.evaluate(restart);
   const after = await eventually("the picture goes on", async () => {
     const now = await viewer.evaluate(received);

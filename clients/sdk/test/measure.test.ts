@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { captureOf, type FrameTimes, MedianWindow, plausible, readFrame } from "../src/core/latency";
+import { captureOf, type FrameTimes, LatencyMeter, MedianWindow, plausible, readFrame } from "../src/core/latency";
 import { Ballistics } from "../src/core/level";
 import { PublishStats, Rates, WatchStats } from "../src/core/stats";
-import { ClockFilter } from "../src/core/time";
+import { ClockFilter, localNow, type ServerClock } from "../src/core/time";
 
 describe("the server's clock", () => {
   it("is taken from the shortest round trip", () => {
@@ -93,7 +93,7 @@ describe("watching, in numbers", () => {
     ["P", { type: "candidate-pair", currentRoundTripTime: 0.012, localCandidateId: "L" }],
     ["L", { type: "local-candidate", protocol: "udp" }],
     ["C", { type: "codec", mimeType: "video/H264" }],
-    ["V", { type: "inbound-rtp", kind: "video", codecId: "C", bytesReceived: 250_000 * t, packetsReceived: 190 * t, packetsLost: 8 * t, retransmittedPacketsReceived: 2 * t, jitterBufferDelay: 1.2 * t, jitterBufferEmittedCount: 30 * t, framesPerSecond: 30, frameWidth: 1280, frameHeight: 720, framesDecoded: 30 * t, framesDropped: 1, freezeCount: 2 }],
+    ["V", { type: "inbound-rtp", kind: "video", codecId: "C", bytesReceived: 250_000 * t, packetsReceived: 198 * t, packetsLost: 10 * t, retransmittedPacketsReceived: 8 * t, jitterBufferDelay: 1.2 * t, jitterBufferEmittedCount: 30 * t, framesPerSecond: 30, frameWidth: 1280, frameHeight: 720, framesDecoded: 30 * t, framesDropped: 1, freezeCount: 2 }],
     ["A", { type: "inbound-rtp", kind: "audio", bytesReceived: 8000 * t, packetsReceived: 0, packetsLost: 0 }],
   ];
 
@@ -106,6 +106,20 @@ describe("watching, in numbers", () => {
     expect(s.loss).toBeCloseTo(0.05);
     expect(s.buffer).toBeCloseTo(40);
     expect(s).toMatchObject({ rtt: 12, transport: "udp", codec: "H264", width: 1280, height: 720, fps: 30, dropped: 1, freezes: 2, frames: 90 });
+  });
+
+  it("repeats of what was not lost are no loss", () => {
+    const stats = new WatchStats();
+    const probed = (t: number): Row[] => [["V", { type: "inbound-rtp", kind: "video", packetsReceived: 220 * t, packetsLost: 0, retransmittedPacketsReceived: 20 * t }]];
+    stats.sample(probed(1), 1000);
+    expect(stats.sample(probed(2), 2000).loss).toBe(0);
+  });
+
+  it("when the picture was captured is told in Unix time, from whatever year the browser counts", () => {
+    const at = (estimatedPlayoutTimestamp: number) => new WatchStats().sample([["V", { type: "inbound-rtp", kind: "video", estimatedPlayoutTimestamp }]], 0).playing;
+    expect(at(1_795_239_106_163)).toBe(1_795_239_106_163);
+    expect(at(1_795_239_106_163 + 2_208_988_800_000)).toBe(1_795_239_106_163);
+    expect(at(0)).toBeUndefined();
   });
 
   it("a counter that starts anew is no negative rate", () => {
@@ -150,4 +164,29 @@ it("the level meter jumps up and falls slowly, between -60 and 0 dB", () => {
   expect(b.next(0, 510)).toBeCloseTo(-10);
   expect(b.next(2, 520)).toBe(0);
   expect(b.next(0, 60_000)).toBe(-60);
+});
+
+describe("a latency that only statistics tell", () => {
+  const clock = { offset: 500 } as ServerClock;
+
+  it("counts where no frame tells more", () => {
+    const meter = new LatencyMeter(clock);
+    meter.playing(undefined);
+    expect(meter.value).toBeUndefined();
+    meter.playing(localNow() + 500 - 80);
+    expect(meter.value).toBeGreaterThanOrEqual(80);
+    expect(meter.value).toBeLessThan(1000);
+    expect(meter.from).toBe("stats");
+    const shown = performance.now();
+    meter.frame({ expectedDisplayTime: shown, presentationTime: shown, captureTime: shown - 2000 });
+    expect(meter.value).toBe(2000);
+    expect(meter.from).toBe("frame");
+  });
+
+  it("is no number that cannot be true", () => {
+    const meter = new LatencyMeter(clock);
+    meter.playing(localNow() - 120_000);
+    meter.playing(localNow() + 120_000);
+    expect(meter.value).toBeUndefined();
+  });
 });

@@ -43,6 +43,11 @@ export interface CaptureSource {
 
 // From 1900 (NTP, RFC 5905) to 1970 (Unix), in milliseconds.
 const ntpToUnix = 2_208_988_800_000;
+/** unix brings a time that may be counted from 1900, as webrtc-stats has it, or from 1970, as Firefox has it, to 1970. */
+export function unix(ms: number | undefined): number | undefined {
+  return ms && ms > ntpToUnix ? ms - ntpToUnix : ms || undefined;
+}
+
 const videoClock = 90; // RTP ticks per millisecond
 
 /**
@@ -75,6 +80,8 @@ export interface Reading {
 const absurd = 60_000;
 // Two clocks that agree within this may still show a frame "before" its capture.
 const tolerance = 100;
+// Statistics come once a second; a reading from them counts until the next but one.
+const reported = 2000;
 
 /** plausible lets a latency pass, pulls small negatives to zero, and drops the rest. */
 export function plausible(value: number): number | undefined {
@@ -104,15 +111,21 @@ export function readFrame(frame: FrameTimes, sources: CaptureSource[], timeOrigi
 
 /** LatencyMeter watches the frames of one video element. */
 export class LatencyMeter {
-  /** from says where the last reading came from. */
-  from: Reading["from"] | "" = "";
   /** receiver is whose frames the element shows. */
   receiver: RTCRtpReceiver | undefined;
   #window = new MedianWindow(1000);
+  #reported = new MedianWindow(reported);
   #clock: ServerClock;
+  #from: "frame" | "source" | "" = "";
 
   constructor(clock: ServerClock) {
     this.#clock = clock;
+  }
+
+  /** from says where the last reading came from. */
+  get from(): "frame" | "source" | "stats" | "" {
+    const now = localNow();
+    return this.#window.median(now) === undefined && this.#reported.median(now) !== undefined ? "stats" : this.#from;
   }
 
   /** frame takes what requestVideoFrameCallback says of a frame. */
@@ -121,12 +134,23 @@ export class LatencyMeter {
     const sources = needed ? ((this.receiver?.getSynchronizationSources() ?? []) as CaptureSource[]) : [];
     const reading = readFrame(times, sources, performance.timeOrigin, this.#clock.offset);
     if (!reading) return;
-    this.from = reading.from;
+    this.#from = reading.from;
     this.#window.add(reading.value, localNow());
+  }
+
+  /**
+   * playing takes when what is shown now was captured, by the sender reports (estimatedPlayoutTimestamp). It is
+   * all that Firefox tells, and leaves out what painting takes: it counts only where no frame tells more.
+   */
+  playing(captured: number | undefined): void {
+    if (captured === undefined || this.#clock.offset === undefined) return;
+    const value = plausible(localNow() + this.#clock.offset - captured);
+    if (value !== undefined) this.#reported.add(value, localNow());
   }
 
   /** value is the median of the last second, or undefined when no frame came. */
   get value(): number | undefined {
-    return this.#window.median(localNow());
+    const now = localNow();
+    return this.#window.median(now) ?? this.#reported.median(now);
   }
 }

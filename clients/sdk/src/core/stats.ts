@@ -2,6 +2,8 @@
 // Promises rates between two reports, never since the start, and undefined
 // where a browser does not tell. Told the time, so pure. Owned by one session.
 
+import { unix } from "./latency";
+
 type Report = Iterable<[string, Record<string, unknown>]>;
 
 /** WatchSample is one second of watching. */
@@ -13,6 +15,7 @@ export interface WatchSample {
   rtt?: number; // ms
   buffer?: number; // ms that a frame waited in the jitter buffer
   latency?: number; // ms from capture to display
+  playing?: number; // when what is shown now was captured, in Unix milliseconds of the server's clock
   fps?: number;
   width?: number;
   height?: number;
@@ -66,8 +69,9 @@ export class WatchStats {
       if (r.type !== "inbound-rtp") continue;
       const bits = seconds ? (this.#rates.delta(`${id}b`, r.bytesReceived) * 8) / seconds : (this.#rates.delta(`${id}b`, r.bytesReceived), 0);
       s.bitrate += bits;
-      lost += this.#rates.delta(`${id}l`, r.packetsLost) + this.#rates.delta(`${id}x`, r.retransmittedPacketsReceived);
-      received += this.#rates.delta(`${id}p`, r.packetsReceived);
+      // What came again by RTX is in packetsReceived and stays in packetsLost; a sender's probes are repeats of what was not lost.
+      lost += this.#rates.delta(`${id}l`, r.packetsLost);
+      received += this.#rates.delta(`${id}p`, r.packetsReceived) - this.#rates.delta(`${id}x`, r.retransmittedPacketsReceived);
       if (r.kind === "audio") s.audioBitrate += bits;
       else this.#video(s, id, r, all);
     }
@@ -88,6 +92,7 @@ export class WatchStats {
     s.frames = number(r.framesDecoded) ?? 0;
     s.freezes = number(r.freezeCount) ?? 0;
     s.dropped = number(r.framesDropped) ?? 0;
+    s.playing = unix(number(r.estimatedPlayoutTimestamp));
     s.codec = codecName(all.get(String(r.codecId)));
   }
 }

@@ -233,6 +233,7 @@ export class Viewing extends Emitter<ViewingEvents> {
       const report = await this.#session?.pc.getStats().catch(() => undefined);
       if (!report || signal.aborted) continue;
       const sample = this.#stats.sample(report as unknown as Iterable<[string, Record<string, unknown>]>, localNow());
+      if (sample.fps) this.latency.playing(sample.playing);
       sample.latency = this.latency.value;
       this.#media(sample);
       this.emit("sample", sample);

@@ -97,6 +97,7 @@ export const en = {
   "stat.source": "Latency from",
   "stat.source.frame": "sender reports",
   "stat.source.source": "capture time in packets",
+  "stat.source.stats": "sender reports, each second",
   "stat.waiting": "Numbers come as soon as the stream plays.",
   "stat.chart": "{name}, last minute",
 
