@@ -84,14 +84,15 @@ export async function openHouse(args = []) {
   return house;
 }
 
-/** openBrowser starts headless Chromium with a fake camera and microphone. */
-export function openBrowser() {
+/** openBrowser starts headless Chromium with a fake camera and microphone, and with more arguments where a story needs them. */
+export function openBrowser(...more) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     args: [
       "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
       "--disable-quic", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required",
       "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows", "--disable-background-timer-throttling",
+      ...more,
     ],
   });
 }

@@ -1,8 +1,11 @@
-// A browser that may use nothing but a relay watches through the node's own, over UDP and over TCP; and the pages find
-// that way by themselves when no other leads anywhere.
+// A browser that may use nothing but a relay watches through the node's own, over UDP, over TCP and over TLS; and the pages
+// find that way by themselves when no other leads anywhere.
 
 import assert from "node:assert/strict";
+import { createHash, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { eventually, freePort, openBrowser, openHouse } from "../house.mjs";
 
@@ -11,8 +14,10 @@ let house, browser, page, viewer, token;
 before(async () => {
   // Browsers gather on no loopback interface: the relay is named by an address of the machine's network, where it has one.
   const own = Object.values(networkInterfaces()).flat().find((a) => a.family === "IPv4" && !a.internal)?.address;
-  house = await openHouse(["--turn", `:${await freePort()}`, ...(own ? ["--public", own] : [])]);
-  browser = await openBrowser();
+  house = await openHouse(["--turn", `:${await freePort()}`, "--turn-tls", `:${await freePort()}`, ...(own ? ["--public", own] : [])]);
+  // The certificate is the node's own, and this browser trusts its key.
+  const key = new X509Certificate(readFileSync(join(house.data, "node.crt"))).publicKey.export({ type: "spki", format: "der" });
+  browser = await openBrowser(`--ignore-certificate-errors-spki-list=${createHash("sha256").update(key).digest("base64")}`);
   token = await house.token("--publish", "*", "--play", "*");
   page = await (await browser.newContext({ permissions: ["camera", "microphone"] })).newPage();
   await page.goto(`${house.http}/`);
@@ -41,8 +46,9 @@ async function relayed({ url, token, transport }) {
   const offer = await pc.createOffer();
   const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` }, body: offer.sdp });
   const link = answer.headers.get("Link");
-  const found = [...link.matchAll(/<(turn:[^>]*)>; rel="ice-server"; username="([^"]*)"; credential="([^"]*)"/g)].find((m) => m[1].endsWith(`transport=${transport}`));
-  if (!found) throw new Error("the answer names no relay");
+  const wanted = transport === "tls" ? /^turns:.*transport=tcp$/ : new RegExp(`^turn:.*transport=${transport}$`);
+  const found = [...link.matchAll(/<(turns?:[^>]*)>; rel="ice-server"; username="([^"]*)"; credential="([^"]*)"/g)].find((m) => wanted.test(m[1]));
+  if (!found) throw new Error(`the answer names no such relay: ${link}`);
   pc.setConfiguration({ ...pc.getConfiguration(), iceServers: [{ urls: found[1], username: found[2], credential: found[3] }] });
   await pc.setLocalDescription(offer);
   await pc.setRemoteDescription({ type: "answer", sdp: await answer.text() });
@@ -61,7 +67,7 @@ async function way(pc) {
   return { frames, relay };
 }
 
-for (const transport of ["udp", "tcp"]) {
+for (const transport of ["udp", "tcp", "tls"]) {
   test(`relay only, over ${transport}: it plays`, async () => {
     viewer = await (await browser.newContext()).newPage();
     await viewer.goto(`${house.http}/`);
@@ -90,7 +96,7 @@ test("the page turns to the relay by itself when nothing else leads anywhere", a
   console.log(`live by the relay after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   await player.evaluate((p) => void (window.pc = p.viewing.session.pc));
   const seen = await viewer.evaluate(`(${way})(window.pc)`);
-  assert.match(seen.relay, /udp|tcp/);
+  assert.match(seen.relay, /udp|tcp|tls/);
 });
 
 test("no password is in the log", () => {
