@@ -74,7 +74,10 @@ integration: ## the longer stories: real clients, faults, several processes
 	@echo "== stories in Chromium and Firefox"
 	@scripts/stories clients/e2e/integration
 
-soak: build ## what takes hours, by hand; results go to loadtest/results
+soak: ## what takes long, by hand; results go to loadtest/results; SOAK_SECONDS=300
+	@scripts/bring node ffmpeg chromium
+	@$(MAKE) build
+	@scripts/stories clients/e2e/soak
 	@packages="$(call TAGGED,soak)"; \
 		if [ -n "$$packages" ]; then $(GO) test -tags soak -timeout 0 $$packages; fi
 	@scripts/measure churn --connects 10000

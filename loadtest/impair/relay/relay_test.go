@@ -187,6 +187,32 @@ func TestEachOfAClientsSocketsIsAnotherClientToTheServer(t *testing.T) {
 	}
 }
 
+func TestAMovedClientIsAnotherOneToTheServerAndGoesOn(t *testing.T) {
+	t.Parallel()
+	server, r := newEcho(t), start(t, relay.Config{})
+	s, err := r.Open(server.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s.Addr())
+	for i := range 3 {
+		number(t, c, 10, 100, time.Millisecond)
+		if got := listen(c, 10, 5*time.Second); len(got) != 10 {
+			t.Fatalf("after %d moves %d came back", i, len(got))
+		}
+		if n := server.clients(); n != i+1 {
+			t.Errorf("after %d moves the server saw %d clients", i, n)
+		}
+		if n := s.Move(); n != 1 {
+			t.Errorf("%d moved", n)
+		}
+	}
+	s.Close()
+	if n := s.Move(); n != 0 {
+		t.Errorf("after the end %d moved", n)
+	}
+}
+
 func TestSessionsDoNotMix(t *testing.T) {
 	t.Parallel()
 	a, b, r := newEcho(t), newEcho(t), start(t, relay.Config{})

@@ -20,6 +20,7 @@ type Options struct {
 	Up      string        `help:"what happens towards the server instead, e.g. loss=5%,jitter=30ms"`
 	Seed    uint64        `help:"seed of chance; 0 means another one each time" default:"1"`
 	Every   time.Duration `help:"print what passed this often; 0 means never" default:"5s"`
+	Move    time.Duration `help:"change the addresses that the server sees this often, as a forgetful NAT; 0 means never"`
 }
 
 // profile is the named one with what replaces its directions.
@@ -64,26 +65,28 @@ func Serve(ctx context.Context, o Options, out io.Writer) error {
 	defer stop()
 	over := make(chan error, 1)
 	go func() { over <- p.Run(ctx); stop() }() // the end of this function waits for it
-	tell(ctx, o.Every, p.relay, out)
+	tell(ctx, o, p.relay, out)
 	return <-over
 }
 
-// tell prints what each session did, until ctx ends.
-func tell(ctx context.Context, every time.Duration, r *Relay, out io.Writer) {
-	if every <= 0 {
-		<-ctx.Done()
-		return
-	}
-	t := time.NewTicker(every)
-	defer t.Stop()
+// tell moves sessions and prints what each did, until ctx ends.
+func tell(ctx context.Context, o Options, r *Relay, out io.Writer) {
+	every, endEvery := ticks(o.Every)
+	defer endEvery()
+	move, endMove := ticks(o.Move)
+	defer endMove()
 	last := map[*Session][2]impair.Count{}
 	for {
 		select {
-		case <-t.C:
+		case <-move:
+			for _, s := range r.Sessions() {
+				fmt.Fprintf(out, "%v  moved %d\n", s.Addr(), s.Move())
+			}
+		case <-every:
 			next := map[*Session][2]impair.Count{}
 			for _, s := range r.Sessions() {
 				now := [2]impair.Count{s.Down().Total, s.Up().Total}
-				fmt.Fprintf(out, "%v  down %s  up %s\n", s.Addr(), rates(last[s][0], now[0], every), rates(last[s][1], now[1], every))
+				fmt.Fprintf(out, "%v  down %s  up %s\n", s.Addr(), rates(last[s][0], now[0], o.Every), rates(last[s][1], now[1], o.Every))
 				next[s] = now
 			}
 			last = next
@@ -91,6 +94,15 @@ func tell(ctx context.Context, every time.Duration, r *Relay, out io.Writer) {
 			return
 		}
 	}
+}
+
+// ticks is a ticker that never ticks when d is zero.
+func ticks(d time.Duration) (<-chan time.Time, func()) {
+	if d <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(d)
+	return t.C, t.Stop
 }
 
 // rates tells what came and went between two counts.

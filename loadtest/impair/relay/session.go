@@ -44,7 +44,7 @@ type Session struct {
 type flow struct {
 	session *Session
 	client  netip.AddrPort
-	back    *net.UDPConn // connected to the server
+	back    atomic.Pointer[net.UDPConn] // connected to the server; Move replaces it
 }
 
 // toClient and toServer are the two ends of a flow.
@@ -60,7 +60,7 @@ func (o toClient) Emit(b []byte) {
 
 // Emit sends to the server.
 func (o toServer) Emit(b []byte) {
-	_, _ = o.back.Write(b) // likewise
+	_, _ = o.back.Load().Write(b) // likewise
 }
 
 // Addr is where the client shall send to.
@@ -90,7 +90,7 @@ func (s *Session) Close() {
 	s.mu.Lock()
 	s.closed = true
 	for _, f := range s.flows {
-		_ = f.back.Close()
+		_ = f.back.Load().Close()
 	}
 	s.mu.Unlock()
 	_ = s.front.Close()
@@ -132,22 +132,47 @@ func (s *Session) flow(client netip.AddrPort) *flow {
 	if f != nil || s.closed || len(s.flows) >= maxFlows {
 		return f
 	}
-	back, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.server))
-	if err != nil {
+	f = &flow{session: s, client: client}
+	if !f.open() {
 		return nil // as if the network could not be reached; the next check tries again
 	}
-	widen(back)
-	f = &flow{session: s, client: client, back: back}
 	s.flows[client] = f
-	s.wg.Go(f.readBack)
 	return f
 }
 
-// readBack reads what the server sends to one flow, until Close.
-func (f *flow) readBack() {
+// Move lets the server see the client's sockets under new addresses, as a NAT
+// does that has forgotten them: what is on its way to the old ones is lost. It
+// returns how many there are.
+func (s *Session) Move() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	moved := 0
+	for _, f := range s.flows {
+		if old := f.back.Load(); !s.closed && f.open() {
+			_ = old.Close()
+			moved++
+		}
+	}
+	return moved
+}
+
+// open gives the flow a new address. The session's lock is held.
+func (f *flow) open() bool {
+	back, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(f.session.server))
+	if err != nil {
+		return false
+	}
+	widen(back)
+	f.back.Store(back)
+	f.session.wg.Go(func() { f.readBack(back) })
+	return true
+}
+
+// readBack reads what the server sends to one address of a flow, until Close or Move.
+func (f *flow) readBack(back *net.UDPConn) {
 	buf := make([]byte, datagram)
 	for {
-		n, err := f.back.Read(buf)
+		n, err := back.Read(buf)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
