@@ -25,7 +25,8 @@ type Policy struct {
 	Absent WhenAbsent
 	Second WhenTaken
 	Public bool // may be played and listed without a token
-	Record bool
+	HLS    bool // is packaged for LL-HLS and DASH while it is live
+	Record bool // becomes an asset
 	// Hold is how long viewers are kept after the publisher left.
 	Hold time.Duration
 	// Codecs that a publisher may use, most wanted first.
@@ -42,6 +43,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Absent: AbsentWait,
 		Second: TakenTakeover,
+		HLS:    true,
 		Record: true,
 		Hold:   30 * time.Second,
 		Codecs: []Codec{H264, AV1, VP9, H265, VP8},

@@ -35,6 +35,7 @@ type Config struct {
 	Log         *slog.Logger
 	Metrics     prometheus.Registerer
 	Ended       func(id media.SessionID, why error) // told once of each session's end; may be nil
+	Published   func(id media.StreamID)             // told of each publisher that took its stream; must not block; may be nil
 	MaxSessions int                                 // more are refused with media.ErrOverloaded
 	Shards      int                                 // 0: one per processor
 	Portable    bool                                // one datagram in each system call, as every system can

@@ -188,6 +188,9 @@ func (st *stream) takeover(p *publisher) error {
 		old.close(media.ErrTakenOver)
 	}
 	st.changed.notify()
+	if told := st.sfu.config.Published; told != nil {
+		told(st.id)
+	}
 	return nil
 }
 

@@ -42,6 +42,14 @@ type Config struct {
 	ICEServers []ICEServer `yaml:"ice_servers"`
 	WHIP       WHIP        `yaml:"whip"`
 	Limits     Limits      `yaml:"limits"`
+	HLS        HLS         `yaml:"hls"`
+	// Database is the URL of the catalogue of recordings: postgres://…, or empty for
+	// a file in the data directory (SQLite).
+	Database string `yaml:"database"`
+	// Storage is the URL of where recordings are kept: file:///…, s3://bucket?…, or
+	// empty for the data directory.
+	Storage string  `yaml:"storage"`
+	Uploads Uploads `yaml:"uploads"`
 	// Streams are policies by stream name; the first whose pattern matches counts.
 	Streams []Stream `yaml:"streams"`
 }
@@ -100,13 +108,34 @@ type Limits struct {
 	FailedAuthPerMinute float64 `yaml:"failed_auth_per_minute"`
 }
 
+// HLS says how streams are packaged for LL-HLS and DASH.
+type HLS struct {
+	// Part is how long a Partial Segment is (PART-TARGET).
+	Part time.Duration `yaml:"part"`
+	// Segment is how long a segment is when key frames come as they are asked for.
+	Segment time.Duration `yaml:"segment"`
+	// Target bounds a segment (EXT-X-TARGETDURATION); whole seconds.
+	Target time.Duration `yaml:"target"`
+	// Window is how far back a live viewer may go.
+	Window time.Duration `yaml:"window"`
+	// Grace is how long a publisher may be away and come back into the same recording.
+	Grace time.Duration `yaml:"grace"`
+}
+
+// Uploads bounds the files that people upload to the catalogue.
+type Uploads struct {
+	MaxSize int64 `yaml:"max_size"` // bytes
+}
+
 // Stream is the policy of all streams whose name matches.
 type Stream struct {
 	Match      media.Pattern    `yaml:"match"`
 	Absent     media.WhenAbsent `yaml:"absent"`
 	Second     media.WhenTaken  `yaml:"second"`
 	Public     bool             `yaml:"public"`
+	HLS        bool             `yaml:"hls"`
 	Record     bool             `yaml:"record"`
+	KeepDays   int              `yaml:"keep_days"`
 	Hold       time.Duration    `yaml:"hold"`
 	Codecs     []media.Codec    `yaml:"codecs"`
 	MaxBitrate media.Bitrate    `yaml:"max_bitrate"`
@@ -134,6 +163,11 @@ func Default() Config {
 			// Enough for a person with a wrong paste, far too few to guess 128 bits.
 			FailedAuthPerMinute: 10,
 		},
+		HLS: HLS{
+			Part: 500 * time.Millisecond, Segment: 2 * time.Second, Target: 6 * time.Second,
+			Window: 2 * time.Hour, Grace: time.Minute,
+		},
+		Uploads: Uploads{MaxSize: 5 << 30},
 		Streams: []Stream{defaultStream()},
 	}
 }
@@ -142,7 +176,7 @@ func Default() Config {
 func defaultStream() Stream {
 	p := media.DefaultPolicy()
 	return Stream{
-		Match: "*", Absent: p.Absent, Second: p.Second, Public: p.Public, Record: p.Record,
+		Match: "*", Absent: p.Absent, Second: p.Second, Public: p.Public, HLS: p.HLS, Record: p.Record,
 		Hold: p.Hold, Codecs: p.Codecs, MaxBitrate: p.MaxBitrate, MaxHeight: p.MaxHeight,
 	}
 }
@@ -150,7 +184,7 @@ func defaultStream() Stream {
 // Policy is what the room of streams reads of s.
 func (s Stream) Policy() media.Policy {
 	return media.Policy{
-		Absent: s.Absent, Second: s.Second, Public: s.Public, Record: s.Record,
+		Absent: s.Absent, Second: s.Second, Public: s.Public, HLS: s.HLS, Record: s.Record,
 		Hold: s.Hold, Codecs: s.Codecs, MaxBitrate: s.MaxBitrate, MaxHeight: s.MaxHeight,
 	}
 }

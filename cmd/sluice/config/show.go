@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,6 +20,10 @@ func (c Config) Show() (string, error) {
 		servers[i] = s
 	}
 	c.ICEServers = servers
+	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
+		u.User = url.UserPassword(u.User.Username(), "hidden")
+		c.Database = u.String()
+	}
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("write configuration: %w", err)

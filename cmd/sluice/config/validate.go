@@ -20,7 +20,7 @@ const maxHold = time.Hour
 
 // Validate returns the first thing that is wrong, in a sentence that names the key.
 func (c *Config) Validate() error {
-	checks := []func() error{c.checkAddresses, c.checkTLS, c.checkLog, c.checkTokens, c.checkICE, c.checkLimits, c.checkStreams}
+	checks := []func() error{c.checkAddresses, c.checkTLS, c.checkLog, c.checkTokens, c.checkICE, c.checkLimits, c.checkHLS, c.checkStores, c.checkStreams}
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -177,6 +177,9 @@ func (s Stream) check() error {
 	if s.Hold < 0 || s.Hold > maxHold {
 		return fmt.Errorf("hold: %v is not between 0s and %v", s.Hold, maxHold)
 	}
+	if s.KeepDays < 0 {
+		return fmt.Errorf("keep_days: %d is less than 0; 0 is for ever", s.KeepDays)
+	}
 	if len(s.Codecs) == 0 {
 		return errors.New("codecs: name at least one video codec")
 	}
@@ -190,6 +193,38 @@ func (s Stream) check() error {
 	}
 	if s.MaxBitrate < 0 || s.MaxHeight < 0 {
 		return errors.New("max_bitrate and max_height cannot be negative; 0 means no limit")
+	}
+	return nil
+}
+
+// checkHLS holds the times against what players accept (RFC 8216bis sections 4.4.3
+// and 4.4.4.9); the recorder says the rest.
+func (c *Config) checkHLS() error {
+	h := c.HLS
+	switch {
+	case h.Part < 200*time.Millisecond || h.Part > 2*time.Second:
+		return fmt.Errorf("hls.part: %s is not between 200ms and 2s", h.Part)
+	case h.Segment < time.Second || h.Segment > 10*time.Second || h.Segment < 2*h.Part:
+		return fmt.Errorf("hls.segment: %s is not between 1s and 10s, or shorter than two parts", h.Segment)
+	case h.Target%time.Second != 0 || h.Target < h.Segment+h.Segment/2+h.Part || h.Target > time.Minute:
+		return fmt.Errorf("hls.target: %s is not in whole seconds, longer than a minute, or shorter than one and a half segments and a part", h.Target)
+	case h.Window < 6*h.Target || h.Window > 14*24*time.Hour:
+		return fmt.Errorf("hls.window: %s is not between six times hls.target and 336h", h.Window)
+	case h.Grace < 0 || h.Grace > time.Hour:
+		return fmt.Errorf("hls.grace: %s is not between 0s and 1h", h.Grace)
+	}
+	return nil
+}
+
+func (c *Config) checkStores() error {
+	if u, err := url.Parse(c.Database); c.Database != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" && u.Scheme != "sqlite") {
+		return errors.New("database: it is not a URL that begins with postgres:// or sqlite:// (the URL itself may hold a password and is not shown)")
+	}
+	if u, err := url.Parse(c.Storage); c.Storage != "" && (err != nil || u.Scheme != "s3" && u.Scheme != "file") {
+		return errors.New("storage: it is not a URL that begins with s3:// or file://")
+	}
+	if c.Uploads.MaxSize < 1<<20 {
+		return fmt.Errorf("uploads.max_size: %d bytes hold no film; at least 1048576 are needed", c.Uploads.MaxSize)
 	}
 	return nil
 }
