@@ -26,8 +26,10 @@ type BenchOptions struct {
 	Targets   string        `required:"" help:"JSON file with the servers: a list of {name, whip, whep, tokens, run, env, dir, log, pid, metrics}"`
 	Only      []string      `help:"names of the servers to measure; all without"`
 	Rounds    int           `help:"how often everything is done, one server after the other" default:"1"`
+	JoinsIn   int           `help:"joins: in only so many of the rounds; 0 means all"`
 	Steps     []int         `help:"capacity: viewers of one stream" default:"50,100,200,300,400,500,600,800,1000,1250,1500,2000,2500,3000,4000"`
 	Beyond    bool          `help:"capacity: go on after the first step that breaks the objectives"`
+	Least     int           `help:"capacity: steps of up to this many viewers are measured whatever breaks, to be put side by side"`
 	Window    time.Duration `help:"how long each step is measured" default:"8s"`
 	Warmup    time.Duration `help:"how long the first viewer is left alone" default:"4s"`
 	Rate      float64       `help:"capacity, idle, streams: joins per second" default:"150"`
@@ -87,6 +89,9 @@ func Bench(ctx context.Context, o BenchOptions, out io.Writer) (BenchResult, err
 	r := BenchResult{Schema: BenchSchema, At: run.At, Commit: run.Commit, Command: o.Command, Machine: run.Machine, Source: run.Source, Feedback: o.Feedback, GRO: !o.NoGRO}
 	for round := range o.Rounds {
 		for _, scenario := range o.Scenarios {
+			if scenario == "joins" && o.JoinsIn > 0 && round >= o.JoinsIn {
+				continue
+			}
 			for _, t := range o.list {
 				if ctx.Err() != nil {
 					return r, errors.Join(ctx.Err(), r.save(o.Out))

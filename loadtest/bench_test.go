@@ -1,15 +1,23 @@
 package loadtest_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sluice-live/sluice/loadtest"
+	"github.com/sluice-live/sluice/loadtest/reflector"
 	"github.com/sluice-live/sluice/loadtest/source"
 )
 
@@ -78,6 +86,94 @@ func eventuallyNoSessions(t *testing.T, sessions func() int) {
 			t.Fatalf("%d sessions are left", sessions())
 		}
 		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// A limit that is known needs no more steps, but for those that all servers are
+// to be put side by side at.
+func TestStepsUpToTheLeastAreMeasuredWhateverBreaks(t *testing.T) {
+	t.Parallel()
+	server, err := reflector.New(reflector.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var viewers atomic.Int64
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/whep/") && viewers.Add(1) > 1 {
+			http.Error(w, "full", http.StatusInternalServerError)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { server.Close(); web.Close() })
+	for least, want := range map[int][]int{0: {2}, 4: {2, 4}} {
+		viewers.Store(0)
+		o := benchOptions(t, loadtest.Target{Name: "full", WHIP: web.URL + "/whip/{stream}", WHEP: web.URL + "/whep/{stream}"})
+		o.Steps, o.Beyond, o.Least = []int{2, 4, 6}, false, least
+		var out bytes.Buffer
+		r, err := loadtest.Bench(t.Context(), o, &out)
+		if err != nil || len(r.Capacity) != 1 {
+			t.Fatal(err, out.String())
+		}
+		c := r.Capacity[0]
+		var got []int
+		for _, m := range c.Steps {
+			got = append(got, m.Wanted)
+		}
+		if !slices.Equal(got, want) || c.Most != 0 || !strings.HasPrefix(c.Broken, "2: only 1 of 2") {
+			t.Errorf("least %d: steps %v, most %d, broken %q", least, got, c.Most, c.Broken)
+		}
+	}
+}
+
+func TestAPlainServerOnPionIsATarget(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	said, out := io.Pipe()
+	over := make(chan error, 1)
+	go func() { over <- reflector.Serve(ctx, reflector.Options{Listen: "127.0.0.1:0", Bare: true}, out) }()
+	line, err := bufio.NewReader(said).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _, _ := strings.Cut(line[strings.Index(line, "http://"):], "/whip")
+	o := benchOptions(t, loadtest.Target{Name: "pion-bare", WHIP: base + "/whip/{stream}", WHEP: base + "/whep/{stream}", Metrics: base + "/metrics", PID: os.Getpid()})
+	o.Scenarios, o.Rounds, o.JoinsIn = []string{"capacity", "joins"}, 2, 1
+	var told bytes.Buffer
+	r, err := loadtest.Bench(t.Context(), o, &told)
+	if err != nil || len(r.Errors) > 0 || len(r.Capacity) != 2 || len(r.Joins) != 1 {
+		t.Fatal(err, told.String())
+	}
+	if m := r.Capacity[0].Steps[1]; m.Summary.Viewers != 4 || m.Summary.Frames == 0 || m.Routine == 0 {
+		t.Errorf("%+v", m)
+	}
+	stop()
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTargetsStandSideBySide(t *testing.T) {
+	t.Parallel()
+	mark := func(wanted int, cpu float64, broken string) loadtest.Mark {
+		return loadtest.Mark{Step: loadtest.Step{Wanted: wanted, Server: &loadtest.Usage{PerPacket: cpu, RSSPerViewer: 100 * cpu}}, Share: 1, Broken: broken}
+	}
+	r := loadtest.BenchResult{
+		Capacity: []loadtest.Capacity{
+			{Target: "a", Most: 400, Steps: []loadtest.Mark{mark(100, 3, ""), mark(200, 2, ""), mark(400, 1, "")}},
+			{Target: "b", Most: 100, Steps: []loadtest.Mark{mark(100, 10, ""), mark(200, 9, "late")}},
+		},
+		Joins: []loadtest.Rush{{Target: "b", PerS: 77, CPU: 4}},
+	}
+	text := r.Markdown("")
+	for _, want := range []string{"At 200 viewers", "| a | 400 | 2.00 | 1.0 |", "| b * | 100 | 9.00 | 4.5 |", "| 77 | 250 |"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	r.Capacity = r.Capacity[:1]
+	if strings.Contains(r.Markdown(""), "Side by side") {
+		t.Error("one target stands beside nobody")
 	}
 }
 

@@ -60,7 +60,11 @@ func capacity(ctx context.Context, o BenchOptions, b bout) (c Capacity, err erro
 		if err := pause(ctx, min(stepSettle, o.Warmup)); err != nil {
 			return c, err
 		}
-		mark, err := s.mark(ctx, wanted)
+		tries := stepTries
+		if c.Broken != "" {
+			tries = 1 // the limit is known
+		}
+		mark, err := s.mark(ctx, wanted, tries)
 		if err != nil {
 			return c, err
 		}
@@ -71,19 +75,17 @@ func capacity(ctx context.Context, o BenchOptions, b bout) (c Capacity, err erro
 			c.Most = wanted
 		case c.Broken == "":
 			c.Broken = fmt.Sprintf("%d: %s", wanted, mark.Broken)
-			fallthrough
-		default:
-			if !o.Beyond {
-				return c, nil
-			}
+		}
+		if c.Broken != "" && !o.Beyond && wanted >= o.Least {
+			return c, nil
 		}
 	}
 	return c, nil
 }
 
 // mark measures a step, and again if it broke.
-func (s *stage) mark(ctx context.Context, wanted int) (m Mark, err error) {
-	for range stepTries {
+func (s *stage) mark(ctx context.Context, wanted, tries int) (m Mark, err error) {
+	for range tries {
 		before := s.pub.Stats()
 		step, err := s.measure(ctx, wanted)
 		if err != nil {

@@ -8,12 +8,14 @@ import (
 	"strings"
 )
 
-// The picture, in SVG units: two fields side by side.
+// The picture, in SVG units: three fields side by side.
 const (
-	plotWidth, plotHeight = 900, 330
+	plotWidth, plotHeight = 1080, 330
 	plotTop, plotBottom   = 56, 270
-	plotField             = 350
-	plotLeft, plotGap     = 50, 90
+	plotField             = 280
+	plotLeft, plotGap     = 50, 70
+	plotLegend            = 130 // between names, where there is room
+	plotTick              = 26  // between numbers below, at the least
 )
 
 // panel is one diagram over viewers.
@@ -22,13 +24,15 @@ type panel struct {
 	left   float64
 	low    float64 // of a logarithmic axis; 0 means a linear one from 0
 	high   float64
-	most   float64 // viewers
+	least  float64 // viewers, at the left end; that axis is logarithmic
+	most   float64 // and at the right
+	steps  []int
 	limit  float64 // a line across, 0 for none
 	ticks  []float64
 	figure func(Mark) (float64, bool)
 }
 
-// chart draws CPU per packet and latency p99 of each target by viewers.
+// chart draws CPU per packet, latency p99 and memory of each target by viewers.
 func (r BenchResult) chart() string {
 	fields := []panel{
 		{title: "server CPU per packet and viewer, µs", left: plotLeft, figure: func(m Mark) (float64, bool) {
@@ -38,13 +42,19 @@ func (r BenchResult) chart() string {
 			return m.Server.PerPacket, true
 		}},
 		{title: "latency p99, ms", left: plotLeft + plotField + plotGap, low: 1, limit: mostLatency, figure: func(m Mark) (float64, bool) { return m.Summary.Latency.P99, true }},
+		{title: "RSS per viewer, KiB", left: plotLeft + 2*(plotField+plotGap), low: 10, figure: func(m Mark) (float64, bool) {
+			if m.Server == nil {
+				return 0, false
+			}
+			return m.Server.RSSPerViewer, true
+		}},
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n", plotWidth, plotHeight)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="#fff"/>`+"\n", plotWidth, plotHeight)
 	targets := names(r.Capacity, Capacity.target)
 	for i, t := range targets {
-		x := plotLeft + i*140
+		x := plotLeft + i*min(plotLegend, (plotWidth-plotLeft)/len(targets))
 		fmt.Fprintf(&b, `<rect x="%d" y="12" width="14" height="4" fill="%s"/><text x="%d" y="19" fill="#111">%s</text>`+"\n", x, colour(i), x+20, html.EscapeString(t))
 	}
 	for _, f := range fields {
@@ -59,16 +69,19 @@ func (r BenchResult) chart() string {
 }
 
 func colour(i int) string {
-	colours := []string{"#06c", "#c33", "#2a8f3c", "#8a4fbf", "#d98200", "#555"}
+	colours := []string{"#06c", "#c33", "#2a8f3c", "#8a4fbf", "#d98200", "#555", "#0aa", "#b58"}
 	return colours[i%len(colours)]
 }
 
 // scale finds the ends of the axes and the lines across.
 func (f *panel) scale(r BenchResult) {
-	f.most, f.high = 1, 1
+	f.least, f.most, f.high = 1, 2, 1
+	if f.steps = r.steps(); len(f.steps) > 0 {
+		f.least = float64(max(1, f.steps[0]))
+		f.most = max(float64(f.steps[len(f.steps)-1]), 2*f.least)
+	}
 	for _, c := range r.Capacity {
 		for _, m := range c.Steps {
-			f.most = max(f.most, float64(m.Wanted))
 			if v, ok := f.figure(m); ok {
 				f.high = max(f.high, v)
 			}
@@ -94,7 +107,9 @@ func (f *panel) scale(r BenchResult) {
 	f.high = f.ticks[len(f.ticks)-1]
 }
 
-func (f panel) x(viewers float64) float64 { return f.left + viewers/f.most*plotField }
+func (f panel) x(viewers float64) float64 {
+	return f.left + math.Log(max(viewers, f.least)/f.least)/math.Log(f.most/f.least)*plotField
+}
 
 func (f panel) y(v float64) float64 {
 	share := v / f.high
@@ -109,9 +124,12 @@ func (f panel) frame(b *strings.Builder) {
 	for _, v := range f.ticks {
 		fmt.Fprintf(b, `<path d="M%.1f %.1fh%d" stroke="#e4e4e4"/><text x="%.1f" y="%.1f" fill="#555" text-anchor="end">%.6g</text>`+"\n", f.left, f.y(v), plotField, f.left-6, f.y(v)+4, v)
 	}
-	for i := range 5 {
-		v := math.Round(f.most * float64(i) / 4)
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" fill="#555" text-anchor="middle">%.0f</text>`+"\n", f.x(v), plotBottom+18, v)
+	last := math.Inf(-1)
+	for _, n := range f.steps {
+		if x := f.x(float64(n)); x-last >= plotTick {
+			fmt.Fprintf(b, `<text x="%.1f" y="%d" fill="#555" text-anchor="middle">%d</text>`+"\n", x, plotBottom+18, n)
+			last = x
+		}
 	}
 	fmt.Fprintf(b, `<text x="%.1f" y="%d" fill="#555" text-anchor="middle">viewers</text>`+"\n", f.left+plotField/2, plotBottom+38)
 	if f.limit > 0 {

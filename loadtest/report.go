@@ -21,6 +21,7 @@ func (r BenchResult) Markdown(chart string) string {
 	if r.Command != "" {
 		fmt.Fprintf(&b, "    %s\n\n", r.Command)
 	}
+	r.sideTable(&b)
 	r.capacityTables(&b, chart)
 	r.otherTables(&b)
 	if len(r.Errors) > 0 {
@@ -135,7 +136,7 @@ func (r BenchResult) capacityTables(b *strings.Builder, chart string) {
 	}
 	markdownTable(b, rows)
 	if chart != "" {
-		fmt.Fprintf(b, "![CPU per packet and latency by viewers](%s)\n\n", chart)
+		fmt.Fprintf(b, "![CPU per packet, latency and memory by viewers](%s)\n\n", chart)
 	}
 	b.WriteString("## By step\n\n")
 	rows = [][]string{{"server", "viewers", "CPU per packet, µs", "of it kernel", "cores", "latency p50, ms", "p99, ms", "first to last viewer p50, ms", "p99, ms", "lost, %", "frames, %",

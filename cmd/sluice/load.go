@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-live/sluice/loadtest"
 	"github.com/sluice-live/sluice/loadtest/impair/relay"
 	"github.com/sluice-live/sluice/loadtest/matrix"
+	"github.com/sluice-live/sluice/loadtest/reflector"
 )
 
 // loadCmd is the swarm of publishers and viewers.
@@ -19,6 +20,7 @@ type loadCmd struct {
 	Impair  loadImpairCmd  `cmd:"" help:"Stand before a server as a bad network."`
 	Matrix  loadMatrixCmd  `cmd:"" help:"Measure what a viewer sees on each bad link."`
 	Beside  loadBesideCmd  `cmd:"" help:"Put two results of the matrix side by side."`
+	Reflect loadReflectCmd `cmd:"" hidden:"" help:"Be a plain server on Pion, to be measured beside others."`
 }
 
 type loadPublishCmd struct{ loadtest.PublishOptions }
@@ -76,6 +78,13 @@ type loadBesideCmd struct{ matrix.BesideOptions }
 // Run prints both.
 func (c *loadBesideCmd) Run(term terminal) error {
 	return matrix.Beside(c.BesideOptions, term.out)
+}
+
+type loadReflectCmd struct{ reflector.Options }
+
+// Run reflects one stream by a plain PeerConnection per viewer.
+func (c *loadReflectCmd) Run(ctx context.Context, term terminal) error {
+	return reflector.Serve(ctx, c.Options, term.out)
 }
 
 // withoutSecrets blanks the values of flags that carry tokens: results are

@@ -19,6 +19,9 @@ var (
 		RTCPFeedback: []webrtc.RTCPFeedback{{Type: "goog-remb"}, {Type: "ccm", Parameter: "fir"}, {Type: "nack"}, {Type: "nack", Parameter: "pli"}}}
 )
 
+// maxDatagram is what Pion's ICE agent reads at the most (pion/ice, receiveMTU).
+const maxDatagram = 8192
+
 func newPeerConnection(loss float64, t *tap) (*webrtc.PeerConnection, error) {
 	m, err := newEngine()
 	if err != nil {
@@ -32,6 +35,9 @@ func newPeerConnection(loss float64, t *tap) (*webrtc.PeerConnection, error) {
 		return nil, fmt.Errorf("register interceptors: %w", err)
 	}
 	s := webrtc.SettingEngine{}
+	// A server may gather many viewers' feedback into one datagram that only
+	// loopback carries whole: what is too long for the buffer would be lost.
+	s.SetReceiveMTU(maxDatagram)
 	s.SetIncludeLoopbackCandidate(true)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(i), webrtc.WithSettingEngine(s)).NewPeerConnection(webrtc.Configuration{})

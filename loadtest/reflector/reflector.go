@@ -20,6 +20,11 @@ type Config struct {
 	Strict bool   // 428 for PATCH without If-Match
 	// NoPLI sends no PLI to the publisher when viewers come.
 	NoPLI bool
+	// Bare registers none of Pion's interceptors: no resends, no reports.
+	Bare bool
+	// Sockets gives each session a socket of its own, as Pion does by default,
+	// instead of one that all share.
+	Sockets bool
 }
 
 // Server reflects one stream. It is an http.Handler for /whip/x and /whep/x.
@@ -53,7 +58,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	s := &Server{c: c, sessions: map[string]*session{}, mux: ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: sock})}
-	if s.api, err = newAPI(s.mux); err != nil {
+	if s.api, err = newAPI(c, s.mux); err != nil {
 		return nil, err
 	}
 	if s.audio, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}, "audio", "reflected"); err != nil {
@@ -63,16 +68,22 @@ func New(c Config) (*Server, error) {
 	return s, err
 }
 
-func newAPI(mux ice.UDPMux) (*webrtc.API, error) {
+func newAPI(c Config, mux ice.UDPMux) (*webrtc.API, error) {
 	m, i := &webrtc.MediaEngine{}, &interceptor.Registry{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		return nil, err
 	}
-	if err := webrtc.RegisterDefaultInterceptors(m, i); err != nil {
-		return nil, err
+	if !c.Bare {
+		if err := webrtc.RegisterDefaultInterceptors(m, i); err != nil {
+			return nil, err
+		}
 	}
 	set := webrtc.SettingEngine{}
-	set.SetICEUDPMux(mux)
+	if c.Sockets {
+		set.SetIPFilter(net.IP.IsLoopback)
+	} else {
+		set.SetICEUDPMux(mux)
+	}
 	set.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	set.SetIncludeLoopbackCandidate(true)
 	set.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
@@ -128,6 +139,8 @@ func (s *Server) end(x *session) {
 	if s.publisher == x {
 		s.publisher = nil
 	}
+	// It is remembered that it was; the connection and its buffers are not.
+	s.sessions[x.id] = &session{id: x.id, kind: x.kind, ended: true}
 	s.mu.Unlock()
 	if !was {
 		_ = x.pc.Close()
