@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,14 +42,14 @@ func TestTheBenchMeasuresEveryScenario(t *testing.T) {
 	t.Setenv("REFLECTOR_VIEW_TOKEN", "secret")
 	ro, server := options(t, "")
 	o := benchOptions(t, loadtest.Target{Name: "reflector", WHIP: ro.PublishURL, WHEP: ro.ViewURL, Tokens: "REFLECTOR", PID: os.Getpid(), Metrics: ro.Metrics})
-	o.Scenarios, o.Rounds = []string{"capacity", "joins", "streams"}, 2
+	o.Scenarios, o.Rounds, o.JoinsIn = []string{"capacity", "joins", "streams"}, 2, 1
 	var out bytes.Buffer
 	r, err := loadtest.Bench(t.Context(), o, &out)
 	if err != nil || len(r.Errors) > 0 {
 		t.Fatal(err, out.String())
 	}
-	if len(r.Capacity) != 2 || len(r.Joins) != 2 || len(r.Streams) != 2 {
-		t.Fatalf("%d, %d, %d of 2 rounds each", len(r.Capacity), len(r.Joins), len(r.Streams))
+	if len(r.Capacity) != 2 || len(r.Joins) != 1 || len(r.Streams) != 2 {
+		t.Fatalf("%d, %d, %d of 2, 1 and 2", len(r.Capacity), len(r.Joins), len(r.Streams))
 	}
 	for _, c := range r.Capacity {
 		if len(c.Steps) != 2 || c.Steps[0].Wanted != 2 || c.Steps[1].Wanted != 4 {
@@ -106,23 +105,16 @@ func TestStepsUpToTheLeastAreMeasuredWhateverBreaks(t *testing.T) {
 		server.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { server.Close(); web.Close() })
-	for least, want := range map[int][]int{0: {2}, 4: {2, 4}} {
-		viewers.Store(0)
-		o := benchOptions(t, loadtest.Target{Name: "full", WHIP: web.URL + "/whip/{stream}", WHEP: web.URL + "/whep/{stream}"})
-		o.Steps, o.Beyond, o.Least = []int{2, 4, 6}, false, least
-		var out bytes.Buffer
-		r, err := loadtest.Bench(t.Context(), o, &out)
-		if err != nil || len(r.Capacity) != 1 {
-			t.Fatal(err, out.String())
-		}
-		c := r.Capacity[0]
-		var got []int
-		for _, m := range c.Steps {
-			got = append(got, m.Wanted)
-		}
-		if !slices.Equal(got, want) || c.Most != 0 || !strings.HasPrefix(c.Broken, "2: only 1 of 2") {
-			t.Errorf("least %d: steps %v, most %d, broken %q", least, got, c.Most, c.Broken)
-		}
+	o := benchOptions(t, loadtest.Target{Name: "full", WHIP: web.URL + "/whip/{stream}", WHEP: web.URL + "/whep/{stream}"})
+	o.Steps, o.Beyond, o.Least = []int{2, 4, 6}, false, 4
+	var out bytes.Buffer
+	r, err := loadtest.Bench(t.Context(), o, &out)
+	if err != nil || len(r.Capacity) != 1 {
+		t.Fatal(err, out.String())
+	}
+	c := r.Capacity[0]
+	if len(c.Steps) != 2 || c.Steps[1].Wanted != 4 || c.Most != 0 || !strings.HasPrefix(c.Broken, "2: only 1 of 2") {
+		t.Errorf("%d steps, most %d, broken %q", len(c.Steps), c.Most, c.Broken)
 	}
 }
 
@@ -138,13 +130,13 @@ func TestAPlainServerOnPionIsATarget(t *testing.T) {
 	}
 	base, _, _ := strings.Cut(line[strings.Index(line, "http://"):], "/whip")
 	o := benchOptions(t, loadtest.Target{Name: "pion-bare", WHIP: base + "/whip/{stream}", WHEP: base + "/whep/{stream}", Metrics: base + "/metrics", PID: os.Getpid()})
-	o.Scenarios, o.Rounds, o.JoinsIn = []string{"capacity", "joins"}, 2, 1
+	o.Steps = []int{3}
 	var told bytes.Buffer
 	r, err := loadtest.Bench(t.Context(), o, &told)
-	if err != nil || len(r.Errors) > 0 || len(r.Capacity) != 2 || len(r.Joins) != 1 {
+	if err != nil || len(r.Errors) > 0 || len(r.Capacity) != 1 {
 		t.Fatal(err, told.String())
 	}
-	if m := r.Capacity[0].Steps[1]; m.Summary.Viewers != 4 || m.Summary.Frames == 0 || m.Routine == 0 {
+	if m := r.Capacity[0].Steps[0]; m.Summary.Viewers != 3 || m.Summary.Frames == 0 || m.Routine == 0 {
 		t.Errorf("%+v", m)
 	}
 	stop()
