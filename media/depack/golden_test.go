@@ -1,0 +1,100 @@
+package depack_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/sluice-live/sluice/internal/testnet/clip"
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/depack"
+)
+
+// depacketize pushes packets; those that lose returns true for are missing.
+func depacketize(d *depack.Depacketizer, packets []*media.Packet, lose func(i int) bool) (out []*media.Frame) {
+	lost := false
+	for i, p := range packets {
+		if lose != nil && lose(i) {
+			lost = true
+			continue
+		}
+		for f := d.Push(p, lost); f != nil; f = d.Next() {
+			out = append(out, f)
+		}
+		lost = false
+	}
+	return out
+}
+
+var films = []struct {
+	name  string
+	codec media.Codec
+	args  []string
+}{
+	{"H264", media.H264, nil},
+	{"H264 in slices", media.H264, []string{"-x264-params", "slices=4:aud=1"}},
+	{"H264 with B-frames", media.H264, []string{"-bf", "2", "-preset", "fast"}},
+	{"H265", media.H265, nil},
+	{"H265 with B-frames", media.H265, []string{"-x265-params", "log-level=none:keyint=20:bframes=2:aud=1"}},
+	{"VP8", media.VP8, nil},
+	{"VP9", media.VP9, nil},
+	{"VP9 with hidden frames", media.VP9, []string{"-deadline", "good", "-auto-alt-ref", "1", "-lag-in-frames", "10"}},
+	{"AV1", media.AV1, nil},
+	{"AV1 with hidden frames", media.AV1, []string{"-c:v", "libsvtav1", "-preset", "12"}},
+	{"Opus", media.Opus, nil},
+}
+
+// What an encoder made comes out bit for bit, however it was cut.
+func TestFramesAreWhatTheEncoderMade(t *testing.T) {
+	for _, film := range films {
+		t.Run(film.name, func(t *testing.T) {
+			t.Parallel()
+			c := clip.Make(t, film.codec, film.args...)
+			for _, mtu := range []uint16{100, 1200} {
+				if film.codec == media.Opus && mtu == 100 {
+					continue
+				}
+				d := depack.New(film.codec, "")
+				check(t, c, depacketize(d, c.Packets(mtu), nil), fmt.Sprintf("in packets of %d bytes", mtu))
+			}
+			unmarked := c.Packets(1200)
+			if film.codec != media.Opus {
+				for _, p := range unmarked {
+					p.Marker, p.FrameEnd = false, false
+				}
+				frames := depacketize(depack.New(film.codec, ""), unmarked, nil)
+				c.Frames = c.Frames[:len(c.Frames)-1] // nothing tells that the last one is whole
+				check(t, c, frames, "without markers")
+			}
+		})
+	}
+}
+
+func check(t *testing.T, c *clip.Clip, frames []*media.Frame, how string) {
+	t.Helper()
+	if len(frames) != len(c.Frames) {
+		t.Fatalf("%s: %d frames of %d", how, len(frames), len(c.Frames))
+	}
+	for i, f := range frames {
+		want := c.Frames[i]
+		if !bytes.Equal(f.Data, want.Data) {
+			t.Fatalf("%s: frame %d has %d bytes, the encoder's %d", how, i, len(f.Data), len(want.Data))
+		}
+		if f.Key != want.Key || f.TS != want.TS() || f.Lost || f.Format != frames[0].Format || f.Capture.IsZero() {
+			t.Errorf("%s: frame %d: key %v, time %d, lost %v", how, i, f.Key, f.TS-want.TS(), f.Lost)
+		}
+	}
+	format := frames[0].Format
+	if c.Codec.Kind() == media.Video && (format.Width != 320 || format.Height != 180) {
+		t.Errorf("%s: %d×%d", how, format.Width, format.Height)
+	}
+	if len(format.Parameters) != len(c.Sets) {
+		t.Fatalf("%s: %d parameter sets of %d", how, len(format.Parameters), len(c.Sets))
+	}
+	for i, b := range format.Parameters {
+		// SVT-AV1 tells FFmpeg of other colours than it writes into its stream.
+		if !bytes.Equal(b, c.Sets[i]) && c.Codec != media.AV1 {
+			t.Errorf("%s: parameter set %d is %x, the encoder's %x", how, i, b, c.Sets[i])
+		}
+	}
+}
