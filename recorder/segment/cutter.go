@@ -1,0 +1,220 @@
+package segment
+
+import (
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// Config says how a presentation is cut; it never changes while it lives.
+type Config struct {
+	// Start is media time 0.
+	Start time.Time
+	// Nominal is how long segments shall be, Part how long parts are at most, Target
+	// how long segments are at most.
+	Nominal, Part, Target time.Duration
+	// Patience is how much later than usual a frame may come before its absence is
+	// declared, while others flow; while nothing does, a part's time.
+	Patience time.Duration
+	// First is the number of the first segment. Resumed tells that there were others
+	// before: a discontinuity.
+	First   uint64
+	Resumed bool
+}
+
+const (
+	// alive is how long after its last frame a picture still moves: then sound no
+	// longer waits for its key frames.
+	alive = 2 * time.Second
+	// future is how far ahead of now media time may be.
+	future = 500 * time.Millisecond
+	// slack is how much later than usual a key frame may come before sound that waits
+	// to be cut with it goes on.
+	slack = 100 * time.Millisecond
+)
+
+// Cutter cuts the renditions of one presentation.
+type Cutter struct {
+	cfg    Config
+	grid   grid
+	lanes  []*lane
+	epoch  media.Epoch
+	turn   uint64 // number of the segment that begins the epoch
+	now    time.Time
+	newest time.Duration // newest picture, media time
+	events []Event
+}
+
+// New returns a cutter without renditions.
+func New(cfg Config) *Cutter { return &Cutter{cfg: cfg} }
+
+// Add begins a rendition and returns its index. One that comes late has a gap in
+// the segment that is open.
+func (c *Cutter) Add(r Rendition) int {
+	c.lanes = append(c.lanes, newLane(c, len(c.lanes), r))
+	return len(c.lanes) - 1
+}
+
+// Push takes a frame; frames of a rendition come in the order of decoding. What it
+// led to is told by Events.
+func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
+	c.now = now
+	l := c.lanes[rendition]
+	if f.Epoch < c.epoch || f.Format == nil || len(f.Data) == 0 {
+		return
+	}
+	f.Time = min(f.Time, l.ticks(c.media(now)+future))
+	if !l.audio && !f.Key && !l.placed {
+		c.lose(l) // nothing can be decoded yet
+		return
+	}
+	if len(c.grid.bounds) == 0 {
+		c.grid = grid{first: c.cfg.First, bounds: []bound{{l.time(f.Time), c.cfg.Resumed}}}
+		c.epoch, c.turn = f.Epoch, c.cfg.First
+	}
+	if !l.placed {
+		l.place(f)
+	}
+	l.came(f, now)
+	if l.audio {
+		c.sound(l, f)
+	} else {
+		c.picture(l, f)
+		c.newest = max(c.newest, l.time(f.Time))
+	}
+	c.release()
+}
+
+// Tick lets time pass without frames: it declares what is missing.
+func (c *Cutter) Tick(now time.Time) {
+	c.now = now
+	if len(c.grid.bounds) == 0 {
+		return
+	}
+	c.release()
+	for _, l := range c.lanes {
+		if l.placed {
+			c.lack(l, l.ticks(c.horizon(l)))
+		}
+	}
+	c.askKeys()
+	c.forget()
+}
+
+// Next returns when Tick has something to do; zero is never.
+func (c *Cutter) Next() time.Time {
+	var next time.Time
+	soonest := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	for _, l := range c.lanes {
+		if !l.placed {
+			continue
+		}
+		wait := c.now.Sub(c.cfg.Start) - c.horizon(l)
+		edge := min(c.cutAt(l, false), l.partStart+l.part)
+		soonest(c.cfg.Start.Add(l.time(edge) + wait + time.Millisecond))
+		if len(l.held) > 0 {
+			soonest(c.cfg.Start.Add(l.time(l.held[0].Time) + c.spread() + time.Millisecond))
+		}
+		if at, ok := c.keyDue(l); ok {
+			soonest(c.cfg.Start.Add(at))
+		}
+	}
+	return next
+}
+
+// End closes what is open: nothing follows. All renditions end with the same
+// segment.
+func (c *Cutter) End(now time.Time) {
+	c.now = now
+	if len(c.grid.bounds) == 0 {
+		return
+	}
+	next := c.cfg.First
+	for _, l := range c.lanes {
+		for _, f := range l.held {
+			c.sounds(l, f)
+		}
+		l.held = nil
+		if !l.placed {
+			continue
+		}
+		l.close(l.end())
+		next = max(next, l.msn)
+		if l.number > 0 {
+			next = max(next, l.msn+1)
+		}
+	}
+	for _, l := range c.lanes {
+		for l.placed && l.msn < next {
+			c.decide(l, l.partStart)
+			l.cut(l.partStart)
+		}
+	}
+}
+
+// Events returns what happened since the last call. The list is valid until the
+// next call of the Cutter, what is in it for ever.
+func (c *Cutter) Events() []Event {
+	out := c.events
+	c.events = c.events[:0]
+	return out
+}
+
+// media returns the media time of a moment.
+func (c *Cutter) media(t time.Time) time.Duration { return t.Sub(c.cfg.Start) }
+
+// horizon is the media time before which nothing will come any more for a lane.
+func (c *Cutter) horizon(l *lane) time.Duration {
+	patience := max(c.cfg.Patience, c.cfg.Part)
+	for _, o := range c.lanes {
+		if o != l && o.placed && c.now.Sub(o.last) < c.cfg.Patience {
+			patience = c.cfg.Patience
+		}
+	}
+	return c.media(c.now) - l.delay - patience
+}
+
+// flows reports whether anything at all came lately.
+func (c *Cutter) flows() bool {
+	for _, l := range c.lanes {
+		if l.placed && c.now.Sub(l.last) < alive {
+			return true
+		}
+	}
+	return false
+}
+
+// moving reports whether a picture moves: then its key frames decide on segments.
+func (c *Cutter) moving() bool {
+	for _, l := range c.lanes {
+		if l.placed && !l.audio && c.now.Sub(l.last) < alive {
+			return true
+		}
+	}
+	return false
+}
+
+// spread is how late pictures usually are, and some more.
+func (c *Cutter) spread() time.Duration {
+	d := time.Duration(0)
+	for _, l := range c.lanes {
+		if l.placed && !l.audio {
+			d = max(d, l.delay)
+		}
+	}
+	return d + slack
+}
+
+func (c *Cutter) forget() {
+	oldest := c.grid.newest()
+	for _, l := range c.lanes {
+		if l.placed {
+			oldest = min(oldest, l.msn)
+		}
+	}
+	c.grid.forget(oldest)
+}

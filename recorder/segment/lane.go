@@ -1,0 +1,198 @@
+package segment
+
+import (
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// forgotten is how long it takes to forget that a frame was late.
+const forgotten = 10 * time.Second
+
+// lane is one rendition: a line of media time without a jump, along which samples
+// and gaps lie in parts and segments.
+type lane struct {
+	c         *Cutter
+	index     int
+	audio     bool
+	scale     media.Ticks
+	part      media.Ticks // the longest part
+	full      media.Ticks // a part that is long enough: 85 % (RFC 8216bis section 4.4.4.9)
+	least     media.Ticks // the shortest sample, for those that come too late: 1 ms
+	placed    bool
+	needKey   bool
+	format    *media.Format
+	epoch     media.Epoch
+	msn       uint64
+	segStart  media.Ticks
+	partStart media.Ticks
+	number    int // of the part that is open
+	samples   []Sample
+	tail      media.Ticks // where the last sample begins (pictures) or ends (sound)
+	arrival   time.Time   // of the newest sample of the open part
+	hasMedia  bool        // one of the segment's parts has
+	opensKey  bool        // the segment begins with a key frame
+	gapBefore bool        // the last part was a gap
+
+	interval media.Ticks   // between pictures
+	lastTime media.Ticks   // of the last frame, as it came
+	last     time.Time     // when it came
+	delay    time.Duration // how much later than captured frames come, at most
+	reorders bool          // pictures are shown in another order than they are sent in
+	silent   media.Ticks   // since when silence stands in for sound; 0 is not
+	held     []Frame       // sound that waits for the pictures' key frame
+	keys     keys
+	told     bool // KeysLate
+}
+
+func newLane(c *Cutter, index int, r Rendition) *lane {
+	l := &lane{c: c, index: index, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
+	l.part = l.ticks(c.cfg.Part)
+	l.full = (l.part*85 + 99) / 100
+	l.least = max(l.scale/1000, 1)
+	l.interval = l.scale / 30
+	l.keys.lead = firstLead
+	return l
+}
+
+// place puts a lane without frames onto the grid.
+func (l *lane) place(f Frame) {
+	l.placed, l.epoch = true, f.Epoch
+	l.msn = max(l.c.grid.latest(l.time(f.Time)), l.c.oldest())
+	l.segStart = l.ticks(l.c.grid.at(l.msn).at)
+	l.partStart, l.tail = l.segStart, l.segStart
+	l.gapBefore = true // it begins where its first frame does
+	l.keys.asked = 0
+}
+
+// oldest is the number that the lane which is farthest behind has.
+func (c *Cutter) oldest() uint64 {
+	oldest := c.grid.newest()
+	for _, l := range c.lanes {
+		if l.placed && l.format != nil {
+			oldest = min(oldest, l.msn)
+		}
+	}
+	return oldest
+}
+
+// came notes that a frame came.
+func (l *lane) came(f Frame, now time.Time) {
+	delay := l.c.media(now) - l.time(f.Time)
+	gone := min(now.Sub(l.last), forgotten)
+	l.delay -= time.Duration(float64(l.delay-delay) * gone.Seconds() / forgotten.Seconds())
+	l.delay = min(max(l.delay, delay, 0), forgotten)
+	if d := f.Time - l.lastTime; l.format != nil && d > 0 && d < 4*l.interval+l.scale/10 {
+		l.interval = max(l.interval+(d-l.interval)/4, l.least)
+	}
+	l.last, l.lastTime = now, f.Time
+}
+
+// ticks and time turn durations of media time into ticks of the lane and back.
+func (l *lane) ticks(d time.Duration) media.Ticks {
+	return media.Ticks(d/time.Second)*l.scale + (media.Ticks(d%time.Second)*l.scale+media.Ticks(time.Second)/2)/media.Ticks(time.Second)
+}
+
+func (l *lane) time(t media.Ticks) time.Duration {
+	return time.Duration(t/l.scale)*time.Second + time.Duration(t%l.scale)*time.Second/time.Duration(l.scale)
+}
+
+// end returns where the line ends as far as can be foretold.
+func (l *lane) end() media.Ticks {
+	switch {
+	case len(l.samples) == 0:
+		return l.partStart
+	case l.audio:
+		return l.tail
+	}
+	return min(l.tail+l.interval, l.partStart+l.part)
+}
+
+// add puts a sample at the end of the open part: a picture begins at at.
+func (l *lane) add(s Sample, at media.Ticks, arrival time.Time) {
+	if l.audio {
+		l.tail = at + s.Duration
+	} else {
+		l.settle(at)
+		l.tail = at
+	}
+	if arrival.After(l.arrival) {
+		l.arrival = arrival
+	}
+	l.samples = append(l.samples, s)
+}
+
+// settle makes the last picture last until end.
+func (l *lane) settle(end media.Ticks) {
+	if n := len(l.samples); n > 0 && !l.audio {
+		l.samples[n-1].Duration = end - l.tail
+	}
+}
+
+// close publishes the open part up to end, if there is anything: samples, or else a
+// gap.
+func (l *lane) close(end media.Ticks) {
+	if end <= l.partStart {
+		return
+	}
+	l.settle(end)
+	e := Event{Kind: PartReady, Rendition: l.index, MSN: l.msn, Part: l.number,
+		Start: l.partStart, Duration: end - l.partStart, Discontinuity: l.c.grid.at(l.msn).hard, Format: l.format}
+	if len(l.samples) == 0 {
+		e.Gap, e.Why = true, l.why()
+	} else {
+		e.Samples, e.Arrival = l.samples, l.arrival
+		if !l.hasMedia {
+			l.hasMedia, l.opensKey = true, l.samples[0].Key
+		}
+		for _, s := range l.samples {
+			e.Independent = e.Independent || s.Key
+		}
+	}
+	l.gapBefore = e.Gap
+	l.c.events = append(l.c.events, e)
+	l.samples, l.arrival = nil, time.Time{}
+	l.partStart, l.tail = end, end
+	l.number++
+}
+
+// why says why nothing is there.
+func (l *lane) why() Why {
+	switch {
+	case !l.c.flows():
+		return PublisherGone
+	case l.needKey:
+		return NoKeyFrame
+	}
+	return NoFrames
+}
+
+// cut ends the segment at at. A segment is never empty: one of which nothing was
+// published yet becomes a short gap.
+func (l *lane) cut(at media.Ticks) {
+	if at <= l.segStart {
+		at = l.segStart + l.least
+	}
+	l.close(at)
+	l.c.events = append(l.c.events, Event{Kind: SegmentEnded, Rendition: l.index, MSN: l.msn, Part: l.number,
+		Start: l.segStart, Duration: l.partStart - l.segStart, Gap: !l.hasMedia, Independent: l.opensKey,
+		Discontinuity: l.c.grid.at(l.msn).hard, Format: l.format})
+	l.msn++
+	l.segStart, l.number = l.partStart, 0
+	l.hasMedia, l.opensKey = false, false
+}
+
+// cutTo ends segments until msn begins at at. Where several end at once, what lies
+// in the open part becomes a segment of its own.
+func (l *lane) cutTo(msn uint64, at media.Ticks) {
+	for l.msn+1 < msn {
+		if l.number > 0 {
+			l.cut(l.partStart)
+		} else {
+			l.cut(max(at, l.partStart))
+		}
+	}
+	if l.msn < msn {
+		l.cut(max(at, l.partStart))
+	}
+}

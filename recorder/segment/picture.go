@@ -1,0 +1,246 @@
+package segment
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// picture lays one picture onto the line.
+func (c *Cutter) picture(l *lane, f Frame) {
+	if !f.Key && (l.format == nil || l.needKey || f.Lost || f.Epoch != l.epoch || c.differs(l, f)) {
+		c.lose(l)
+		return
+	}
+	if f.Key {
+		l.keys.came(l.time(f.Time))
+	}
+	start := l.end()
+	c.turns(l, f)
+	c.pass(l, f.Time, true)
+	if !f.Key && c.fresh(l) { // a decoder begins anew at a discontinuity
+		c.lose(l)
+		return
+	}
+	c.cutAtPicture(l, f)
+	if f.Lost && f.Time > start {
+		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: start, Duration: f.Time - start, Why: Loss})
+	}
+	if l.format == nil || c.differs(l, f) {
+		l.format = f.Format
+	}
+	l.needKey = false
+	c.lay(l, f)
+}
+
+// lay puts a picture into its part, and publishes the part as soon as no other
+// picture has room in it: how long the last one is shown is foretold, and the first
+// of the next part makes up for the error.
+func (c *Cutter) lay(l *lane, f Frame) {
+	at := l.begin(f.Time)
+	edge := l.partStart + l.part
+	if len(l.samples) > 0 && (at >= edge || at+l.interval*9/10 > edge && at-l.partStart >= l.full) {
+		l.close(min(at, edge))
+		at = max(at, l.partStart)
+	}
+	if at-f.Time > l.scale { // more frames than the shortest samples have room for
+		c.lose(l)
+		return
+	}
+	s := Sample{Data: f.Data, Offset: f.Offset, Key: f.Key}
+	l.reorders = l.reorders || f.Offset != 0
+	if l.reorders {
+		s.Offset += f.Time - at
+	}
+	l.add(s, at, f.Arrival)
+	end := l.end()
+	if end-l.partStart >= l.full && end+l.interval*9/10 > l.partStart+l.part {
+		l.close(end)
+	}
+}
+
+// begin returns where a picture of time t is laid: there, if that can be. What lies
+// before it is shown longer, or is a gap when it was one already or is too long.
+func (l *lane) begin(t media.Ticks) media.Ticks {
+	if len(l.samples) > 0 {
+		return max(t, l.tail+l.least)
+	}
+	if l.gapBefore || t-l.partStart > l.part/2 {
+		l.close(t)
+	}
+	return l.partStart
+}
+
+// cutAtPicture ends the segment before a picture if it is one to begin the next
+// with.
+func (c *Cutter) cutAtPicture(l *lane, f Frame) {
+	at := l.time(f.Time)
+	b, known := c.grid.next(l.msn)
+	switch {
+	case f.Key && known && at >= b.at-c.cfg.Nominal/4:
+	case f.Key && !known && at >= c.grid.at(l.msn).at+c.cfg.Nominal*3/4:
+	case f.Time+l.interval > l.segStart+l.ticks(c.cfg.Target-c.cfg.Part) && f.Time > l.segStart:
+		c.late(l, f.Key)
+	default:
+		return
+	}
+	start := l.begin(f.Time)
+	if start <= l.segStart { // nothing lies in it yet
+		return
+	}
+	c.decide(l, start)
+	l.cut(start)
+}
+
+// late tells once that key frames do not come as they are asked for.
+func (c *Cutter) late(l *lane, key bool) {
+	if !key && !l.told {
+		l.told = true
+		c.events = append(c.events, Event{Kind: KeysLate, Rendition: l.index, MSN: l.msn, Start: l.partStart})
+	}
+}
+
+// decide makes a boundary at at, if none is known that the lane's segment ends at.
+func (c *Cutter) decide(l *lane, at media.Ticks) {
+	if _, known := c.grid.next(l.msn); !known {
+		c.grid.propose(l.time(at), false)
+	}
+}
+
+// cutAt returns where the lane's segment ends when no key frame comes. Flowing tells
+// that frames do.
+func (c *Cutter) cutAt(l *lane, flowing bool) media.Ticks {
+	at := l.segStart + l.ticks(c.cfg.Target-c.cfg.Part)
+	if b, known := c.grid.next(l.msn); known {
+		bound := l.ticks(b.at)
+		if !l.audio && (flowing || l.tail > bound) {
+			bound = l.ticks(b.at + c.cfg.Nominal/2) // its own key frame is on the way
+		}
+		at = min(at, bound)
+	} else if !c.moving() {
+		at = min(at, l.ticks(c.grid.at(l.msn).at+c.cfg.Nominal))
+	}
+	if len(l.samples) > 0 {
+		at = max(at, l.tail+l.least)
+	}
+	return max(at, l.partStart)
+}
+
+// pass lets the line reach to without frames: what lies last is shown up to the end
+// of its part, then there are gaps.
+func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
+	for {
+		cut, edge := c.cutAt(l, flowing), l.partStart+l.part
+		if min(cut, edge) > to || flowing && cut == to && edge >= to {
+			return
+		}
+		if l.audio && len(l.samples) > 0 { // sound cannot last longer than it does
+			l.close(l.tail)
+			continue
+		}
+		if cut > edge {
+			l.close(edge)
+			continue
+		}
+		if flowing {
+			c.late(l, false)
+		}
+		c.decide(l, cut)
+		l.cut(cut)
+	}
+}
+
+// lose drops pictures until a key frame comes, and asks for one.
+func (c *Cutter) lose(l *lane) {
+	if !l.needKey {
+		l.needKey = true
+		c.ask(l)
+	}
+}
+
+// Lost tells that pictures are dropped until a key frame comes.
+func (c *Cutter) Lost(rendition int, now time.Time) {
+	c.now = now
+	if l := c.lanes[rendition]; l.placed && !l.audio {
+		c.lose(l)
+	}
+}
+
+// turns crosses into the segment that a discontinuity begins, if the frame is one's
+// first.
+func (c *Cutter) turns(l *lane, f Frame) {
+	target := uint64(0)
+	if f.Epoch > c.epoch {
+		c.epoch = f.Epoch
+		c.turn = c.breaks(l, f.Time)
+	}
+	switch {
+	case l.epoch < f.Epoch:
+		l.epoch, target = f.Epoch, c.turn
+	case f.Step:
+		target = c.breaks(l, f.Time)
+	}
+	c.cross(l, f.Time, target)
+	if c.differs(l, f) && !c.fresh(l) {
+		b, known := c.grid.next(l.msn)
+		if known && b.hard && l.time(f.Time) >= b.at-c.cfg.Nominal/4 {
+			target = l.msn + 1
+		} else {
+			target = c.breaks(l, f.Time)
+		}
+		c.cross(l, f.Time, target)
+	}
+}
+
+// cross brings the lane into segment msn at t.
+func (c *Cutter) cross(l *lane, t media.Ticks, msn uint64) {
+	if l.msn >= msn {
+		return
+	}
+	c.pass(l, t, true)
+	if l.audio && len(l.samples) > 0 {
+		l.close(l.tail)
+	}
+	if l.msn < msn {
+		l.cutTo(msn, l.begin(t))
+	}
+}
+
+// breaks makes a discontinuity for all at t, and returns the segment that it begins.
+func (c *Cutter) breaks(l *lane, t media.Ticks) uint64 {
+	for _, o := range c.lanes {
+		if o != l && !o.audio && o.placed {
+			o.keys.asked = 0 // each wants one to begin anew with
+		}
+	}
+	n := c.grid.newest()
+	clean := l.msn < n || len(l.samples) == 0
+	for _, o := range c.lanes {
+		clean = clean && (!o.placed || o.msn < n || o.number == 0 && len(o.samples) == 0)
+	}
+	if clean {
+		c.grid.bounds[n-c.grid.first].hard = true
+		return n
+	}
+	c.grid.propose(l.time(t), true)
+	return n + 1
+}
+
+// fresh reports whether the lane stands behind a discontinuity, and nothing came
+// since.
+func (c *Cutter) fresh(l *lane) bool {
+	return !l.hasMedia && len(l.samples) == 0 && c.grid.at(l.msn).hard
+}
+
+// differs reports whether a decoder has to be told something new before the frame.
+func (c *Cutter) differs(l *lane, f Frame) bool {
+	a, b := l.format, f.Format
+	if a == nil || a == b {
+		return false
+	}
+	same := a.Codec == b.Codec && a.Width == b.Width && a.Height == b.Height && a.Profile == b.Profile && a.Depth == b.Depth &&
+		a.Subsampling == b.Subsampling && a.Channels == b.Channels && slices.EqualFunc(a.Parameters, b.Parameters, bytes.Equal)
+	return !same
+}

@@ -1,0 +1,128 @@
+package segment
+
+import "github.com/sluice-live/sluice/media"
+
+// silence is 20 ms of Opus in which nothing sounds: CELT, full band, mono, one frame
+// (RFC 6716 section 3.1). Decoders of any number of channels take it.
+var silence = []byte{0xf8, 0xff, 0xfe}
+
+// maxHeld bounds the sound that waits for a key frame: a second in the shortest
+// frames.
+const maxHeld = 400
+
+// sound takes a frame of sound. Where a segment may end soon it waits until it is
+// known where: pictures are on their way longer.
+func (c *Cutter) sound(l *lane, f Frame) {
+	if len(l.held) < maxHeld && (len(l.held) > 0 || c.waits(l, f)) {
+		l.held = append(l.held, f)
+		return
+	}
+	c.sounds(l, f)
+}
+
+// waits reports whether it is not known yet to which segment a frame belongs.
+func (c *Cutter) waits(l *lane, f Frame) bool {
+	if _, known := c.grid.next(l.msn); known || f.Epoch != c.epoch || !c.moving() {
+		return false
+	}
+	at := l.time(f.Time)
+	return at > c.newest && at >= c.grid.at(l.msn).at+c.cfg.Nominal*3/4 && c.media(c.now) < at+c.spread()
+}
+
+// release lets sound go on that needs to wait no longer.
+func (c *Cutter) release() {
+	for _, l := range c.lanes {
+		n := 0
+		for n < len(l.held) && !c.waits(l, l.held[n]) {
+			c.sounds(l, l.held[n])
+			n++
+		}
+		if n > 0 {
+			l.held = append(l.held[:0], l.held[n:]...)
+		}
+	}
+}
+
+// sounds lays a frame of sound onto the line. Sound is as long as it is: when it
+// has drifted by a frame, one is left out or silence put in.
+func (c *Cutter) sounds(l *lane, f Frame) {
+	if f.Epoch < c.epoch || f.Duration <= 0 {
+		return
+	}
+	c.turns(l, f)
+	if len(l.samples) == 0 && l.gapBefore {
+		c.pass(l, f.Time, false)
+		l.close(f.Time)
+	}
+	tolerance := max(f.Duration, l.scale/50)
+	if f.Time-l.end() >= tolerance && l.format != nil {
+		c.hush(l, f.Time)
+	}
+	c.speaks(l, f.Lost)
+	if l.end()-f.Time >= tolerance {
+		return
+	}
+	if l.format == nil || c.differs(l, f) {
+		l.format = f.Format
+	}
+	c.put(l, Sample{Data: f.Data, Duration: f.Duration, Key: true}, f)
+}
+
+// put lays a sample behind the last.
+func (c *Cutter) put(l *lane, s Sample, f Frame) {
+	at := l.end()
+	end := c.cutAt(l, true)
+	if at+s.Duration/2 >= end || at+s.Duration > l.segStart+l.ticks(c.cfg.Target-c.cfg.Part) {
+		if at > l.segStart {
+			c.decide(l, at)
+			l.cut(at)
+		}
+	}
+	if at+s.Duration > l.partStart+l.part {
+		l.close(at)
+	}
+	l.add(s, at, f.Arrival)
+	if l.tail+s.Duration > l.partStart+l.part {
+		l.close(l.tail)
+	}
+}
+
+// hush fills the line with silence up to to.
+func (c *Cutter) hush(l *lane, to media.Ticks) {
+	if l.silent == 0 {
+		l.silent = l.end()
+	}
+	frame := l.scale / 50
+	for l.end()+frame <= to {
+		c.put(l, Sample{Data: silence, Duration: frame, Key: true}, Frame{Frame: &media.Frame{}})
+	}
+}
+
+// speaks tells of the silence that ends, when something is missing.
+func (c *Cutter) speaks(l *lane, lost bool) {
+	if l.silent == 0 {
+		return
+	}
+	if d := l.end() - l.silent; d > 0 && (lost || d >= l.scale) {
+		why := NoFrames
+		if lost {
+			why = Loss
+		}
+		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: l.silent, Duration: d, Why: why})
+	}
+	l.silent = 0
+}
+
+// lack declares what did not come up to to.
+func (c *Cutter) lack(l *lane, to media.Ticks) {
+	if len(l.held) > 0 {
+		to = min(to, l.held[0].Time)
+	}
+	if l.audio && l.format != nil && l.format.Codec == media.Opus && c.flows() && !l.gapBefore {
+		if l.end()+l.part <= to || l.partStart+l.part <= to {
+			c.hush(l, to)
+		}
+		return
+	}
+	c.pass(l, to, false)
+}
