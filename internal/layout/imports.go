@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -12,8 +13,8 @@ type place struct {
 }
 
 // within reports whether a path is a place or beneath it.
-func within(path, top string) bool {
-	return path == top || strings.HasPrefix(path, top+"/")
+func within(dir, top string) bool {
+	return dir == top || strings.HasPrefix(dir, top+"/")
 }
 
 func withinAny(path string, tops []string) bool {
@@ -68,7 +69,10 @@ func (h House) refuseOwn(from place, to string) string {
 		}
 		return home + " imports media and its own parts only; say what you need in an interface and let cmd pass it"
 	case within(from.dir, beside):
-		return "what stands beside the house imports media only"
+		if part := strings.Split(from.dir, "/"); len(part) > 1 && within(to, path.Join(part[:2]...)) {
+			return ""
+		}
+		return "what stands beside the house imports media only, and its own parts"
 	}
 	return "this folder has no place in the plan (internal/layout/house.go)"
 }

@@ -72,6 +72,8 @@ func TestImportsAgainstThePlanAreFound(t *testing.T) {
 		{"media/codec/a.go", own("media"), ""},
 		{"internal/claims/a.go", own("media"), ""},
 		{"internal/claims/a.go", own("sfu"), "media only"},
+		{"internal/claims/a.go", own("internal/layout"), "media only"},
+		{"internal/claims/a.go", own("internal/claims/deep"), ""},
 		// Rule 3: kernels.
 		{"sfu/layer/a.go", own("sfu"), "nothing of the house but media"},
 		{"sfu/layer/a.go", own("sfu/munge"), "nothing of the house but media"},
