@@ -180,6 +180,9 @@ func (b *builder) media(s *media.Segment, p *placed) {
 		s.Gap, s.Init, s.Extent = false, p.Init, p.extent
 		s.Extent.Size = 0
 		s.Independent = p.Independent
+		if p.Independent {
+			s.Lead = p.Lead
+		}
 	}
 	s.Extent.Size += p.extent.Size
 	s.Parts = append(s.Parts, media.Part{Start: p.Start, Duration: p.Duration, Independent: p.Independent, Extent: p.extent})

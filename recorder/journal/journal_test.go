@@ -20,6 +20,13 @@ const (
 	soundTicks = 24000
 )
 
+// tb is what helpers need of a test, or of a property's.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 func start() journal.Start {
 	return journal.Start{
 		Stream: "show", Incarnation: "0000001abcdefghi", Start: time.Unix(1_800_000_000, 0).UTC(),
@@ -53,7 +60,7 @@ func part(r *media.Rendition, msn uint64, n int) journal.Part {
 }
 
 // begin creates a journal with a picture and sound.
-func begin(t testing.TB, dir string, c journal.Config) *journal.Journal {
+func begin(t tb, dir string, c journal.Config) *journal.Journal {
 	t.Helper()
 	j, err := journal.Create(dir, start(), c)
 	if err != nil {
@@ -63,7 +70,7 @@ func begin(t testing.TB, dir string, c journal.Config) *journal.Journal {
 	return j
 }
 
-func introduce(t testing.TB, j *journal.Journal) {
+func introduce(t tb, j *journal.Journal) {
 	t.Helper()
 	for _, r := range []*media.Rendition{video(), audio()} {
 		if err := j.AddRendition(r); err != nil {
@@ -76,7 +83,7 @@ func introduce(t testing.TB, j *journal.Journal) {
 }
 
 // write appends one segment of both.
-func write(t testing.TB, j *journal.Journal, msn uint64) {
+func write(t tb, j *journal.Journal, msn uint64) {
 	t.Helper()
 	for n := range partsEach {
 		for _, r := range []*media.Rendition{video(), audio()} {
@@ -93,7 +100,7 @@ func write(t testing.TB, j *journal.Journal, msn uint64) {
 }
 
 // finish ends or closes the journal and waits for Run.
-func finish(t testing.TB, j *journal.Journal, stop func(time.Time) error) {
+func finish(t tb, j *journal.Journal, stop func(time.Time) error) {
 	t.Helper()
 	if err := stop(time.Now()); err != nil {
 		t.Fatal(err)
@@ -105,7 +112,7 @@ func finish(t testing.TB, j *journal.Journal, stop func(time.Time) error) {
 
 // verify holds every part of a presentation against what was written, and its
 // numbers and times against the rules.
-func verify(t testing.TB, dir string, p *media.Presentation) {
+func verify(t tb, dir string, p *media.Presentation) {
 	t.Helper()
 	for _, r := range p.Renditions {
 		for i, s := range r.Segments {
@@ -137,7 +144,7 @@ func verify(t testing.TB, dir string, p *media.Presentation) {
 	}
 }
 
-func extent(t testing.TB, dir, rendition string, e media.Extent) []byte {
+func extent(t tb, dir, rendition string, e media.Extent) []byte {
 	t.Helper()
 	f, err := os.Open(journal.VolumePath(dir, rendition, e.Volume))
 	if err != nil {
@@ -154,7 +161,7 @@ func extent(t testing.TB, dir, rendition string, e media.Extent) []byte {
 func TestWhatWasWrittenIsReadBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a")
 	var finished []journal.Volume
-	j := begin(t, dir, journal.Config{Segments: 3, Finished: func(v journal.Volume) { finished = append(finished, v) }})
+	j := begin(t, dir, journal.Config{Segments: 3, Disk: journal.Unsynced{}, Finished: func(v journal.Volume) { finished = append(finished, v) }})
 	if err := j.EpochStarted(7, time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -24,11 +24,16 @@ const maxJournal = 2 << 30
 // when these came before the beginning was on disk. Recovering twice gives the
 // same.
 func Recover(dir string) (*media.Presentation, *State, error) {
+	return recoverWith(dir, (*os.File).Sync)
+}
+
+// recoverWith is Recover; tests of many folders do not wait for the disk.
+func recoverWith(dir string, sync func(*os.File) error) (*media.Presentation, *State, error) {
 	f, err := read(dir, false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("recover %s: %w", dir, err)
 	}
-	if err := f.repair(); err != nil {
+	if err := f.repair(sync); err != nil {
 		return nil, nil, fmt.Errorf("recover %s: %w", dir, err)
 	}
 	p, holes := f.build()
@@ -204,7 +209,7 @@ func (f *folder) result(holes []Hole) *State {
 
 // repair writes down what is lost, so that later reads need not find it out again,
 // and cuts off what belongs to nothing.
-func (f *folder) repair() error {
+func (f *folder) repair(sync func(*os.File) error) error {
 	file, err := os.OpenFile(filepath.Join(f.dir, Name), os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -223,7 +228,7 @@ func (f *folder) repair() error {
 	if _, err := file.WriteAt(b, f.size); err != nil {
 		return err
 	}
-	if err := file.Sync(); err != nil {
+	if err := sync(file); err != nil {
 		return err
 	}
 	f.size += int64(len(b))

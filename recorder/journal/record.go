@@ -151,6 +151,7 @@ func appendPart(b []byte, r *record) []byte {
 	b = binary.AppendUvarint(b, uint64(r.extent.Volume))
 	b = binary.AppendUvarint(b, uint64(r.extent.Offset))
 	b = binary.AppendUvarint(b, uint64(r.extent.Size))
+	b = binary.AppendUvarint(b, uint64(max(p.Lead, 0)))
 	return binary.LittleEndian.AppendUint32(b, r.sum)
 }
 
@@ -243,6 +244,7 @@ func (r *record) readPart(d *decoder) {
 		d.err = errRecord
 	}
 	r.extent = media.Extent{Volume: uint32(volume), Offset: d.size(), Size: d.size()}
+	r.part.Lead = d.size()
 	r.sum = d.uint32()
 }
 

@@ -30,6 +30,9 @@ type Part struct {
 	// Gap tells that there is no media in it: it has no bytes, and Why says more.
 	Gap bool
 	Why Reason
+	// Lead is, of an independent part, how many bytes reach to the end of its first
+	// picture; 0 is unknown (media.Segment.Lead).
+	Lead int64
 	// Discontinuity tells, with part 0, that EXT-X-DISCONTINUITY stands before the
 	// segment.
 	Discontinuity bool
