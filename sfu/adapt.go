@@ -111,11 +111,11 @@ func (v *viewer) unheard(now time.Time) bool {
 			last := v.link.video.len()+v.link.resends.len() == 1
 			switch o := q.take(&v.shard.spare); {
 			case o.skipped:
-				v.closeUp(o, now)
+				v.closeUp(&o, now)
 			case o.resend:
-				v.emit(o, now)
+				v.emit(&o, now)
 			default:
-				v.send(o, now)
+				v.send(&o, now)
 			}
 			if last {
 				v.shard.pacing--

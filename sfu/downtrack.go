@@ -48,9 +48,9 @@ type downTrack struct {
 	pt, rtx  uint8  // of the codec that flows; 0: the viewer cannot have it
 	codec    media.Codec
 	refused  media.Codec
-	munger   *munge.Munger
+	munger   munge.Munger
 	selector *layer.Selector // of video only
-	answerer *nack.Answerer
+	answerer nack.Answerer
 	books    report.Sender
 
 	repair     repair
@@ -81,7 +81,7 @@ type downTrack struct {
 
 func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	t := &downTrack{id: id, kind: m.Kind, line: m, ext: m.Ext, ssrc: random32()&^6 | 2*uint32(id), rtxSSRC: random32()&^6 | 4 | 2*uint32(id), rtxSeq: uint16(random32()),
-		answerer: nack.NewAnswerer(answering())}
+		answerer: *nack.NewAnswerer(answering())}
 	// Two bits tell a viewer's four SSRCs apart: equal ones would use a nonce twice.
 	for _, id := range []uint8{t.ext.TransportCC, t.ext.AbsCapture, t.ext.PlayoutDelay, t.ext.Orientation, t.ext.AudioLevel, t.ext.Descriptor} {
 		t.wide = t.wide || id > 14
@@ -94,7 +94,7 @@ func newDownTrack(id media.TrackID, m *negotiate.Media) *downTrack {
 	}
 	// A first number in the lower half of its range keeps the first wrap away from
 	// the first packets (RFC 3711 section 3.3.1 advises so).
-	t.munger = munge.New(munge.Config{ClockRate: rate, FirstSeq: uint16(random32()) & 0x7fff, FirstTS: random32(), History: places, Most: most})
+	t.munger = *munge.New(munge.Config{ClockRate: rate, FirstSeq: uint16(random32()) & 0x7fff, FirstTS: random32(), History: places, Most: most})
 	return t
 }
 
@@ -139,7 +139,7 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 // all viewers share; nil without room.
 //
 // hot:
-func (v *viewer) build(o outgoing, now time.Time) (header, payload []byte) {
+func (v *viewer) build(o *outgoing, now time.Time) (header, payload []byte) {
 	t, p := o.t, o.p
 	if o.out.Padding {
 		return v.buildFiller(o, now)
@@ -169,7 +169,7 @@ func (v *viewer) build(o outgoing, now time.Time) (header, payload []byte) {
 }
 
 // buildFiller writes a packet of nothing but padding (RFC 3550 section 5.1).
-func (v *viewer) buildFiller(o outgoing, now time.Time) (header, payload []byte) {
+func (v *viewer) buildFiller(o *outgoing, now time.Time) (header, payload []byte) {
 	b := v.out.Room(maxHeader + 2 + filler)
 	if b == nil {
 		return nil, nil

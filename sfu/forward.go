@@ -51,6 +51,7 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 			v.decide(t, p, false, now)
 		}
 	}
+	v.tell()
 }
 
 // decide sends one packet of a video track, or closes its place in the numbering.
@@ -118,7 +119,7 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 	o.switched = switched
 	switch v.admit(t, p, now) {
 	case pace.Now:
-		v.send(o, now)
+		v.send(&o, now)
 	case pace.Wait:
 		v.hold(o)
 	case pace.Refuse:
@@ -130,7 +131,7 @@ func (v *viewer) write(t *downTrack, p *media.Packet, switched bool, now time.Ti
 // is dropped while it waits leaves no hole.
 //
 // hot:
-func (v *viewer) send(o outgoing, now time.Time) {
+func (v *viewer) send(o *outgoing, now time.Time) {
 	if o.t.kind == media.Video {
 		o.t.munger.Top(o.top)
 		o.t.munger.Targets(o.active, o.targets)
@@ -155,13 +156,13 @@ func (v *viewer) skip(t *downTrack, p *media.Packet, now time.Time) {
 		v.hold(o)
 		return
 	}
-	v.closeUp(o, now)
+	v.closeUp(&o, now)
 }
 
 // closeUp closes a place: where the viewer sees a hole already, by padding.
 //
 // hot:
-func (v *viewer) closeUp(o outgoing, now time.Time) {
+func (v *viewer) closeUp(o *outgoing, now time.Time) {
 	o.t.munger.Top(o.top)
 	o.t.munger.Targets(o.active, o.targets)
 	if out, ok := o.t.munger.Fill(o.p); ok {
@@ -187,7 +188,7 @@ func (v *viewer) outgoing(t *downTrack, p *media.Packet) outgoing {
 // emit builds and seals one packet; it leaves at the end of the shard's turn.
 //
 // hot:
-func (v *viewer) emit(o outgoing, now time.Time) {
+func (v *viewer) emit(o *outgoing, now time.Time) {
 	t, p := o.t, o.p
 	header, payload := v.build(o, now)
 	if header == nil {
@@ -220,9 +221,9 @@ func (v *viewer) emit(o outgoing, now time.Time) {
 	}
 	t.sent(p, o.out, now)
 	t.answerer.Sent(size, now)
-	v.stats.packets.Add(1)
-	v.stats.bytes.Add(uint64(size))
+	v.counts.packets++
+	v.counts.bytes += uint64(size)
 	if p.FrameEnd && t.kind == media.Video && !p.Capture.IsZero() {
-		v.stats.latency.Store(int64(now.Sub(p.Capture)))
+		v.counts.latency = int64(now.Sub(p.Capture))
 	}
 }

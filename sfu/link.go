@@ -226,7 +226,8 @@ func (v *viewer) drain(now time.Time) {
 	}
 	for {
 		for v.link.video.len() > 0 && v.link.video.head().skipped {
-			v.closeUp(v.link.video.take(&v.shard.spare), now)
+			o := v.link.video.take(&v.shard.spare)
+			v.closeUp(&o, now)
 		}
 		kind, ok := v.link.pacer.Due(now)
 		if !ok {
@@ -243,9 +244,9 @@ func (v *viewer) drain(now time.Time) {
 		o := q.take(&v.shard.spare)
 		v.link.pacer.Pop(len(o.p.Payload)+overhead, kind)
 		if o.resend {
-			v.emit(o, now)
+			v.emit(&o, now)
 		} else {
-			v.send(o, now)
+			v.send(&o, now)
 		}
 	}
 	if !v.link.waiting() {
@@ -378,4 +379,5 @@ func (v *viewer) hurry(now time.Time) {
 	}
 	v.drain(now)
 	v.sendProbe(now)
+	v.tell()
 }

@@ -231,11 +231,11 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	if begged {
 		v.link.mercy -= size
 		v.link.pacer.Push(size, pace.Control, at)
-		v.emit(o, at)
+		v.emit(&o, at)
 		return
 	}
 	if v.link == nil {
-		v.emit(o, at)
+		v.emit(&o, at)
 		return
 	}
 	kind := pace.Resend
@@ -244,7 +244,7 @@ func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	}
 	switch v.link.pacer.Push(size, kind, at) {
 	case pace.Now:
-		v.emit(o, at)
+		v.emit(&o, at)
 	case pace.Wait:
 		v.hold(o)
 	case pace.Refuse: // it may be asked for again

@@ -33,7 +33,7 @@ type direct struct {
 	sealer  egress.Sealer
 	control egress.ControlSealer
 	way     *transport.Way
-	dest    egress.Dest
+	dest    *egress.Dest // another one whenever the way has changed
 	rtcp    []byte
 }
 
@@ -50,7 +50,7 @@ func (d *direct) Room(n int) []byte {
 		return nil
 	}
 	if way != d.way {
-		d.way, d.dest = way, egress.Dest{Batch: way.Batch, To: way.To, Sealer: d.sealer}
+		d.way, d.dest = way, &egress.Dest{Batch: way.Batch, To: way.To, Sealer: d.sealer}
 	}
 	d.engine.Begin(d.dest)
 	return d.engine.Room(n)
@@ -105,8 +105,8 @@ func (x *extension) add(id uint8, data ...byte) {
 // only written where resends go over RTX: a resend without it must be identical.
 //
 // hot:
-func (v *viewer) writeHeader(dst []byte, o outgoing, now time.Time) []byte {
-	t, p, out := o.t, o.p, o.out
+func (v *viewer) writeHeader(dst []byte, o *outgoing, now time.Time) []byte {
+	t, p, out := o.t, o.p, &o.out
 	dst = append(dst, 0x80, o.pt, byte(out.Seq>>8), byte(out.Seq))
 	if out.Marker {
 		dst[1] |= 0x80
@@ -150,7 +150,7 @@ func (v *viewer) writeHeader(dst []byte, o outgoing, now time.Time) []byte {
 // alone, so that a resend has the same.
 //
 // hot:
-func (v *viewer) describe(o outgoing) []byte {
+func (v *viewer) describe(o *outgoing) []byte {
 	if o.t.ext.Descriptor == 0 || !o.out.Described || o.out.Padding {
 		return nil
 	}
@@ -158,8 +158,9 @@ func (v *viewer) describe(o outgoing) []byte {
 	if b := o.out.Descriptor(room, o.p.Descriptor); len(b) <= maxExtension {
 		return b
 	}
-	o.out.Targets = 0 // without the set of targets it is as long as it came
-	return o.out.Descriptor(room, o.p.Descriptor)
+	plain := o.out
+	plain.Targets = 0 // without the set of targets it is as long as it came
+	return plain.Descriptor(room, o.p.Descriptor)
 }
 
 // close pads the block that begins at head and writes its header; without

@@ -54,7 +54,7 @@ func newSealing(t testing.TB, e *egress.Engine) *sealing {
 }
 
 func (o *sealing) Room(n int) []byte {
-	o.engine.Begin(o.dest)
+	o.engine.Begin(&o.dest)
 	return o.engine.Room(n)
 }
 

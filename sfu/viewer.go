@@ -48,7 +48,8 @@ type viewer struct {
 	lackedAt time.Time
 
 	firstSent time.Time // of the first packet to this viewer
-	link      *link     // nil: the viewer reports no arrivals
+	counts    counts
+	link      *link // nil: the viewer reports no arrivals
 	allocator *allocate.Allocator
 	input     allocate.Input
 	videos    [1]allocate.Video
@@ -57,6 +58,29 @@ type viewer struct {
 	reference reference
 	rtt       time.Duration
 	wants     media.LayerSet // of src, as the tally counts it
+}
+
+// counts are what of the stats changes with each packet, until tell.
+type counts struct {
+	packets, bytes uint64
+	latency        int64
+}
+
+// tell shows the counts to the API: once a burst, as atomics cost as much as all
+// else that is counted.
+//
+// hot:
+func (v *viewer) tell() {
+	c := &v.counts
+	if c.packets == 0 {
+		return
+	}
+	v.stats.packets.Add(c.packets)
+	v.stats.bytes.Add(c.bytes)
+	if c.latency != 0 {
+		v.stats.latency.Store(c.latency)
+	}
+	*c = counts{}
 }
 
 // viewerStats are read by the API while the shard writes them.
@@ -221,6 +245,7 @@ func (v *viewer) house(now time.Time) {
 		return
 	}
 	v.quota.refill()
+	v.tell()
 	v.follow(now)
 	if v.stats.noCodec.Load() && now.Sub(v.lackedAt) > lackTime {
 		v.st.sfu.running.Go(func() { v.close(media.ErrNoCodec) }) // not from here: closing orders a leave; ends at once

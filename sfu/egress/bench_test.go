@@ -121,7 +121,7 @@ func BenchmarkEngine(b *testing.B) {
 				body := make([]byte, 1200)
 				measure(b, benchViewers*k, func() {
 					for _, v := range viewers {
-						e.Begin(v.dest)
+						e.Begin(&v.dest)
 						for i := range k {
 							p := body
 							if len(kind.sizes) > 0 {

@@ -23,7 +23,8 @@ func DefaultConfig() Config { return Config{Arena: 1 << 20, Run: 16} }
 // audio or the rest of a frame, and padding would cost more than it brings.
 const roundFrom = 512
 
-// Dest is where one viewer's packets go, and what seals them.
+// Dest is where one viewer's packets go, and what seals them. Nobody writes to it
+// once it was given to an Engine.
 type Dest struct {
 	Batch  Batch
 	To     *Addr
@@ -49,7 +50,8 @@ type Engine struct {
 	msgs  []Msg  // runs that are complete
 	socks []Batch
 	part  []Msg // those of one socket
-	dest  Dest
+	dest  *Dest
+	over  int // what sealing for it adds
 	start int // of the open run in the arena
 	size  int // of its packets
 	count int
@@ -73,12 +75,15 @@ func NewEngine(c Config) *Engine {
 // Begin says where the next packets go.
 //
 // hot:
-func (e *Engine) Begin(d Dest) {
+func (e *Engine) Begin(d *Dest) {
 	if d == e.dest {
 		return
 	}
 	e.close()
-	e.dest = d
+	e.dest, e.over = d, 0
+	if d.Sealer != nil {
+		e.over = d.Sealer.Overhead()
+	}
 }
 
 // Room returns empty memory for a packet of at most n bytes, there where it will
@@ -101,10 +106,7 @@ const spare = 2
 //
 // hot:
 func (e *Engine) ready(n int) bool {
-	n += e.cfg.Round
-	if e.dest.Sealer != nil {
-		n += e.dest.Sealer.Overhead()
-	}
+	n += e.cfg.Round + e.over
 	if len(e.arena)+n > cap(e.arena) || len(e.msgs)+spare >= maxMessages {
 		e.Flush()
 	}
@@ -117,7 +119,7 @@ func (e *Engine) ready(n int) bool {
 //
 // hot:
 func (e *Engine) Packet(header, payload []byte) error {
-	if e.dest.Sealer == nil || len(header) < 12 {
+	if e.dest == nil || e.dest.Sealer == nil || len(header) < 12 {
 		e.Stats.Refused.Add(1)
 		return ErrBadPacket
 	}
@@ -177,7 +179,7 @@ func (e *Engine) round(header, payload []byte) (padded, longer []byte) {
 	n := len(header) + len(payload)
 	add := (e.cfg.Round - n%e.cfg.Round) % e.cfg.Round
 	at := len(e.arena)
-	if n < roundFrom || add == 0 || header[0]&0x20 != 0 || n+add+e.dest.Sealer.Overhead() > cap(e.arena)-at {
+	if n < roundFrom || add == 0 || header[0]&0x20 != 0 || n+add+e.over > cap(e.arena)-at {
 		return header, payload
 	}
 	b := e.arena[at : at+n+add]

@@ -53,9 +53,9 @@ func (*plainly) Seal(dst, header, payload []byte) ([]byte, error) {
 	return append(append(append(dst, header...), payload...), 0xAA, 0xBB), nil
 }
 
-func dest(w Batch, n int) Dest {
+func dest(w Batch, n int) *Dest {
 	ap := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n+1))
-	return Dest{Batch: w, To: NewAddr(ap), Sealer: &plainly{}}
+	return &Dest{Batch: w, To: NewAddr(ap), Sealer: &plainly{}}
 }
 
 // sized makes a packet of n bytes as it leaves plainly.
@@ -164,7 +164,7 @@ func TestEveryPacketArrivesOnce(t *testing.T) {
 		e := NewEngine(Config{Arena: rapid.IntRange(4000, 60_000).Draw(r, "arena"), Run: rapid.IntRange(0, 20).Draw(r, "run"),
 			Round: rapid.SampledFrom([]int{0, 0, 16}).Draw(r, "round")})
 		want := map[*Addr][][]byte{}
-		var dests []Dest
+		var dests []*Dest
 		for i := range rapid.IntRange(1, 5).Draw(r, "viewers") {
 			dests = append(dests, dest(&socks[i%2], i))
 		}
@@ -293,7 +293,7 @@ func TestRoundedPacketsOpen(t *testing.T) {
 func TestGatheringAllocatesNothing(t *testing.T) {
 	w := &wire{void: true}
 	e := NewEngine(Config{Arena: 50_000, Round: 16})
-	var dests []Dest
+	var dests []*Dest
 	for i := range 20 {
 		d := dest(w, i)
 		g, err := NewGCM(testKey, testSalt, 0)

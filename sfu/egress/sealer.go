@@ -26,8 +26,10 @@ type Sealer interface {
 type GCM struct {
 	numbers numbers
 	aead    cipher.AEAD
-	salt    [12]byte
 	iv      [12]byte
+
+	saltHigh uint64 // the first eight bytes of the salt, and the rest
+	saltLow  uint32
 }
 
 // gcmTag is the length of the tag in bytes (RFC 7714 section 12.1).
@@ -53,8 +55,11 @@ func NewGCM(key, salt []byte, repeats int) (*GCM, error) {
 		return nil, fmt.Errorf("make the session key's cipher: %w", err)
 	}
 	own, err := derive(key, salt, labelSalt, len(salt))
-	copy(g.salt[:], own)
-	return g, err
+	if err != nil {
+		return nil, err
+	}
+	g.saltHigh, g.saltLow = binary.BigEndian.Uint64(own), binary.BigEndian.Uint32(own[8:])
+	return g, nil
 }
 
 // Labels of RFC 3711 section 4.3.2.
@@ -97,13 +102,8 @@ func (g *GCM) Seal(dst, header, payload []byte) ([]byte, error) {
 		return dst, err
 	}
 	// RFC 7714 section 8.1: two zeros, SSRC, and index, over the salt.
-	binary.BigEndian.PutUint16(g.iv[0:], 0)
-	binary.BigEndian.PutUint32(g.iv[2:], s.ssrc)
-	binary.BigEndian.PutUint16(g.iv[6:], uint16(index>>32))
-	binary.BigEndian.PutUint32(g.iv[8:], uint32(index))
-	for i, b := range g.salt {
-		g.iv[i] ^= b
-	}
+	binary.BigEndian.PutUint64(g.iv[0:], g.saltHigh^(uint64(s.ssrc)<<16|index>>32))
+	binary.BigEndian.PutUint32(g.iv[8:], g.saltLow^uint32(index))
 	head := dst[at : at+len(header)]
 	copy(head, header)
 	sealed := g.aead.Seal(dst[:at+len(header)], g.iv[:], payload, head)

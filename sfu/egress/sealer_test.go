@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"testing"
@@ -278,9 +279,9 @@ func (s *spy) seal(r *rapid.T, ssrc uint32, seq uint16, what byte) {
 	if err != nil {
 		return
 	}
-	var iv [12]byte // taken apart again: it is what was used
-	for i := range iv {
-		iv[i] = s.g.iv[i] ^ s.g.salt[i]
+	iv := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, s.g.saltHigh), s.g.saltLow)
+	for i := range iv { // taken apart again: it is what was used
+		iv[i] ^= s.g.iv[i]
 	}
 	var nonce [2]uint64
 	for i, b := range iv[2:] {

@@ -101,7 +101,7 @@ func (c *crowd) round() (packets int, err error) {
 	}
 	size := 900 + c.source.IntN(301)
 	for _, v := range c.viewers {
-		c.engine.Begin(v.dest)
+		c.engine.Begin(&v.dest)
 		for i := range 1 + c.source.IntN(len(c.shared)) {
 			p := c.shared[i][:size]
 			if i > 2 && c.source.IntN(4) == 0 {
