@@ -117,7 +117,7 @@ func TestEachLayerPassesBitByBit(t *testing.T) {
 				same(t, "sound", media.Opus, got[audio.ssrc], c.sounds)
 				before := len(c.tapes[l].sent)
 				v.quota.refill()
-				v.resend(&rtcp.TransportLayerNack{MediaSSRC: video.ssrc, Nacks: []rtcp.NackPair{{PacketID: asked}}}, c.now)
+				v.hears(c.now, &rtcp.TransportLayerNack{MediaSSRC: video.ssrc, Nacks: []rtcp.NackPair{{PacketID: asked}}})
 				again := c.tapes[l].sent[before:]
 				if len(again) != 1 {
 					t.Fatalf("layer %d: %d resends", l, len(again))

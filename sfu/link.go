@@ -3,8 +3,6 @@ package sfu
 import (
 	"time"
 
-	"github.com/pion/rtcp"
-
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/media/bwe"
 	"github.com/sluice-live/sluice/media/pace"
@@ -255,12 +253,12 @@ func (v *viewer) drain(now time.Time) {
 }
 
 // arrived takes an arrival report.
-func (v *viewer) arrived(cc *rtcp.TransportLayerCC, now time.Time) {
+func (v *viewer) arrived(a bwe.Arrivals, now time.Time) {
 	if v.link == nil {
 		return
 	}
 	before := v.link.estimator.Target()
-	v.link.estimator.Feedback(cc, now)
+	v.link.estimator.Feedback(a, now)
 	if now.Sub(v.link.adapted) >= adaptPause || v.link.estimator.Target() != before {
 		v.adapt(now)
 	}

@@ -7,7 +7,9 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/bwe"
 	"github.com/sluice-live/sluice/media/pace"
+	"github.com/sluice-live/sluice/sfu/compound"
 	"github.com/sluice-live/sluice/sfu/report"
 )
 
@@ -61,30 +63,34 @@ func (v *viewer) control(b []byte, at time.Time) {
 	v.obey(plain, at)
 }
 
-// obey does what one authentic compound packet asks for.
+// obey does what one authentic compound packet asks for, up to what cannot be read.
+//
+// hot: ten times a second and viewer
 func (v *viewer) obey(plain []byte, at time.Time) {
-	packets, err := rtcp.Unmarshal(plain)
-	if err != nil {
-		return
-	}
-	for _, packet := range packets {
-		switch m := packet.(type) {
-		case *rtcp.ReceiverReport:
-			v.reception(m.Reports, at)
-		case *rtcp.SenderReport:
-			v.reception(m.Reports, at)
-		case *rtcp.ExtendedReport:
-			v.referenced(m, at)
-		case *rtcp.TransportLayerCC:
-			v.arrived(m, at)
-		case *rtcp.TransportLayerNack:
-			v.resend(m, at)
-		case *rtcp.PictureLossIndication:
-			v.pictureLost(m.MediaSSRC, at)
-		case *rtcp.FullIntraRequest:
-			for _, f := range m.FIR {
-				v.pictureLost(f.SSRC, at)
+	for len(plain) > 0 {
+		p, rest, err := compound.Next(plain)
+		if err != nil {
+			return
+		}
+		plain = rest
+		switch p.Kind {
+		case compound.Reception:
+			v.reception(&p, at)
+		case compound.Extended:
+			v.referenced(&p, at)
+		case compound.Arrivals:
+			if a, err := bwe.ReadArrivals(p.B); err == nil {
+				v.arrived(a, at)
 			}
+		case compound.NACK:
+			v.resend(&p, at)
+		case compound.PictureLoss:
+			v.pictureLost(p.Media(), at)
+		case compound.FullIntra:
+			for i := range p.Len() {
+				v.pictureLost(p.Entry(i), at)
+			}
+		case compound.Other:
 		}
 	}
 }
@@ -98,11 +104,9 @@ type reference struct {
 // referenced takes a viewer's reference time; the next sender report answers
 // it, so that the viewer knows its round-trip time too (RFC 3611 sections 4.4
 // and 4.5).
-func (v *viewer) referenced(x *rtcp.ExtendedReport, at time.Time) {
-	for _, block := range x.Reports {
-		if r, ok := block.(*rtcp.ReceiverReferenceTimeReportBlock); ok {
-			v.reference = reference{x.SenderSSRC, uint32(r.NTPTimestamp >> 16), at}
-		}
+func (v *viewer) referenced(x *compound.Packet, at time.Time) {
+	if ntp, ok := x.Reference(); ok {
+		v.reference = reference{x.Sender(), uint32(ntp >> 16), at}
 	}
 }
 
@@ -127,14 +131,15 @@ func (v *viewer) bySSRC(ssrc uint32) *downTrack {
 	return nil
 }
 
-func (v *viewer) reception(blocks []rtcp.ReceptionReport, at time.Time) {
+func (v *viewer) reception(p *compound.Packet, at time.Time) {
 	worst := uint8(0)
 	defer func() {
-		if v.link != nil && len(blocks) > 0 {
+		if v.link != nil && p.Len() > 0 {
 			v.link.estimator.Report(float64(worst)/256, v.rtt, at)
 		}
 	}()
-	for _, r := range blocks {
+	for i := range p.Len() {
+		r := p.Block(i)
 		t := v.bySSRC(r.SSRC)
 		if t == nil {
 			continue
@@ -175,12 +180,13 @@ func (v *viewer) pictureLost(ssrc uint32, at time.Time) {
 
 // resend answers a NACK from the ring: over RTX (RFC 4588), or, where the viewer
 // has none, by the very same bytes, as a number is sealed only once otherwise.
-func (v *viewer) resend(m *rtcp.TransportLayerNack, at time.Time) {
-	t := v.bySSRC(m.MediaSSRC)
+func (v *viewer) resend(p *compound.Packet, at time.Time) {
+	t := v.bySSRC(p.Media())
 	if t == nil || v.src == nil || t.pt == 0 || !v.mayResend(t) {
 		return
 	}
-	for _, pair := range m.Nacks {
+	for i := range p.Len() {
+		pair := p.Pair(i)
 		pair.Range(func(seq uint16) bool {
 			if v.quota.numbers--; v.quota.numbers >= 0 {
 				v.resendOne(t, seq, at)

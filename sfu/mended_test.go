@@ -365,13 +365,13 @@ func TestANACKFloodIsBounded(t *testing.T) {
 		m.Nacks = append(m.Nacks, rtcp.NackPair{PacketID: uint16(i * 17), LostPackets: 0xffff})
 	}
 	for range 40 {
-		b.v.resend(m, b.now)
+		b.v.hears(b.now, m)
 	}
 	if b.v.quota.numbers > 0 {
 		t.Errorf("%d numbers are left of the quota", b.v.quota.numbers)
 	}
 	before := b.v.stats.resent.Load()
-	b.v.resend(m, b.now)
+	b.v.hears(b.now, m)
 	if b.v.stats.resent.Load() != before {
 		t.Error("resends went on beyond the quota")
 	}

@@ -344,8 +344,8 @@ func (b *bench) nack(rt *rapid.T) {
 	}
 	raw := b.out.sent[rapid.IntRange(max(0, len(b.out.sent)-40), len(b.out.sent)-1).Draw(rt, "nack")]
 	t := b.v.tracks[media.VideoTrack]
-	b.v.resend(&rtcp.TransportLayerNack{MediaSSRC: t.ssrc, Nacks: []rtcp.NackPair{{
-		PacketID: binary.BigEndian.Uint16(raw[2:]), LostPackets: rtcp.PacketBitmap(rapid.Uint16().Draw(rt, "bits"))}}}, b.now)
+	b.v.hears(b.now, &rtcp.TransportLayerNack{MediaSSRC: t.ssrc, Nacks: []rtcp.NackPair{{
+		PacketID: binary.BigEndian.Uint16(raw[2:]), LostPackets: rtcp.PacketBitmap(rapid.Uint16().Draw(rt, "bits"))}}})
 }
 
 // once fails if two packets of one SSRC and index differ. The index is told as SRTP tells it (RFC 3711 section 3.3.1).
@@ -493,7 +493,7 @@ func TestLostSoundTravelsAgainWithTheNext(t *testing.T) {
 		}
 	}
 	report := func(lost uint8) {
-		b.v.reception([]rtcp.ReceptionReport{{SSRC: a.ssrc, FractionLost: lost}}, b.now)
+		b.v.hears(b.now, &rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: a.ssrc, FractionLost: lost}}})
 	}
 	say(0, 5)
 	report(30) // 12 %

@@ -10,6 +10,15 @@ import (
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
+// hears gives a viewer what it would say.
+func (v *viewer) hears(at time.Time, packets ...rtcp.Packet) {
+	raw, err := rtcp.Marshal(packets)
+	if err != nil {
+		panic(err)
+	}
+	v.obey(raw, at)
+}
+
 // Whatever a viewer reports, the shard goes on, and the viewer gets media still.
 func FuzzViewerRTCP(f *testing.F) {
 	for _, packets := range [][]rtcp.Packet{

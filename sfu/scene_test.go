@@ -137,16 +137,7 @@ func (s *scene) deliver() {
 	for len(s.replies) > 0 && !s.replies[0].at.After(s.now) {
 		packet := s.replies[0].reply[0]
 		s.replies = s.replies[1:]
-		switch m := packet.(type) {
-		case *rtcp.ReceiverReport:
-			s.v.reception(m.Reports, s.now)
-		case *rtcp.TransportLayerCC:
-			s.v.arrived(m, s.now)
-		case *rtcp.TransportLayerNack:
-			s.v.resend(m, s.now)
-		case *rtcp.PictureLossIndication:
-			s.v.pictureLost(m.MediaSSRC, s.now)
-		}
+		s.v.hears(s.now, packet)
 	}
 }
 

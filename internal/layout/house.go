@@ -29,7 +29,7 @@ func Sluice() House {
 			"media",
 			"signaling/sdpfrag", "signaling/problem",
 			"sfu/layer", "sfu/munge", "sfu/keyframe", "sfu/report", "sfu/feedback", "sfu/negotiate", "sfu/allocate",
-			"sfu/icelite", "sfu/red", "sfu/playout", "sfu/demand", "sfu/conform", "sfu/admit",
+			"sfu/icelite", "sfu/red", "sfu/playout", "sfu/compound", "sfu/demand", "sfu/conform", "sfu/admit",
 			"cascade/plan", "cascade/demand",
 			"recorder/timeline", "recorder/segment", "recorder/cmaf",
 			"hls-fallback/playlist", "hls-fallback/dash", "hls-fallback/rules", "hls-fallback/stitch",

@@ -1,9 +1,8 @@
 package bwe
 
 import (
+	"encoding/binary"
 	"time"
-
-	"github.com/pion/rtcp"
 )
 
 const (
@@ -74,21 +73,23 @@ type tally struct {
 	any         bool
 }
 
-// Feedback takes an arrival report (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1).
-func (e *Estimator) Feedback(cc *rtcp.TransportLayerCC, now time.Time) {
+// Feedback takes an arrival report.
+//
+// hot: once per report and viewer; allocates where the log has been too short.
+func (e *Estimator) Feedback(a Arrivals, now time.Time) {
 	t := e.tick(now)
 	e.wake(t)
 	if !e.path.heard {
-		e.path = reader{heard: true, reference: firstReference + int64(cc.ReferenceTime), count: cc.FbPktCount - 1}
+		e.path = reader{heard: true, reference: firstReference + int64(a.Reference), count: a.Number - 1}
 		e.delay.reset()
 	}
-	e.path.gap = cc.FbPktCount != e.path.count+1
-	e.path.count = cc.FbPktCount
+	e.path.gap = a.Number != e.path.count+1
+	e.path.count = a.Number
 	e.grow()
 	if e.stalled {
 		e.revive(t)
 	}
-	sum := e.read(cc)
+	sum := e.read(a)
 	e.inFlight = 0
 	if !sum.any {
 		return
@@ -109,61 +110,65 @@ func (e *Estimator) Feedback(cc *rtcp.TransportLayerCC, now time.Time) {
 }
 
 // read walks through the statuses of a report.
-func (e *Estimator) read(cc *rtcp.TransportLayerCC) tally {
+func (e *Estimator) read(a Arrivals) tally {
 	var sum tally
-	d := int64(int32(cc.ReferenceTime<<8-uint32(e.path.reference)<<8) >> 8)
+	d := int64(int32(a.Reference<<8-uint32(e.path.reference)<<8) >> 8)
 	e.path.reference += d
 	arrival := e.path.reference * unit
-	seq, left, deltas := cc.BaseSequenceNumber, int(cc.PacketStatusCount), cc.RecvDeltas
-	for _, c := range cc.PacketChunks {
-		switch chunk := c.(type) {
-		case *rtcp.RunLengthChunk:
-			for range min(left, int(chunk.RunLength)) {
-				deltas, arrival = e.status(chunk.PacketStatusSymbol, seq, deltas, arrival, &sum)
-				seq++
+	seq, left, deltas := a.Base, int(a.Count), a.deltas
+	for at := 0; left > 0 && at+2 <= len(a.chunks); at += 2 {
+		c := chunk(binary.BigEndian.Uint16(a.chunks[at:]))
+		n := c.covers(left)
+		left -= n
+		for i := range n {
+			switch symbol := c.symbol(i); {
+			case symbol == smallDelta && len(deltas) >= 1:
+				arrival += quarter * int64(deltas[0])
+				deltas = deltas[1:]
+				e.came(seq, arrival, &sum)
+			case symbol == largeDelta && len(deltas) >= 2:
+				arrival += quarter * int64(int16(binary.BigEndian.Uint16(deltas)))
+				deltas = deltas[2:]
+				e.came(seq, arrival, &sum)
+			default:
+				e.lacks(seq, &sum)
 			}
-			left -= int(chunk.RunLength)
-		case *rtcp.StatusVectorChunk:
-			for _, symbol := range chunk.SymbolList[:min(max(left, 0), len(chunk.SymbolList))] {
-				deltas, arrival = e.status(symbol, seq, deltas, arrival, &sum)
-				seq++
-			}
-			left -= len(chunk.SymbolList)
-		}
-		if left <= 0 {
-			break
+			seq++
 		}
 	}
 	return sum
 }
 
-// status takes one packet's fate, and returns the deltas left and the receiver's time.
-func (e *Estimator) status(symbol, seq uint16, deltas []*rtcp.RecvDelta, arrival int64, sum *tally) ([]*rtcp.RecvDelta, int64) {
-	var nobody record
-	r := &nobody
-	if len(e.log) > 0 {
-		r = &e.log[int(seq)&(len(e.log)-1)]
+// find returns the record of a packet whose fate is not known yet, or nil.
+func (e *Estimator) find(seq uint16) *record {
+	if len(e.log) == 0 {
+		return nil
 	}
-	known := r.seq == seq && (r.state() == flying || r.state() == missing)
-	if symbol != rtcp.TypeTCCPacketReceivedSmallDelta && symbol != rtcp.TypeTCCPacketReceivedLargeDelta {
-		if known && r.state() == flying {
-			r.turn(missing)
-			e.count(r, 1, sum)
-			if e.path.run == 0 {
-				e.path.since = e.since(r.at)
-			}
-			e.path.run++
-		}
-		return deltas, arrival
+	r := &e.log[int(seq)&(len(e.log)-1)]
+	if r.seq != seq || r.state() != flying && r.state() != missing {
+		return nil
 	}
-	if len(deltas) == 0 || deltas[0] == nil {
-		return nil, arrival // a report that promises more than it holds
-	}
-	arrival += deltas[0].Delta
-	if known {
+	return r
+}
+
+func (e *Estimator) came(seq uint16, arrival int64, sum *tally) {
+	if r := e.find(seq); r != nil {
 		e.arrived(r, arrival, sum)
 	}
-	return deltas[1:], arrival
+}
+
+// lacks takes a packet that did not come, or not yet.
+func (e *Estimator) lacks(seq uint16, sum *tally) {
+	r := e.find(seq)
+	if r == nil || r.state() != flying {
+		return
+	}
+	r.turn(missing)
+	e.count(r, 1, sum)
+	if e.path.run == 0 {
+		e.path.since = e.since(r.at)
+	}
+	e.path.run++
 }
 
 // arrived takes a received packet.

@@ -114,7 +114,7 @@ func (s *sim) deliver(at time.Duration) (got int) {
 		}
 	}
 	for len(s.reports) > 0 && !s.reports[0].at.After(s.now) {
-		s.e.Feedback(s.reports[0].cc, s.now)
+		s.e.Feedback(wire(s.reports[0].cc), s.now)
 		s.reports = s.reports[1:]
 	}
 	return got

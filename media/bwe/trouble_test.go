@@ -246,7 +246,7 @@ func TestReceiverClockIsSet(t *testing.T) {
 				now = now.Add(5 * ms)
 			}
 			for _, cc := range rx.Report() {
-				e.Feedback(cc, now.Add(20*ms))
+				e.Feedback(wire(cc), now.Add(20*ms))
 			}
 		}
 		if x := e.State(); x.Congested || x.Estimate < 1_000_000 {

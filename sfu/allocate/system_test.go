@@ -268,7 +268,11 @@ func (h *house) listen() {
 		r := h.reports[0]
 		h.reports = h.reports[1:]
 		if r.cc != nil {
-			h.est.Feedback(r.cc, h.now)
+			a, err := link.Wire(r.cc)
+			if err != nil {
+				panic(err)
+			}
+			h.est.Feedback(a, h.now)
 			h.choose()
 		}
 		for _, seq := range r.nack {

@@ -1,10 +1,13 @@
 package link
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"github.com/sluice-live/sluice/media/bwe"
 )
 
 // Receiver reports the arrivals of transport-wide sequence numbers, as Chromium does: each packet since the last report,
@@ -112,4 +115,13 @@ func (r *Receiver) build(base uint16, got []arrival) *rtcp.TransportLayerCC {
 	cc.Header.Padding = size%4 != 0
 	cc.Header.Length = uint16((size+3)/4 - 1)
 	return cc
+}
+
+// Wire is a report as it arrives: written, and read again.
+func Wire(cc *rtcp.TransportLayerCC) (bwe.Arrivals, error) {
+	raw, err := cc.Marshal()
+	if err != nil {
+		return bwe.Arrivals{}, fmt.Errorf("write the report: %w", err)
+	}
+	return bwe.ReadArrivals(raw)
 }
