@@ -75,7 +75,7 @@ integration: ## the longer stories: real clients, faults, several processes
 	@scripts/stories clients/e2e/integration
 
 soak: ## what takes long, by hand; results go to loadtest/results; SOAK_SECONDS=300
-	@scripts/bring node ffmpeg chromium
+	@scripts/bring node ffmpeg chromium firefox
 	@$(MAKE) build
 	@scripts/stories clients/e2e/soak
 	@packages="$(call TAGGED,soak)"; \

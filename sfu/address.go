@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/sluice-live/sluice/sfu/negotiate"
 )
@@ -26,6 +27,37 @@ func (s *SFU) candidates(arrived, remote netip.Addr) []string {
 		}
 	}
 	return lines
+}
+
+// again returns the one candidate that the answer to a restart names, as
+// several break a widely used client library: the first one that suits the way
+// which the session has had. Who got through over TCP alone would not over UDP;
+// an address of one family pairs with none of the other; and Firefox pairs no
+// address with one on loopback.
+func again(own []string, network string, client netip.Addr) []string {
+	if !client.IsValid() {
+		return own[:min(len(own), 1)] // nothing is known yet
+	}
+	var best []string
+	most := -1
+	for i, line := range own {
+		f := strings.Fields(line) // foundation, component, transport, priority, address, port …
+		at, err := netip.ParseAddr(f[4])
+		if err != nil {
+			continue
+		}
+		points := 0
+		for _, suits := range [...]bool{f[2] == network, at.Is4() == client.Is4(), at.IsLoopback() == client.IsLoopback()} {
+			points *= 2
+			if suits {
+				points++
+			}
+		}
+		if points > most {
+			most, best = points, own[i:i+1]
+		}
+	}
+	return best
 }
 
 // Reach is where this machine reaches its own media port over UDP and IPv4 or

@@ -149,9 +149,8 @@ func (s *SFU) Restart(_ context.Context, id media.SessionID, f media.Fragment) (
 		return media.Fragment{}, err
 	}
 	answer := media.Fragment{Ufrag: c.Ufrag, Pwd: c.Pwd, MID: f.MID, Lite: true, End: true}
-	if own := s.candidates(f.Arrived, f.Remote); len(own) > 0 {
-		answer.Candidates = own[:1] // several break a widely used client library
-	}
+	conn := sess.transport()
+	answer.Candidates = again(s.candidates(f.Arrived, f.Remote), conn.Network(), conn.Remote())
 	return answer, nil
 }
 

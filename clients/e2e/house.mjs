@@ -59,8 +59,9 @@ export async function openHouse(args = []) {
   const [http, admin, media] = [await freePort(), await freePort(), await freePort()];
   const house = { data, dir, http: `http://localhost:${http}`, admin: `http://127.0.0.1:${admin}`, out: "", server: undefined };
   house.start = async () => {
+    const { SLUICE_BINARY: _, ...env } = process.env; // ours, and no setting of the server
     house.server = spawn(binary, ["serve", "--data", data, "--http", `:${http}`, "--admin", `127.0.0.1:${admin}`, "--media", `:${media}`, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"], env,
     });
     for (const s of [house.server.stdout, house.server.stderr]) s.on("data", (b) => (house.out += b));
     await eventually("the server is ready", async () => (await fetch(`${house.http}/readyz`)).ok).catch((error) => {

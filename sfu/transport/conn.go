@@ -207,6 +207,14 @@ func (c *Conn) Network() string {
 	return ""
 }
 
+// Remote returns the client's address on the selected path; invalid before there is one.
+func (c *Conn) Remote() netip.Addr {
+	if l := c.selected.Load(); l != nil {
+		return l.addr.Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
 // Close ends the session, tells the client by a DTLS alert, and calls Closed.
 func (c *Conn) Close(why error) {
 	c.done.Do(func() {
