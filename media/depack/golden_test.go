@@ -85,7 +85,7 @@ func check(t *testing.T, c *clip.Clip, frames []*media.Frame, how string) {
 		}
 	}
 	format := frames[0].Format
-	if c.Codec.Kind() == media.Video && (format.Width != 320 || format.Height != 180) {
+	if c.Codec.Kind() == media.Video && (format.Width != 160 || format.Height != 96) {
 		t.Errorf("%s: %d×%d", how, format.Width, format.Height)
 	}
 	if len(format.Parameters) != len(c.Sets) {

@@ -64,7 +64,7 @@ var encoders = map[media.Codec][]string{
 // for the encoder.
 func Make(t testing.TB, c media.Codec, args ...string) *Clip {
 	t.Helper()
-	source := []string{"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30,format=yuv420p", "-g", "20", "-bf", "0"}
+	source := []string{"-f", "lavfi", "-i", "testsrc2=size=160x96:rate=30,format=yuv420p", "-g", "20", "-bf", "0"}
 	if c.Kind() == media.Audio {
 		source = []string{"-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-ac", "2"}
 	}
