@@ -88,7 +88,7 @@ func Make(t testing.TB, c media.Codec, args ...string) *Clip {
 		out = readIVF
 	}
 	film := out(t, c, path)
-	if len(film.Frames) < 50 {
+	if len(film.Frames) < 30 {
 		t.Fatalf("ffmpeg made %d frames", len(film.Frames))
 	}
 	return film
