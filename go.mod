@@ -3,6 +3,7 @@ module github.com/sluice-live/sluice
 go 1.26.0
 
 require (
+	github.com/Eyevinn/hls-m3u8 v0.6.5
 	github.com/Eyevinn/mp4ff v0.56.0
 	github.com/MicahParks/keyfunc/v3 v3.9.0
 	github.com/alecthomas/kong v1.17.0

@@ -1,0 +1,137 @@
+package playlist
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// dateFormat is EXT-X-PROGRAM-DATE-TIME's, to the millisecond.
+const dateFormat = "2006-01-02T15:04:05.000Z"
+
+// hundredths turns a media time into hundred-thousandths of a second, rounded.
+// Durations are differences of rounded times, so that rounding never adds up
+// over a playlist.
+func hundredths(t media.Ticks, scale uint32) int64 {
+	s := int64(scale)
+	whole, rest := int64(t)/s, int64(t)%s
+	return whole*100000 + (rest*100000+s/2)/s
+}
+
+// appendDuration writes the duration of [start, start+d) in seconds.
+func appendDuration(b []byte, start, d media.Ticks, scale uint32) []byte {
+	return appendFixed(b, max(hundredths(start+d, scale)-hundredths(start, scale), 0))
+}
+
+func appendFixed(b []byte, v int64) []byte {
+	b = strconv.AppendInt(b, v/100000, 10)
+	frac := v % 100000
+	b = append(b, '.', byte('0'+frac/10000), byte('0'+frac/1000%10), byte('0'+frac/100%10), byte('0'+frac/10%10), byte('0'+frac%10))
+	return b
+}
+
+// appendSeconds writes an attribute's decimal-floating-point, without zeros at
+// its end.
+func appendSeconds(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, d.Seconds(), 'f', -1, 64)
+}
+
+func appendUint(b []byte, v uint64) []byte { return strconv.AppendUint(b, v, 10) }
+
+// writer writes the lines of one rendition's playlists.
+type writer struct {
+	b     []byte
+	p     *media.Presentation
+	r     *media.Rendition
+	token bool
+}
+
+// query ends a URI: the client puts in the token that it came with.
+func (w *writer) query() {
+	if w.token {
+		w.b = append(w.b, `?token={$token}`...)
+	}
+}
+
+func (w *writer) line(s string) { w.b = append(append(w.b, s...), '\n') }
+
+func (w *writer) segmentURI(msn uint64) {
+	w.b = append(appendUint(w.b, msn), ".m4s"...)
+	w.query()
+}
+
+func (w *writer) partURI(msn uint64, part int) {
+	w.b = append(appendUint(w.b, msn), '.')
+	w.b = append(strconv.AppendInt(w.b, int64(part), 10), ".m4s"...)
+	w.query()
+}
+
+func (w *writer) initURI(n int) {
+	w.b = append(w.b, "init-"...)
+	w.b = append(strconv.AppendInt(w.b, int64(n), 10), ".mp4"...)
+	w.query()
+}
+
+// mapTag writes EXT-X-MAP.
+func (w *writer) mapTag(n int) {
+	w.b = append(w.b, `#EXT-X-MAP:URI="`...)
+	w.initURI(n)
+	w.b = append(w.b, "\"\n"...)
+}
+
+// none is the state before any EXT-X-MAP.
+const none = -1
+
+// head writes the tags that stand before a segment and its parts (section
+// 4.4.4.9 wants them there), and returns the initialisation section in effect. A
+// gap may come before the first is known.
+func (w *writer) head(s *media.Segment, effect int) int {
+	if s.Discontinuity {
+		w.line("#EXT-X-DISCONTINUITY")
+	}
+	if s.Init != effect && s.Init < len(w.r.Inits) {
+		w.mapTag(s.Init)
+		effect = s.Init
+	}
+	w.date(s.Start)
+	return effect
+}
+
+// date writes EXT-X-PROGRAM-DATE-TIME. Every segment has one: whichever becomes
+// the first keeps it, and nobody adds up durations over hours.
+func (w *writer) date(t media.Ticks) {
+	w.b = append(w.b, "#EXT-X-PROGRAM-DATE-TIME:"...)
+	w.b = w.p.At(w.r, t).Round(time.Millisecond).UTC().AppendFormat(w.b, dateFormat)
+	w.b = append(w.b, '\n')
+}
+
+// tail writes the segment itself.
+func (w *writer) tail(s *media.Segment) {
+	if s.Gap {
+		w.line("#EXT-X-GAP")
+	}
+	w.b = append(w.b, "#EXTINF:"...)
+	w.b = append(appendDuration(w.b, s.Start, s.Duration, w.r.Timescale), ",\n"...)
+	w.segmentURI(s.MSN)
+	w.b = append(w.b, '\n')
+}
+
+// parts writes the Partial Segments of a segment that are ready.
+func (w *writer) parts(s *media.Segment) {
+	for i := range s.Parts {
+		part := &s.Parts[i]
+		w.b = append(w.b, "#EXT-X-PART:DURATION="...)
+		w.b = appendDuration(w.b, part.Start, part.Duration, w.r.Timescale)
+		w.b = append(w.b, `,URI="`...)
+		w.partURI(s.MSN, i)
+		w.b = append(w.b, '"')
+		if part.Independent {
+			w.b = append(w.b, ",INDEPENDENT=YES"...)
+		}
+		if part.Gap {
+			w.b = append(w.b, ",GAP=YES"...)
+		}
+		w.b = append(w.b, '\n')
+	}
+}
