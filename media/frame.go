@@ -34,12 +34,14 @@ type Format struct {
 	// Width and Height of the picture in pixels, after cropping; 0 for audio.
 	Width, Height int
 	// Parameters are the parameter sets in the order in which a decoder wants them:
-	// SPS and PPS (H264), VPS, SPS and PPS (H265), the sequence header OBU (AV1);
+	// SPS and PPS (H264), VPS, SPS and PPS (H265), the sequence header OBU with its
+	// size (AV1);
 	// none for the others.
 	Parameters [][]byte
 	// Profile, Depth (bits of a sample) and Subsampling (VP9: ISO BMFF's
 	// chromaSubsampling) are what VP9's configuration record wants.
 	Profile, Depth, Subsampling uint8
-	// Channels of audio, 1 or 2; 0 for video.
+	// Channels of audio, 1 or 2; 0 for video. Opus always has 2: decoders make them of
+	// mono, and encoders change between packets.
 	Channels int
 }

@@ -2,8 +2,12 @@ package depack_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"os"
 	"testing"
+
+	"github.com/pion/rtp"
 
 	"github.com/sluice-live/sluice/internal/testnet/clip"
 	"github.com/sluice-live/sluice/media"
@@ -95,6 +99,102 @@ func check(t *testing.T, c *clip.Clip, frames []*media.Frame, how string) {
 		// SVT-AV1 tells FFmpeg of other colours than it writes into its stream.
 		if !bytes.Equal(b, c.Sets[i]) && c.Codec != media.AV1 {
 			t.Errorf("%s: parameter set %d is %x, the encoder's %x", how, i, b, c.Sets[i])
+		}
+	}
+}
+
+// What FFmpeg's own packetizer sends (media/codec/testdata): 30 frames of 160×96, a
+// key frame each 10; H.265 with B-frames has open groups of pictures.
+func TestFFmpegsPackets(t *testing.T) {
+	for _, film := range []struct {
+		name  string
+		codec media.Codec
+	}{{"h264", media.H264}, {"h264-bframes", media.H264}, {"h265", media.H265}, {"h265-bframes", media.H265}, {"vp8", media.VP8}, {"vp9", media.VP9}} {
+		frames := depacketize(depack.New(film.codec, ""), recorded(t, film.name, film.codec), nil)
+		keys := 0
+		for _, f := range frames {
+			if f.Key {
+				keys++
+			}
+			if f.Format != frames[0].Format || f.Lost {
+				t.Errorf("%s: lost %v, format %+v", film.name, f.Lost, f.Format)
+			}
+		}
+		if f := frames[0].Format; len(frames) != 30 || keys != 3 || f.Width != 160 || f.Height != 96 {
+			t.Errorf("%s: %d frames, %d of them keys, %+v", film.name, len(frames), keys, f)
+		}
+	}
+}
+
+// recorded reads packets, each behind its length of two bytes.
+func recorded(t *testing.T, name string, c media.Codec) (out []*media.Packet) {
+	t.Helper()
+	b, err := os.ReadFile("../codec/testdata/" + name + ".rtp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(b) > 2 {
+		size := int(binary.BigEndian.Uint16(b))
+		var p rtp.Packet
+		if err := p.Unmarshal(b[2 : 2+size]); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, &media.Packet{Codec: c, Seq: uint64(p.SequenceNumber), TS: media.Ticks(p.Timestamp), Marker: p.Marker, FrameEnd: p.Marker, Payload: p.Payload})
+		b = b[2+size:]
+	}
+	return out
+}
+
+// Pictures that refer to what is before the key frame where decoding begins cannot
+// be decoded: they are left out, and are no loss.
+func TestLeadingPicturesOfAnOpenGroupAreLeftOut(t *testing.T) {
+	packets := clip.Make(t, media.H265, "-x265-params", "log-level=none:keyint=20:min-keyint=20:scenecut=0:bframes=2:b-adapt=0:open-gop=1").Packets(1200)
+	all := depacketize(depack.New(media.H265, ""), packets, nil)
+	second, seen := 0, 0
+	for i, f := range all {
+		if f.Key {
+			if seen++; seen == 2 {
+				second = i
+			}
+		}
+	}
+	from := 0
+	for packets[from].TS != all[second].TS {
+		from++
+	}
+	frames := depacketize(depack.New(media.H265, ""), packets[from:], nil)
+	if !frames[0].Key || frames[1].TS < frames[0].TS {
+		t.Errorf("begins with %d, then %d", frames[0].TS, frames[1].TS)
+	}
+	if left := len(all) - second - len(frames); left == 0 || left > 3 {
+		t.Errorf("%d leading pictures were left out", left)
+	}
+	for i, f := range frames {
+		if f.Lost {
+			t.Errorf("frame %d tells of a loss", i)
+		}
+	}
+}
+
+// A frame costs its own bytes and its words.
+func TestAFrameCostsTwoAllocations(t *testing.T) {
+	for _, c := range codecs {
+		film := clip.Make(t, c)
+		packets := film.Packets(200)
+		d := depack.New(c, "")
+		depacketize(d, packets, nil)
+		var frame []*media.Packet
+		for _, p := range packets {
+			if p.TS == film.Frames[7].TS() {
+				frame = append(frame, p)
+			}
+		}
+		if n := testing.AllocsPerRun(100, func() {
+			for _, p := range frame {
+				d.Push(p, false)
+			}
+		}); n > 2 {
+			t.Errorf("%v: %v allocations in %d packets", c, n, len(frame))
 		}
 	}
 }

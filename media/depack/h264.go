@@ -82,11 +82,11 @@ func (h264Kind) carrier(payload []byte) carrier {
 	return unsupported
 }
 
-func (h264Kind) piece(payload []byte) (header, body []byte, begin, end bool, err error) {
+func (h264Kind) piece(payload []byte) (header [2]byte, body []byte, begin, end bool, err error) {
 	if len(payload) < 3 {
-		return nil, nil, false, false, errShort
+		return header, nil, false, false, errShort
 	}
-	return []byte{payload[0]&0xe0 | payload[1]&0x1f}, payload[2:], payload[1]&0x80 != 0, payload[1]&0x40 != 0, nil
+	return [2]byte{payload[0]&0xe0 | payload[1]&0x1f}, payload[2:], payload[1]&0x80 != 0, payload[1]&0x40 != 0, nil
 }
 
 func (h264Kind) size(unit []byte) (width, height int, err error) {

@@ -93,11 +93,11 @@ func (h265Kind) carrier(payload []byte) carrier {
 	return unsupported
 }
 
-func (h265Kind) piece(payload []byte) (header, body []byte, begin, end bool, err error) {
+func (h265Kind) piece(payload []byte) (header [2]byte, body []byte, begin, end bool, err error) {
 	if len(payload) < 4 {
-		return nil, nil, false, false, errShort
+		return header, nil, false, false, errShort
 	}
-	header = []byte{payload[0]&0x81 | payload[2]&0x3f<<1, payload[1]}
+	header = [2]byte{payload[0]&0x81 | payload[2]&0x3f<<1, payload[1]}
 	return header, payload[3:], payload[2]&0x80 != 0, payload[2]&0x40 != 0, nil
 }
 

@@ -43,7 +43,7 @@ type nalKind interface {
 	// carrier tells how a payload carries units.
 	carrier(payload []byte) carrier
 	// piece takes a fragment apart; unit begins with a whole header where begin is set.
-	piece(payload []byte) (header []byte, body []byte, begin, end bool, err error)
+	piece(payload []byte) (header [2]byte, body []byte, begin, end bool, err error)
 	// size of the picture.
 	size(sps []byte) (width, height int, err error)
 	// needs are the sets without which nothing is decoded.
@@ -102,7 +102,7 @@ func (u *units) opens(payload []byte) bool {
 		return err == nil && u.kind.open(first)
 	case fragment:
 		header, body, begin, _, err := u.kind.piece(payload)
-		return err == nil && begin && u.kind.open(append(slices.Clip(header), body[:min(len(body), 4)]...))
+		return err == nil && begin && u.kind.open(append(header[:u.kind.header():u.kind.header()], body[:min(len(body), 4)]...))
 	}
 	return false
 }
@@ -164,7 +164,7 @@ func (u *units) fragment(a *assembly, payload []byte) error {
 	case begin:
 		u.open = len(a.data)
 		a.data = append(a.data, 0, 0, 0, 0)
-		a.data = append(a.data, header...)
+		a.data = append(a.data, header[:u.kind.header()]...)
 	}
 	a.data = append(a.data, body...)
 	if end {
