@@ -117,8 +117,8 @@ type AssetQuery struct {
 	// asset must be public. Nil is every asset; empty is none.
 	Streams  []Pattern
 	OrPublic bool
-	// Keep, if not nil, is the asset's own rule; EndedBefore that it ended before.
-	Keep        *int
+	// Own asks for those that are kept for days of their own.
+	Own         bool
 	EndedBefore time.Time
 
 	Order   AssetOrder

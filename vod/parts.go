@@ -55,7 +55,7 @@ type Blobs interface {
 	Open(ctx context.Context, key string, offset, size int64) (io.ReadCloser, error)
 	Delete(ctx context.Context, key string) error
 	// List calls fn for each object whose key begins with prefix.
-	List(ctx context.Context, prefix string, fn func(key string, size int64) error) error
+	List(ctx context.Context, prefix string, fn func(key string, size int64, modified time.Time) error) error
 }
 
 // Leave is what the bearer of a request may do; nothing, for one without a token.

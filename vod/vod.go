@@ -5,68 +5,180 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/vod/upload"
 )
 
 // Vod is the catalogue of one node. All its methods may be called from any
 // goroutine.
 type Vod struct {
-	cfg   Config
-	parts Parts
-	log   *slog.Logger
-	now   func() time.Time
+	cfg     Config
+	parts   Parts
+	log     *slog.Logger
+	now     func() time.Time
+	metrics *metrics
+
+	opened  *cache[*opened] // presentations of ended assets, by identifier; costs are segments
+	reads   *cache[[]byte]  // what was read from the blob store; costs are bytes
+	faces   *cache[face]    // pictures of live streams; each costs one
+	facing  chan struct{}   // a place for each that is being made
+	work    *work
+	views   *views
+	exports *exports
+	uploads *upload.Store
+	writing chan struct{} // a place for each part that is on its way
+	mux     *http.ServeMux
 }
+
+const (
+	// maxSegments bounds the presentations that are kept opened: about 200 bytes each.
+	maxSegments = 200_000
+	// maxReads bounds what is kept of the blob store: some seconds of what a few
+	// hundred viewers watch.
+	maxReads = 64 << 20
+	// maxWriting bounds parts on their way; each holds a buffer, and one disk writes
+	// them all.
+	maxWriting = 64
+	// maxFaces is for how many live streams a picture is kept, 15 KB each.
+	maxFaces = 1024
+)
 
 // New returns the catalogue; nothing runs before Run.
 func New(cfg Config, parts Parts) (*Vod, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open the catalogue: %w", err)
 	}
-	v := &Vod{cfg: cfg, parts: parts, log: parts.Logger, now: parts.Now}
+	v := &Vod{
+		cfg: cfg, parts: parts, log: parts.Logger, now: parts.Now, metrics: newMetrics(parts.Registerer),
+		opened: newCache[*opened](maxSegments), reads: newCache[[]byte](maxReads), faces: newCache[face](maxFaces),
+		facing: make(chan struct{}, cfg.Thumbnails), work: newWork(), views: newViews(),
+		writing: make(chan struct{}, maxWriting),
+	}
 	if v.log == nil {
 		v.log = slog.New(slog.DiscardHandler)
 	}
 	if v.now == nil {
 		v.now = time.Now
 	}
+	if v.parts.Live == nil {
+		v.parts.Live = nobody{}
+	}
+	if v.parts.Recordings == nil {
+		v.parts.Recordings = nothing{}
+	}
+	for _, dir := range []string{"work", "exports"} { // what a crash left is of no use
+		if err := os.RemoveAll(filepath.Join(cfg.Dir, dir)); err != nil {
+			return nil, fmt.Errorf("open the catalogue: %w", err)
+		}
+		if err := os.MkdirAll(filepath.Join(cfg.Dir, dir), 0o700); err != nil {
+			return nil, fmt.Errorf("open the catalogue: %w", err)
+		}
+	}
+	u := cfg.Uploads
+	var err error
+	v.uploads, err = upload.Open(upload.Config{
+		Dir: filepath.Join(cfg.Dir, "uploads"), MaxSize: u.MaxSize, PartSize: u.PartSize, Reserve: u.Reserve, Active: u.Active,
+		URLs: u.URLs,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the catalogue: %w", err)
+	}
+	v.exports = newExports(v)
+	v.mux = v.newMux()
 	return v, nil
 }
+
+// Times of what is done now and then.
+const (
+	// sweepEvery finds work that nobody has told of: what a crash left, what another
+	// node wrote.
+	sweepEvery = 30 * time.Second
+	// retainEvery is how often retention rules are applied; they count in days.
+	retainEvery = 10 * time.Minute
+	viewsEvery  = 5 * time.Second
+)
 
 // Run does the catalogue's work until ctx ends, and returns when all that it
 // started is gone.
 func (v *Vod) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range v.cfg.Jobs {
+		wg.Go(func() { v.worker(ctx) }) // Run waits
+	}
+	for range maxExports {
+		wg.Go(func() { v.exports.run(ctx) }) // Run waits
+	}
+	v.every(ctx, &wg, sweepEvery, v.sweep)
+	v.every(ctx, &wg, retainEvery, v.retain)
+	v.every(ctx, &wg, viewsEvery, v.countViews)
+	v.every(ctx, &wg, retainEvery, v.cleanUploads)
 	<-ctx.Done()
 	return nil
 }
 
+// every calls fn now and then again, until ctx ends.
+func (v *Vod) every(ctx context.Context, wg *sync.WaitGroup, period time.Duration, fn func(context.Context) error) {
+	wg.Go(func() { // Run waits
+		tick := time.NewTicker(period)
+		defer tick.Stop()
+		for {
+			if err := fn(ctx); err != nil && ctx.Err() == nil {
+				v.log.Error("the catalogue is behind", "err", err)
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
 // Handler serves the API; cmd mounts it under the paths of Routes.
-func (v *Vod) Handler() http.Handler { return http.NotFoundHandler() }
-
-// Began tells that the recording of an incarnation began. Told again, it changes
-// nothing.
-func (v *Vod) Began(ctx context.Context, stream media.StreamID, incarnation string, at time.Time) error {
-	return nil
-}
-
-// Ended tells that a recording has ended: from now on Recordings has it. Told
-// again, it changes nothing.
-func (v *Vod) Ended(ctx context.Context, stream media.StreamID, incarnation string) error { return nil }
-
-// Stored tells that all of a recording is in the blob store, with its manifest.json,
-// under path. Told again, it changes nothing.
-func (v *Vod) Stored(ctx context.Context, stream media.StreamID, incarnation, path string) error {
-	return nil
-}
+func (v *Vod) Handler() http.Handler { return v.mux }
 
 // MayPlay tells whether an asset may be played by whoever holds the leave; it is
 // what hls-fallback's Authorize asks for names beneath /videos/. media.ErrNotFound,
 // media.ErrUnauthorized and media.ErrForbidden.
-func (v *Vod) MayPlay(ctx context.Context, l Leave, asset string) error { return nil }
+func (v *Vod) MayPlay(ctx context.Context, l Leave, asset string) error {
+	o, err := v.openCached(ctx, asset)
+	if err != nil {
+		return err
+	}
+	return l.mayPlay(o.asset.Stream, o.asset.Public)
+}
 
-// Videos is the assets as hls-fallback plays them (its Source), by identifier.
-func (v *Vod) Videos() *Videos { return &Videos{v} }
+func (l Leave) mayPlay(stream media.StreamID, public bool) error {
+	switch {
+	case public, l.Admin, matches(l.Play, stream), matches(l.Publish, stream):
+		return nil
+	case l.Subject == "":
+		return media.ErrUnauthorized
+	}
+	return media.ErrForbidden
+}
 
-// Videos plays assets, those that still record too.
-type Videos struct{ vod *Vod }
+func (l Leave) mayChange(stream media.StreamID) error {
+	switch {
+	case l.Admin, matches(l.Publish, stream):
+		return nil
+	case l.Subject == "":
+		return media.ErrUnauthorized
+	}
+	return media.ErrForbidden
+}
+
+func matches(patterns []media.Pattern, id media.StreamID) bool {
+	for _, p := range patterns {
+		if p.Matches(id) {
+			return true
+		}
+	}
+	return false
+}

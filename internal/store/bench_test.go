@@ -24,7 +24,8 @@ func fill(b *testing.B, s *store.Store) {
 	random := rand.New(rand.NewPCG(1, 1))
 	frequencies := rand.NewZipf(random, 1.2, 3, 20_000)
 	word := func() string { return fmt.Sprintf("w%d", frequencies.Uint64()) }
-	for i := range library {
+	all := make([]media.Asset, library)
+	for i := range all {
 		a := full(fmt.Sprintf("t%06d000000000", i))
 		a.Stream = media.StreamID(fmt.Sprintf("school%d.class%d", i%50, i%500))
 		a.Title = fmt.Sprintf("%s %s %s lesson %d", word(), word(), word(), i)
@@ -33,9 +34,10 @@ func fill(b *testing.B, s *store.Store) {
 		a.Public = i%10 == 0
 		a.Started = start.Add(-time.Duration(random.IntN(1e6)) * time.Minute)
 		a.Ended, a.Duration, a.Views = a.Started.Add(time.Hour), time.Duration(random.IntN(7200))*time.Second, int64(frequencies.Uint64())
-		if _, err := s.Save(context.Background(), a); err != nil {
-			b.Fatal(err)
-		}
+		all[i] = a
+	}
+	if err := s.SaveAll(context.Background(), all); err != nil {
+		b.Fatal(err)
 	}
 }
 

@@ -18,9 +18,11 @@ const (
 	maxTerms = 256 // of one asset
 	maxTerm  = 64  // bytes
 	maxWords = 8   // of a query
-	// few is how many hits are fetched and sorted at once. With more of them, walking
-	// along the order finds a page soon.
-	few = 2000
+	// few is how many hits are fetched and sorted at once, or, when there is another
+	// condition that most of them fail, looked at. With more of them, walking along
+	// the order finds a page soon.
+	few     = 2000
+	several = 10_000
 )
 
 // split cuts a text into the words that it is found by.
@@ -78,12 +80,16 @@ type clause struct {
 
 // choice is one condition, as a list of identifiers that it holds for, and as a
 // test of one asset (a).
-type choice struct{ list, test clause }
+type choice struct {
+	list, test clause
+	terms      bool // it looks at terms alone
+}
 
 func termChoice(cond string, args ...any) choice {
 	return choice{
-		list: clause{"SELECT DISTINCT asset AS id FROM asset_terms WHERE " + cond, args},
-		test: clause{"EXISTS (SELECT 1 FROM asset_terms WHERE asset = a.id AND " + cond + ")", args},
+		list:  clause{"SELECT DISTINCT asset AS id FROM asset_terms WHERE " + cond, args},
+		test:  clause{"EXISTS (SELECT 1 FROM asset_terms WHERE asset = a.id AND " + cond + ")", args},
+		terms: true,
 	}
 }
 
@@ -108,6 +114,9 @@ func choices(q media.AssetQuery) []choice {
 	if q.Stream != "" && q.Order != media.ByStarted {
 		all = append(all, rowChoice("stream = ?", string(q.Stream)))
 	}
+	if q.Own {
+		all = append(all, rowChoice("keep > 0"))
+	}
 	if q.Streams != nil && !slices.Contains(q.Streams, "*") {
 		all = append(all, allowed(q))
 	}
@@ -116,7 +125,8 @@ func choices(q media.AssetQuery) []choice {
 
 // allowed is the condition that one of the patterns matches.
 func allowed(q media.AssetQuery) choice {
-	conds, args := []string{"1 = 0"}, []any(nil)
+	var conds []string
+	var args []any
 	for _, p := range q.Streams {
 		if prefix, ok := strings.CutSuffix(string(p), "*"); ok {
 			conds, args = append(conds, "(stream >= ? AND stream < ?)"), append(args, prefix, past(prefix))
@@ -126,6 +136,9 @@ func allowed(q media.AssetQuery) choice {
 	}
 	if q.OrPublic {
 		conds = append(conds, "public = 1")
+	}
+	if conds == nil {
+		return rowChoice("1 = 0")
 	}
 	return rowChoice(strings.Join(conds, " OR "), args...)
 }
@@ -143,9 +156,6 @@ func plain(q media.AssetQuery) []clause {
 	}
 	if q.Stream != "" {
 		all = append(all, clause{"a.stream = ?", []any{string(q.Stream)}})
-	}
-	if q.Keep != nil {
-		all = append(all, clause{"a.keep = ?", []any{*q.Keep}})
 	}
 	if !q.EndedBefore.IsZero() {
 		all = append(all, clause{"a.ended > 0 AND a.ended < ?", []any{micros(q.EndedBefore)}})
@@ -237,16 +247,28 @@ func (s *Store) page(ctx context.Context, q media.AssetQuery, column string, con
 	var query strings.Builder
 	var args []any
 	from := "assets a WHERE "
-	if narrow >= 0 {
-		// MATERIALIZED and CROSS JOIN keep SQLite to this order.
-		query.WriteString("WITH hits AS MATERIALIZED (" + all[narrow].list.text + ") ")
-		args = append(args, all[narrow].list.args...)
-		from = "hits CROSS JOIN assets a WHERE a.id = hits.id AND "
-	}
+	var inside, outside []clause
 	for i, c := range all {
-		if i != narrow {
-			conds = append(conds, c.test)
+		switch {
+		case i == narrow:
+		case narrow >= 0 && c.terms:
+			inside = append(inside, c.test)
+		default:
+			outside = append(outside, c.test)
 		}
+	}
+	conds = append(conds, outside...)
+	if narrow >= 0 {
+		// MATERIALIZED and CROSS JOIN keep SQLite to this order: terms that are tested
+		// first spare it the rows.
+		query.WriteString("WITH hits AS MATERIALIZED (SELECT a.id FROM (" + all[narrow].list.text + ") AS a WHERE 1 = 1")
+		args = append(args, all[narrow].list.args...)
+		for _, c := range inside {
+			query.WriteString(" AND " + c.text)
+			args = append(args, c.args...)
+		}
+		query.WriteString(") ")
+		from = "hits CROSS JOIN assets a WHERE a.id = hits.id AND "
 	}
 	var texts []string
 	for _, c := range conds {
@@ -265,10 +287,14 @@ func (s *Store) page(ctx context.Context, q media.AssetQuery, column string, con
 
 // narrowest is the condition with the fewest hits, or -1 when each has many.
 func (s *Store) narrowest(ctx context.Context, all []choice) (int, error) {
-	best, fewest := -1, few+1
+	most := few
+	if len(all) > 1 {
+		most = several
+	}
+	best, fewest := -1, most+1
 	for i, c := range all {
 		var n int
-		query := fmt.Sprintf("SELECT count(*) FROM (%s LIMIT %d) AS hits", c.list.text, few+1)
+		query := fmt.Sprintf("SELECT count(*) FROM (%s LIMIT %d) AS hits", c.list.text, fewest)
 		if err := s.read.QueryRowContext(ctx, s.bind(query), c.list.args...).Scan(&n); err != nil {
 			return 0, err
 		}

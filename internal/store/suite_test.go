@@ -229,10 +229,7 @@ func anyQuery(t *rapid.T) media.AssetQuery {
 		q.Streams = rapid.SliceOfN(rapid.SampledFrom([]media.Pattern{"a", "a*", "ab.*", "B*", "*", "none"}), 0, 2).Draw(t, "patterns")
 		q.OrPublic = rapid.Bool().Draw(t, "or public")
 	}
-	if some("keep") {
-		keep := rapid.IntRange(-1, 1).Draw(t, "keep")
-		q.Keep = &keep
-	}
+	q.Own = some("days of its own")
 	if some("ended") {
 		q.EndedBefore = start.Add(time.Duration(rapid.IntRange(0, 7).Draw(t, "ended")) * time.Minute)
 	}
@@ -253,7 +250,7 @@ func matches(a media.Asset, q media.AssetQuery) bool {
 		slices.ContainsFunc(q.Streams, func(p media.Pattern) bool { return p.Matches(a.Stream) })
 	return seen && (q.Label == "" || labelled) && (q.Stream == "" || a.Stream == q.Stream) &&
 		(q.State == "" && a.State != media.AssetDeleting || a.State == q.State) &&
-		(q.Keep == nil || a.Keep == *q.Keep) && (q.EndedBefore.IsZero() || a.Ended.Before(q.EndedBefore))
+		(!q.Own || a.Keep > 0) && (q.EndedBefore.IsZero() || a.Ended.Before(q.EndedBefore))
 }
 
 func order(q media.AssetQuery) func(a, b media.Asset) int {

@@ -30,6 +30,7 @@ CREATE INDEX assets_duration ON assets (duration, id);
 CREATE INDEX assets_views    ON assets (views, id);
 CREATE INDEX assets_stream   ON assets (stream, started, id);
 CREATE INDEX assets_public   ON assets (public) WHERE public = 1;
+CREATE INDEX assets_keep   ON assets (keep) WHERE keep > 0;
 CREATE INDEX assets_state    ON assets (state, started, id) WHERE state <> 'ready';
 
 CREATE TABLE asset_terms (

@@ -1,0 +1,203 @@
+package vod
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// Videos plays assets, those that still record too, by identifier: what
+// hls-fallback asks of a Source.
+type Videos struct{ vod *Vod }
+
+// Videos is the assets as hls-fallback plays them.
+func (v *Vod) Videos() *Videos { return &Videos{v} }
+
+// opened is an asset that is being played.
+type opened struct {
+	asset media.Asset
+	show  *media.Presentation
+	gaps  []media.Gap
+	live  bool
+}
+
+// goodFor is how long what was opened counts: so soon a deletion elsewhere is seen.
+const goodFor = time.Minute
+
+// maxManifest bounds a manifest: 14 days of four renditions have 2.4 million
+// segments of 60 bytes.
+const maxManifest = 256 << 20
+
+// open finds an asset's presentation: on the recorder, in the files of this node,
+// in the blob store.
+func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duration, error) {
+	if !validID(id) {
+		return nil, 0, 0, media.ErrNotFound
+	}
+	// Others may wait for the same: that one goes away must not fail them.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), openLimit)
+	defer cancel()
+	a, err := v.parts.Store.Asset(ctx, id)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	if a.State == media.AssetDeleting || a.State == media.AssetFailed {
+		return nil, 0, 0, fmt.Errorf("%w: the asset is %s", media.ErrNotFound, a.State)
+	}
+	if a.State == media.AssetRecording {
+		if p, err := v.parts.Live.Presentation(ctx, string(a.Stream)); err == nil && p.Incarnation == id {
+			return &opened{asset: a, show: p, live: true}, 0, 0, nil
+		}
+	}
+	m, err := v.manifest(ctx, a)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	o := &opened{asset: a, show: m.Presentation, gaps: m.Gaps}
+	if !o.show.Ended {
+		return o, 0, 0, nil
+	}
+	cost := int64(1)
+	for _, r := range o.show.Renditions {
+		cost += int64(len(r.Segments))
+	}
+	return o, cost, goodFor, nil
+}
+
+// openLimit is how long the stores may take.
+const openLimit = 20 * time.Second
+
+func (v *Vod) openCached(ctx context.Context, id string) (*opened, error) {
+	return v.opened.get(id, func() (*opened, int64, time.Duration, error) { return v.open(ctx, id) })
+}
+
+// manifest reads what is kept of an ended asset: on this node, else in the blob
+// store.
+func (v *Vod) manifest(ctx context.Context, a media.Asset) (*media.Manifest, error) {
+	if a.Kind == media.Recorded {
+		m, err := v.parts.Recordings.Manifest(ctx, a.ID)
+		if err == nil || !errors.Is(err, media.ErrNotFound) {
+			return m, err
+		}
+	}
+	if a.Path == "" {
+		return nil, fmt.Errorf("%w: the files of asset %s are not on this node", media.ErrNotFound, a.ID)
+	}
+	r, err := v.parts.Blobs.Open(ctx, manifestKey(a.Path), 0, -1)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest of %s: %w", a.ID, err)
+	}
+	defer func() { _ = r.Close() }() // it was only read
+	b, err := io.ReadAll(io.LimitReader(r, maxManifest))
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest of %s: %w", a.ID, err)
+	}
+	var m media.Manifest
+	if err := json.Unmarshal(b, &m); err != nil || m.Presentation == nil {
+		return nil, fmt.Errorf("read the manifest of %s: %w", a.ID, errors.Join(err, errors.New("there is no presentation in it")))
+	}
+	return &m, nil
+}
+
+func manifestKey(path string) string { return path + "/manifest.json" }
+
+func volumeKey(path, rendition string, volume uint32) string {
+	return fmt.Sprintf("%s/%s/%06d.cmaf", path, rendition, volume)
+}
+
+// Presentation returns the newest snapshot of an asset; media.ErrNotFound when it
+// cannot be played.
+func (x *Videos) Presentation(ctx context.Context, asset string) (*media.Presentation, error) {
+	o, err := x.vod.openCached(ctx, asset)
+	if err != nil {
+		return nil, err
+	}
+	return o.show, nil
+}
+
+// Changed returns a channel that is closed when there is a newer snapshot. That of
+// an asset that has ended never is.
+func (x *Videos) Changed(asset, rendition string) <-chan struct{} {
+	o, err := x.vod.openCached(context.Background(), asset)
+	if err != nil || !o.live {
+		return nil
+	}
+	return x.vod.parts.Live.Changed(string(o.asset.Stream), rendition)
+}
+
+// Want tells that somebody wants a rendition that is made on demand.
+func (x *Videos) Want(asset, rendition string) {
+	if o, err := x.vod.openCached(context.Background(), asset); err == nil && o.live {
+		x.vod.parts.Live.Want(string(o.asset.Stream), rendition)
+	}
+}
+
+// Read opens the bytes of an extent.
+func (x *Videos) Read(ctx context.Context, p *media.Presentation, rendition string, e media.Extent) (io.ReadCloser, error) {
+	return x.vod.read(ctx, p, rendition, e)
+}
+
+func (v *Vod) read(ctx context.Context, p *media.Presentation, rendition string, e media.Extent) (io.ReadCloser, error) {
+	if !p.Ended {
+		r, err := v.parts.Live.Read(ctx, p, rendition, e)
+		if err == nil || !errors.Is(err, media.ErrNotFound) {
+			return r, err
+		}
+	}
+	r, err := v.parts.Recordings.Read(ctx, p, rendition, e)
+	if err == nil || !errors.Is(err, media.ErrNotFound) {
+		return r, err
+	}
+	o, err := v.openCached(ctx, p.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	return v.readBlob(ctx, o.asset.Path, rendition, e)
+}
+
+// keptRead is the largest read that is kept: a segment, not a whole volume.
+const keptRead = 8 << 20
+
+func (v *Vod) readBlob(ctx context.Context, path, rendition string, e media.Extent) (io.ReadCloser, error) {
+	if path == "" {
+		return nil, media.ErrNotFound
+	}
+	key := volumeKey(path, rendition, e.Volume)
+	if e.Size > keptRead || e.Size < 0 {
+		return v.parts.Blobs.Open(ctx, key, e.Offset, e.Size)
+	}
+	b, err := v.reads.get(fmt.Sprint(key, " ", e.Offset, " ", e.Size), func() ([]byte, int64, time.Duration, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), openLimit)
+		defer cancel()
+		r, err := v.parts.Blobs.Open(ctx, key, e.Offset, e.Size)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		b := make([]byte, e.Size)
+		_, err = io.ReadFull(r, b)
+		return b, e.Size + 256, goodFor, errors.Join(err, r.Close())
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
+}
+
+// validID reports whether a text may be an asset's identifier.
+func validID(id string) bool {
+	if len(id) != 16 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
