@@ -26,8 +26,7 @@ type Config struct {
 	Grace time.Duration
 	// Reorder is how long a missing packet is waited for.
 	Reorder time.Duration
-	// Layers bounds what is declared as bandwidth of a rendition whose publisher
-	// declares none; bit/s.
+	// MaxBitrate bounds what is declared as bandwidth of a rendition.
 	MaxBitrate media.Bitrate
 }
 

@@ -60,9 +60,19 @@ type Log interface {
 	Drop(msn uint64) error
 	// Read opens bytes that were kept.
 	Read(ctx context.Context, rendition string, e media.Extent) (io.ReadCloser, error)
-	// Close ends the incarnation: nothing follows. Keep false forgets all of it.
-	Close(keep bool) error
+	// Close is the last call.
+	Close(c Closing) error
 }
+
+// Closing says what becomes of an incarnation whose Log is closed.
+type Closing uint8
+
+// What becomes of an incarnation.
+const (
+	Ended     Closing = iota // nothing follows
+	Suspended                // it may be resumed
+	Forgotten                // all of it is deleted
+)
 
 // Part is what a Log is told of a part.
 type Part struct {
@@ -92,16 +102,19 @@ type Start struct {
 
 // Logs opens Logs.
 type Logs interface {
-	Open(s Start) (Log, error)
+	Create(s Start) (Log, error)
+	// Resume goes on with a stream's incarnation that was suspended, or interrupted by
+	// a crash, with its last media not before since. The presentation is what there
+	// is of it; nil when there is none.
+	Resume(stream media.StreamID, since time.Time) (*media.Presentation, Log, error)
 }
 
 // Parts are the others that the recorder works with.
 type Parts struct {
 	Streams Streams
-	// Policy of a stream: Record makes an asset of it.
+	// Policy of a stream: Record makes an asset of it, HLS packages it for live
+	// playback; with neither it is left alone.
 	Policy func(media.StreamID) media.Policy
-	// HLS tells whether a stream is packaged for live playback; nil is all of them.
-	HLS    func(media.StreamID) bool
 	Assets Assets // nil: nobody keeps a catalogue
 	// Logs keeps what is packaged; nil keeps it in memory only, as long as parts may
 	// be asked for.

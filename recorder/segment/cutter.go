@@ -17,9 +17,10 @@ type Config struct {
 	// declared, while others flow; while nothing does, a part's time.
 	Patience time.Duration
 	// First is the number of the first segment. Resumed tells that there were others
-	// before: a discontinuity.
+	// before, up to From: it begins there, with a discontinuity and a gap.
 	First   uint64
 	Resumed bool
+	From    time.Duration
 }
 
 const (
@@ -69,11 +70,20 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 		return
 	}
 	if len(c.grid.bounds) == 0 {
-		c.grid = grid{first: c.cfg.First, bounds: []bound{{l.time(f.Time), c.cfg.Resumed}}}
+		from := l.time(f.Time)
+		if c.cfg.Resumed {
+			from = min(from, c.cfg.From)
+		}
+		c.grid = grid{first: c.cfg.First, bounds: []bound{{from, c.cfg.Resumed}}}
 		c.epoch, c.turn = f.Epoch, c.cfg.First
+		for _, o := range c.lanes { // those that were there before have a gap until they come back
+			if o.begins > 0 {
+				o.place(l.time(f.Time), f.Epoch)
+			}
+		}
 	}
 	if !l.placed {
-		l.place(f)
+		l.place(l.time(f.Time), f.Epoch)
 	}
 	l.came(f, now)
 	if l.audio {

@@ -83,4 +83,6 @@ type Frame struct {
 type Rendition struct {
 	Kind      media.RenditionKind
 	Timescale uint32
+	// Begin is where it ended before it was resumed; 0: at the boundary.
+	Begin media.Ticks
 }

@@ -20,6 +20,7 @@ type lane struct {
 	full      media.Ticks // a part that is long enough: 85 % (RFC 8216bis section 4.4.4.9)
 	least     media.Ticks // the shortest sample, for those that come too late: 1 ms
 	placed    bool
+	begins    media.Ticks // Rendition.Begin
 	needKey   bool
 	format    *media.Format
 	epoch     media.Epoch
@@ -46,7 +47,7 @@ type lane struct {
 }
 
 func newLane(c *Cutter, index int, r Rendition) *lane {
-	l := &lane{c: c, index: index, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
+	l := &lane{c: c, index: index, begins: r.Begin, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
 	l.part = l.ticks(c.cfg.Part)
 	l.full = (l.part*85 + 99) / 100
 	l.least = max(l.scale/1000, 1)
@@ -55,11 +56,17 @@ func newLane(c *Cutter, index int, r Rendition) *lane {
 	return l
 }
 
-// place puts a lane without frames onto the grid.
-func (l *lane) place(f Frame) {
-	l.placed, l.epoch = true, f.Epoch
-	l.msn = max(l.c.grid.latest(l.time(f.Time)), l.c.oldest())
+// place puts a lane onto the grid, whose first frame is at at.
+func (l *lane) place(at time.Duration, e media.Epoch) {
+	l.placed, l.epoch = true, e
+	l.msn = max(l.c.grid.latest(at), l.c.oldest())
+	if l.begins > 0 {
+		l.msn = l.c.grid.first
+	}
 	l.segStart = l.ticks(l.c.grid.at(l.msn).at)
+	if l.begins > 0 {
+		l.segStart = l.begins
+	}
 	l.partStart, l.tail = l.segStart, l.segStart
 	l.gapBefore = true // it begins where its first frame does
 	l.keys.asked = 0

@@ -192,6 +192,9 @@ func (c *Cutter) turns(l *lane, f Frame) {
 		}
 		c.cross(l, f.Time, target)
 	}
+	if c.differs(l, f) {
+		l.format = f.Format // from here on, silence too
+	}
 }
 
 // cross brings the lane into segment msn at t.

@@ -1,6 +1,10 @@
 package segment
 
-import "github.com/sluice-live/sluice/media"
+import (
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
 
 // silence is 20 ms of Opus in which nothing sounds: CELT, full band, mono, one frame
 // (RFC 6716 section 3.1). Decoders of any number of channels take it.
@@ -68,6 +72,17 @@ func (c *Cutter) sounds(l *lane, f Frame) {
 	c.put(l, Sample{Data: f.Data, Duration: f.Duration, Key: true}, f)
 }
 
+// speaking reports whether the publisher is here: then sound that does not come is
+// silence. DTX sends a frame each 400 ms.
+func (c *Cutter) speaking() bool {
+	for _, l := range c.lanes {
+		if l.placed && c.now.Sub(l.last) < 500*time.Millisecond {
+			return true
+		}
+	}
+	return false
+}
+
 // put lays a sample behind the last.
 func (c *Cutter) put(l *lane, s Sample, f Frame) {
 	at := l.end()
@@ -118,7 +133,7 @@ func (c *Cutter) lack(l *lane, to media.Ticks) {
 	if len(l.held) > 0 {
 		to = min(to, l.held[0].Time)
 	}
-	if l.audio && l.format != nil && l.format.Codec == media.Opus && c.flows() && !l.gapBefore {
+	if l.audio && l.format != nil && l.format.Codec == media.Opus && c.speaking() && !l.gapBefore {
 		if l.end()+l.part <= to || l.partStart+l.part <= to {
 			c.hush(l, to)
 		}

@@ -90,6 +90,10 @@ func (c *Clock) Prime(s Stamp) {
 	if c.plausible(s) {
 		p.capture, p.hasCapture = c.ticks(s.Capture)-int64(s.TS), true
 	}
+	c.base = p.arrival
+	if p.hasCapture {
+		c.base = p.capture
+	}
 }
 
 // At returns the media time of a frame; frames come in the order of decoding.
@@ -126,10 +130,6 @@ func (c *Clock) Extrapolate(ts media.Ticks) media.Ticks {
 // begin starts at what was told so far.
 func (c *Clock) begin(s Stamp) {
 	c.begun, c.newest = true, s.TS
-	c.base = c.primed.arrival
-	if c.primed.hasCapture {
-		c.base = c.primed.capture
-	}
 	c.least = newArrivals(s.Arrival)
 }
 

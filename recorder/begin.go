@@ -1,0 +1,214 @@
+package recorder
+
+import (
+	"cmp"
+	"crypto/rand"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder/segment"
+	"github.com/sluice-live/sluice/recorder/timeline"
+)
+
+const (
+	// A presentation begins when all tracks are here and their clocks are known a
+	// little, at least settle after the first frame and at most patience.
+	settle   = 300 * time.Millisecond
+	patience = 1500 * time.Millisecond
+	// gatherStep is how often that is looked at.
+	gatherStep = 50 * time.Millisecond
+	// maxGathered bounds the frames that wait: 1.5 s of nine encodings.
+	maxGathered = 2000
+)
+
+// gathered is a frame that came before the presentation had begun.
+type gathered struct {
+	s *strand
+	f *media.Frame
+}
+
+func (t *tape) gather(s *strand, f *media.Frame, now time.Time) {
+	if len(t.gathered) == 0 {
+		t.first = now
+	}
+	if len(t.gathered) < maxGathered {
+		t.gathered = append(t.gathered, gathered{s, f})
+	}
+}
+
+// ripe reports whether enough is known to begin.
+func (t *tape) ripe(now time.Time) bool {
+	if len(t.gathered) == 0 {
+		return false
+	}
+	gone := now.Sub(t.first)
+	return gone >= patience || gone >= settle && t.complete()
+}
+
+// complete reports whether each encoding that flows has frames.
+func (t *tape) complete() bool {
+	have := map[encoding]bool{}
+	for _, g := range t.gathered {
+		have[encoding{track: g.s.track, layer: g.s.layer}] = true
+	}
+	for _, k := range t.tracks[t.epoch] {
+		if k.Codec == media.VP8 {
+			continue
+		}
+		for _, l := range k.Layers {
+			if (l.Active || len(k.Layers) == 1) && !have[encoding{track: k.ID, layer: l.ID}] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// clock returns a clock for a strand, in the presentation's time.
+func (t *tape) clock(s *strand) *timeline.Clock { return timeline.New(s.codec.ClockRate(), t.start) }
+
+// begin decides when media time 0 was, and lays what was gathered.
+func (t *tape) begin(now time.Time) {
+	old, log := t.resumed(now)
+	if old != nil {
+		t.resume(old, log)
+	} else {
+		t.start = t.origin()
+		t.incarnation = newIncarnation(now)
+		t.create()
+	}
+	cfg := segment.Config{Start: t.start, Nominal: t.r.cfg.Segment, Part: t.r.cfg.Part, Target: t.r.cfg.Target, Patience: t.r.cfg.Reorder}
+	if old != nil {
+		cfg.Resumed, cfg.First, cfg.From = true, t.next, t.from
+	}
+	t.cutter = segment.New(cfg)
+	for _, r := range t.lanes {
+		r.lane = t.cutter.Add(segment.Rendition{Kind: r.is.Kind, Timescale: r.is.Timescale, Begin: r.end()})
+	}
+	t.keep(t.journal().Epoch(t.epoch, now))
+	for _, g := range t.gathered {
+		if g.s.clock == nil {
+			g.s.clock = t.clock(g.s)
+		}
+		g.s.clock.Prime(stamp(g.f))
+	}
+	frames := t.sorted()
+	t.gathered = nil
+	t.log.Info("presentation began", "incarnation", t.incarnation, "resumed", old != nil, "recorded", t.policy.Record)
+	for _, g := range frames {
+		t.lay(g.s, g.f, now)
+	}
+}
+
+// sorted returns what was gathered in the order of media time, each encoding in the
+// order of decoding.
+func (t *tape) sorted() []gathered {
+	type timed struct {
+		gathered
+		at time.Duration
+	}
+	var all []timed
+	for _, g := range t.gathered {
+		at := seconds(g.s.clock.Extrapolate(g.f.TS), g.s.codec.ClockRate())
+		if g.f.Format.Codec.Kind() == media.Video || at > -10*time.Millisecond { // sound before the first picture has none
+			all = append(all, timed{g, at})
+		}
+	}
+	last := map[*strand]time.Duration{}
+	for i := range all {
+		all[i].at = max(all[i].at, last[all[i].s])
+		last[all[i].s] = all[i].at
+	}
+	slices.SortStableFunc(all, func(a, b timed) int { return cmp.Compare(a.at, b.at) })
+	out := make([]gathered, len(all))
+	for i := range all {
+		out[i] = all[i].gathered
+	}
+	return out
+}
+
+// origin is when the first picture was captured, or else the first sound; in whole
+// milliseconds, which is what EXT-X-PROGRAM-DATE-TIME tells.
+func (t *tape) origin() time.Time {
+	clocks := map[*strand]*timeline.Clock{}
+	reference := t.gathered[0].f.Arrival
+	for _, g := range t.gathered {
+		if clocks[g.s] == nil {
+			clocks[g.s] = timeline.New(g.s.codec.ClockRate(), reference)
+		}
+		clocks[g.s].Prime(stamp(g.f))
+	}
+	var picture, sound time.Time
+	seen := map[*strand]bool{}
+	for _, g := range t.gathered {
+		if seen[g.s] {
+			continue
+		}
+		seen[g.s] = true
+		ticks, _ := clocks[g.s].At(stamp(g.f))
+		at := reference.Add(seconds(ticks, g.s.codec.ClockRate()))
+		earliest := &sound
+		if g.s.codec.Kind() == media.Video {
+			earliest = &picture
+		}
+		if earliest.IsZero() || at.Before(*earliest) {
+			*earliest = at
+		}
+	}
+	if picture.IsZero() {
+		picture = sound
+	}
+	return picture.Round(0).UTC().Truncate(time.Millisecond)
+}
+
+func seconds(t media.Ticks, rate uint32) time.Duration {
+	return (&media.Rendition{Timescale: rate}).Time(t)
+}
+
+// newIncarnation returns 16 characters [a-z0-9] that sort by time: seconds in base
+// 36, which have seven digits from 2038 on when padded, and 46 random bits.
+func newIncarnation(now time.Time) string {
+	head := strconv.FormatInt(now.Unix(), 36)
+	head = strings.Repeat("0", max(7-len(head), 0)) + head
+	most := new(big.Int).Exp(big.NewInt(36), big.NewInt(9), nil)
+	n, err := rand.Int(rand.Reader, most)
+	if err != nil {
+		panic(err) // crypto/rand never fails
+	}
+	tail := n.Text(36)
+	return head + strings.Repeat("0", 9-len(tail)) + tail
+}
+
+// assign finds the rendition of an encoding, or begins one. False: there is none.
+func (t *tape) assign(s *strand, f *media.Frame) bool {
+	rid := ""
+	for _, k := range t.tracks[s.epoch] {
+		for _, l := range k.Layers {
+			if k.ID == s.track && l.ID == s.layer {
+				rid = l.RID
+			}
+		}
+	}
+	id := name(s.codec.Kind(), rid, s.layer)
+	r := t.byName[id]
+	if r == nil {
+		if len(t.lanes) > media.MaxLayers {
+			return false
+		}
+		kind := media.VideoRendition
+		if s.codec.Kind() == media.Audio {
+			kind = media.AudioRendition
+		}
+		r = newRendition(id, kind, s.codec.ClockRate())
+		r.lane = t.cutter.Add(segment.Rendition{Kind: kind, Timescale: s.codec.ClockRate()})
+		t.byName[id] = r
+		t.lanes = append(t.lanes, r)
+	}
+	r.track, r.layer = s.track, s.layer
+	s.to = r
+	return true
+}

@@ -1,0 +1,46 @@
+package recorder
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are bounded in number: nothing is labelled by stream.
+type metrics struct {
+	parts     *prometheus.CounterVec
+	bytes     prometheus.Counter
+	gaps      *prometheus.CounterVec
+	lateness  prometheus.Histogram
+	overflows prometheus.Counter
+	keys      prometheus.Counter
+	ended     prometheus.Counter
+	failures  prometheus.Counter
+	stalled   prometheus.Gauge
+	steps     prometheus.Counter
+}
+
+func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		parts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_recorder_parts_total",
+			Help: "Parts that were published, by kind: media, gap."}, []string{"kind"}),
+		bytes: counter("sluice_recorder_bytes_total", "Bytes of parts that were published."),
+		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_recorder_gaps_seconds_total",
+			Help: "Media time that is missing, over all renditions, by reason."}, []string{"reason"}),
+		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_recorder_publish_seconds",
+			Help:    "From the last RTP packet of a part to the snapshot that shows it.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1}}),
+		overflows: counter("sluice_recorder_bursts_dropped_total", "Bursts of packets that a recorder missed as it was too slow."),
+		keys:      counter("sluice_recorder_key_frame_requests_total", "Key frames that segments asked for."),
+		ended:     counter("sluice_recorder_presentations_ended_total", "Presentations that ended."),
+		failures:  counter("sluice_recorder_unwritten_parts_total", "Parts that were not kept as the disk failed."),
+		stalled:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_stalled", Help: "Streams that are live but not recorded, as the disk fails."}),
+		steps:     counter("sluice_recorder_steps_total", "Discontinuities as a publisher's timestamps jumped."),
+	}
+	if reg == nil {
+		return m
+	}
+	reg.MustRegister(m.parts, m.bytes, m.gaps, m.lateness, m.overflows, m.keys, m.ended, m.failures, m.stalled, m.steps)
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_recorder_streams",
+		Help: "Streams that are packaged."}, func() float64 { return float64(r.running()) }))
+	return m
+}

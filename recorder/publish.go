@@ -1,0 +1,377 @@
+package recorder
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder/segment"
+)
+
+// events turns what the cutter told into a new snapshot.
+func (t *tape) events(now time.Time) {
+	var changed []string
+	var newest time.Time
+	for _, e := range t.cutter.Events() {
+		r := t.lanes[e.Rendition]
+		switch e.Kind {
+		case segment.PartReady:
+			t.part(r, &e)
+			changed = append(changed, r.is.ID)
+			if e.Arrival.After(newest) {
+				newest = e.Arrival
+			}
+		case segment.SegmentEnded:
+			t.segment(r, &e)
+			changed = append(changed, r.is.ID)
+		case segment.Hole:
+			t.missing(r, e.Start, e.Duration, e.Why)
+			t.keep(t.journal().Hole(media.Gap{Rendition: r.is.ID, Start: r.is.Time(e.Start), End: r.is.Time(e.Start + e.Duration), Why: string(e.Why)}))
+		case segment.KeyWanted:
+			t.ask(r.track, r.layer)
+		case segment.KeysLate:
+			t.log.Warn("segments without key frames", "rendition", r.is.ID,
+				"advice", "the encoder sends none when asked; set its key frame interval to 2 s or less")
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	t.show(false, changed)
+	if !newest.IsZero() {
+		t.r.metrics.lateness.Observe(time.Since(newest).Seconds())
+	}
+}
+
+// part makes the bytes of a part and keeps them.
+func (t *tape) part(r *rendition, e *segment.Event) {
+	if !e.Gap && e.Format != r.format {
+		if err := t.dress(r, e.Format); err != nil {
+			t.log.Error("pictures not packaged", "rendition", r.is.ID, "error", err)
+		}
+	}
+	var data []byte
+	if !e.Gap {
+		var err error
+		if data, err = r.chunk(e, t.start); err != nil || len(r.is.Inits) == 0 {
+			t.log.Error("part not packaged", "rendition", r.is.ID, "msn", e.MSN, "part", e.Part, "error", err)
+			e.Gap, e.Why, e.Samples, e.Independent, data = true, segment.NoFrames, nil, false, nil
+		}
+	}
+	if e.Part == 0 && e.Discontinuity {
+		t.turned(e.MSN)
+	}
+	if len(r.segments) == 0 && r.open == nil {
+		r.is.Removed = t.turnsBefore(e.MSN)
+	}
+	p := Part{MSN: e.MSN, Number: e.Part, Init: r.init, Discontinuity: e.Discontinuity, Start: e.Start, Duration: e.Duration,
+		Independent: e.Independent, Gap: e.Gap, Why: string(e.Why)}
+	extent, err := t.journal().Part(r.is.ID, p, data)
+	t.keep(err)
+	if e.Gap {
+		t.r.metrics.parts.WithLabelValues("gap").Inc()
+		t.missing(r, e.Start, e.Duration, e.Why)
+	} else {
+		t.r.metrics.parts.WithLabelValues("media").Inc()
+		t.r.metrics.bytes.Add(float64(len(data)))
+		if err != nil {
+			t.r.metrics.failures.Inc()
+		} else {
+			t.kept()
+		}
+	}
+	r.publish(e, data, extent, err == nil)
+}
+
+// dress begins a new initialisation section.
+func (t *tape) dress(r *rendition, f *media.Format) error {
+	first := len(r.is.Inits) == 0
+	fresh, err := r.dress(f, t.r.cfg.MaxBitrate)
+	if err != nil {
+		return err
+	}
+	description := r.is
+	description.Inits = nil
+	if first || fresh {
+		t.keep(t.journal().Rendition(&description))
+	}
+	if fresh {
+		t.keep(t.journal().Init(r.is.ID, r.init, r.is.Inits[r.init]))
+		t.log.Info("rendition began", "rendition", r.is.ID, "codec", r.is.Codec, "width", r.is.Width, "height", r.is.Height)
+	}
+	return nil
+}
+
+// segment ends the segment that is open.
+func (t *tape) segment(r *rendition, e *segment.Event) {
+	memory := lingering * t.r.cfg.Target
+	window := t.r.cfg.Window
+	if t.store.Load() == nil {
+		window = memory
+	}
+	r.close(e, memory, window, t.r.cfg.MaxBitrate)
+	t.keep(t.journal().SegmentEnd(r.is.ID, e.MSN))
+	if n := len(r.segments); n > 0 && r.segments[0].MSN > t.dropped {
+		oldest := r.segments[0].MSN
+		for _, o := range t.lanes {
+			if len(o.segments) > 0 {
+				oldest = min(oldest, o.segments[0].MSN)
+			}
+		}
+		if oldest > t.dropped {
+			t.dropped = oldest
+			t.keep(t.journal().Drop(oldest))
+		}
+	}
+}
+
+func (t *tape) missing(r *rendition, start, d media.Ticks, why segment.Why) {
+	t.r.metrics.gaps.WithLabelValues(string(why)).Add(r.is.Time(d).Seconds())
+}
+
+// show makes a new snapshot and wakes who waits for it.
+func (t *tape) show(ended bool, changed []string) {
+	lanes := slices.Clone(t.lanes)
+	slices.SortStableFunc(lanes, order)
+	t.version++
+	p := &media.Presentation{Stream: t.id, Incarnation: t.incarnation, Version: t.version, Start: t.start,
+		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Ended: ended}
+	for _, r := range lanes {
+		if len(r.is.Inits) > 0 { // before its first frame nobody can say what it is
+			p.Renditions = append(p.Renditions, r.snapshot())
+		}
+	}
+	if len(p.Renditions) == 0 {
+		return
+	}
+	first := t.current.Load() == nil
+	t.current.Store(p)
+	t.bells.ring(changed...)
+	if first {
+		t.r.appeared()
+		if t.policy.Record && t.store.Load() != nil {
+			t.clerk.began(t.start)
+		}
+	}
+}
+
+// maxTurns bounds the numbers of discontinuities that are remembered one by one.
+const maxTurns = 1024
+
+// turned remembers that a segment begins with a discontinuity.
+func (t *tape) turned(msn uint64) {
+	if i, known := slices.BinarySearch(t.turns, msn); !known {
+		t.turns = slices.Insert(t.turns, i, msn)
+	}
+	if len(t.turns) > maxTurns {
+		t.turns = t.turns[:copy(t.turns, t.turns[maxTurns/2:])]
+		t.turnsForgotten += maxTurns / 2
+	}
+}
+
+// turnsBefore counts the discontinuities before a segment.
+func (t *tape) turnsBefore(msn uint64) uint64 {
+	i, _ := slices.BinarySearch(t.turns, msn)
+	return t.turnsForgotten + uint64(i)
+}
+
+// journal is where things are kept, or what forgets them.
+func (t *tape) journal() Log {
+	if l := t.store.Load(); l != nil {
+		return *l
+	}
+	return nowhere{}
+}
+
+// keep says once that the disk fails.
+func (t *tape) keep(err error) {
+	if err != nil && !t.stalled {
+		t.stalled = true
+		t.r.metrics.stalled.Inc()
+		t.log.Error("recording stands still, live goes on", "error", err)
+	}
+}
+
+// kept notes that media was.
+func (t *tape) kept() {
+	if t.stalled {
+		t.stalled = false
+		t.r.metrics.stalled.Dec()
+		t.log.Info("recording goes on")
+	}
+}
+
+// create opens the Log of a new incarnation.
+func (t *tape) create() {
+	if t.r.parts.Logs == nil {
+		return
+	}
+	l, err := t.r.parts.Logs.Create(Start{Stream: t.id, Incarnation: t.incarnation, Start: t.start,
+		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Record: t.policy.Record})
+	if err != nil {
+		t.log.Error("recording did not begin, live goes on", "error", err)
+		return
+	}
+	t.store.Store(&l)
+}
+
+// resumed finds what was suspended or interrupted within the grace.
+func (t *tape) resumed(now time.Time) (*media.Presentation, Log) {
+	if t.r.parts.Logs == nil {
+		return nil, nil
+	}
+	p, l, err := t.r.parts.Logs.Resume(t.id, now.Add(-t.r.cfg.Grace))
+	if err != nil {
+		t.log.Error("recording not resumed", "error", err)
+		return nil, nil
+	}
+	if p == nil {
+		return nil, nil
+	}
+	if p.TargetDuration != t.r.cfg.Target || p.PartTarget != t.r.cfg.Part { // what never changes did
+		if err := l.Close(Ended); err != nil {
+			t.log.Error("recording not ended", "error", err)
+		}
+		t.clerk.endedOther(p)
+		return nil, nil
+	}
+	return p, l
+}
+
+// resume takes over what there is.
+func (t *tape) resume(p *media.Presentation, l Log) {
+	t.start, t.incarnation, t.version = p.Start, p.Incarnation, p.Version
+	t.store.Store(&l)
+	for _, old := range p.Renditions {
+		r := newRendition(old.ID, old.Kind, old.Timescale)
+		r.resume(old)
+		t.byName[old.ID] = r
+		t.lanes = append(t.lanes, r)
+		t.turnsForgotten = max(t.turnsForgotten, old.Removed)
+		for _, s := range r.segments {
+			if s.Discontinuity {
+				t.turned(s.MSN)
+			}
+			t.from = max(t.from, old.Time(s.Start+s.Duration))
+			t.next = max(t.next, s.MSN+1)
+		}
+	}
+}
+
+// finish ends the presentation, or suspends it.
+func (t *tape) finish(c Closing) {
+	if t.cutter == nil {
+		return
+	}
+	t.cutter.End(time.Now())
+	t.events(time.Now())
+	if c == Ended {
+		names := make([]string, len(t.lanes))
+		for i, r := range t.lanes {
+			r.open = nil
+			names[i] = r.is.ID
+		}
+		t.show(true, names)
+		t.r.metrics.ended.Inc()
+		t.log.Info("presentation ended", "incarnation", t.incarnation, "duration", t.length().Round(time.Millisecond).String())
+	} else {
+		t.log.Info("presentation suspended", "incarnation", t.incarnation)
+	}
+	if c == Ended && !t.policy.Record {
+		return // its files are deleted when nobody watches any more
+	}
+	t.shut(c)
+	if c == Ended && t.store.Load() != nil {
+		t.clerk.ended()
+	}
+}
+
+// shut closes the Log.
+func (t *tape) shut(c Closing) {
+	if err := t.journal().Close(c); err != nil {
+		t.log.Error("recording not closed", "error", err)
+	}
+	if t.stalled {
+		t.stalled = false
+		t.r.metrics.stalled.Dec()
+	}
+}
+
+func (t *tape) length() time.Duration {
+	d := time.Duration(0)
+	for _, r := range t.lanes {
+		d = max(d, r.is.Time(r.end()))
+	}
+	return d
+}
+
+// clerk tells the catalogue, in order, until it has heard.
+type clerk struct {
+	t    *tape
+	jobs chan func(context.Context) error
+	done chan struct{}
+}
+
+const (
+	clerkTries = 5 * time.Second // between two
+	clerkTime  = 5 * time.Second // that one may take
+)
+
+func newClerk(t *tape) *clerk {
+	return &clerk{t: t, jobs: make(chan func(context.Context) error, 4), done: make(chan struct{})}
+}
+
+// run tells until there is nothing more to tell; when ctx ends it tries once more.
+func (c *clerk) run(ctx context.Context) {
+	defer close(c.done)
+	for job := range c.jobs {
+		for {
+			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), clerkTime)
+			err := job(one)
+			cancel()
+			if err == nil {
+				break
+			}
+			c.t.log.Error("catalogue not told", "incarnation", c.t.incarnation, "error", err)
+			if ctx.Err() != nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(clerkTries):
+			}
+		}
+	}
+}
+
+// stop waits until all is told.
+func (c *clerk) stop() {
+	close(c.jobs)
+	<-c.done
+}
+
+func (c *clerk) tell(job func(context.Context, Assets) error) {
+	assets := c.t.r.parts.Assets
+	if assets == nil {
+		return
+	}
+	select {
+	case c.jobs <- func(ctx context.Context) error { return job(ctx, assets) }:
+	default: // three events are all that there are
+	}
+}
+
+func (c *clerk) began(at time.Time) {
+	id, incarnation := c.t.id, c.t.incarnation
+	c.tell(func(ctx context.Context, a Assets) error { return a.Began(ctx, id, incarnation, at) })
+}
+
+func (c *clerk) ended() { c.over(c.t.incarnation) }
+
+func (c *clerk) endedOther(p *media.Presentation) { c.over(p.Incarnation) }
+
+func (c *clerk) over(incarnation string) {
+	id := c.t.id
+	c.tell(func(ctx context.Context, a Assets) error { return a.Ended(ctx, id, incarnation) })
+}

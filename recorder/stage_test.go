@@ -1,0 +1,363 @@
+package recorder_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder"
+)
+
+const ms = time.Millisecond
+
+// streams is the giver of packets: what a test pushes goes to who attached.
+type streams struct {
+	mu    sync.Mutex
+	sinks map[media.StreamID]recorder.Sink
+	asked []ask
+}
+
+type ask struct {
+	track media.TrackID
+	layer media.Layer
+	at    time.Time
+}
+
+type feed struct {
+	s  *streams
+	id media.StreamID
+}
+
+func (s *streams) Attach(id media.StreamID, to recorder.Sink) (recorder.Feed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sinks == nil {
+		s.sinks = map[media.StreamID]recorder.Sink{}
+	}
+	s.sinks[id] = to
+	return feed{s, id}, nil
+}
+
+func (s *streams) sink(id media.StreamID) recorder.Sink {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sinks[id]
+}
+
+func (f feed) Want(media.Demand) {}
+
+func (f feed) RequestKeyFrame(t media.TrackID, l media.Layer) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	f.s.asked = append(f.s.asked, ask{t, l, time.Now()})
+}
+
+func (f feed) Close() {
+	f.s.mu.Lock()
+	sink := f.s.sinks[f.id]
+	delete(f.s.sinks, f.id)
+	f.s.mu.Unlock()
+	if sink != nil {
+		sink.Close(media.ErrHangup)
+	}
+}
+
+// wanted reports whether a key frame was asked for since the last one, long enough
+// ago for the wish to have arrived.
+func (s *streams) wanted(t media.TrackID, l media.Layer, way time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, a := range s.asked {
+		if a.track == t && a.layer == l && time.Since(a.at) >= way {
+			s.asked = append(s.asked[:i], s.asked[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// shelf is a Logs in memory.
+type shelf struct {
+	mu    sync.Mutex
+	files map[string]*bytes.Buffer // by incarnation and rendition
+	fail  bool
+	parts int
+	gaps  []media.Gap
+	ended []string
+	names []string
+	old   *media.Presentation // to be resumed
+}
+
+type file struct {
+	*shelf
+	incarnation string
+}
+
+var errFull = errors.New("no space left on device")
+
+func (s *shelf) Create(st recorder.Start) (recorder.Log, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.files == nil {
+		s.files = map[string]*bytes.Buffer{}
+	}
+	s.names = append(s.names, st.Incarnation)
+	return file{s, st.Incarnation}, nil
+}
+
+func (s *shelf) Resume(media.StreamID, time.Time) (*media.Presentation, recorder.Log, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.old
+	s.old = nil
+	if p == nil {
+		return nil, nil, nil
+	}
+	return p, file{s, p.Incarnation}, nil
+}
+
+func (s *shelf) broken(is bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = is
+}
+
+func (f file) Rendition(*media.Rendition) error   { return nil }
+func (f file) Init(string, int, media.Init) error { return nil }
+func (f file) SegmentEnd(string, uint64) error    { return nil }
+func (f file) Epoch(media.Epoch, time.Time) error { return nil }
+func (f file) Drop(uint64) error                  { return nil }
+
+func (f file) Hole(g media.Gap) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gaps = append(f.gaps, g)
+	return nil
+}
+
+func (f file) Part(rendition string, p recorder.Part, data []byte) (media.Extent, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p.Gap {
+		return media.Extent{}, nil
+	}
+	if f.fail {
+		return media.Extent{}, errFull
+	}
+	name := f.incarnation + "/" + rendition
+	b := f.files[name]
+	if b == nil {
+		b = &bytes.Buffer{}
+		f.files[name] = b
+	}
+	f.parts++
+	e := media.Extent{Offset: int64(b.Len()), Size: int64(len(data))}
+	b.Write(data)
+	return e, nil
+}
+
+func (f file) Read(_ context.Context, rendition string, e media.Extent) (io.ReadCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.files[f.incarnation+"/"+rendition]
+	if b == nil || e.Offset+e.Size > int64(b.Len()) {
+		return nil, media.ErrNotFound
+	}
+	return io.NopCloser(bytes.NewReader(bytes.Clone(b.Bytes()[e.Offset : e.Offset+e.Size]))), nil
+}
+
+func (f file) Close(c recorder.Closing) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = append(f.ended, fmt.Sprint(f.incarnation, " ", c))
+	return nil
+}
+
+// library is the catalogue.
+type library struct {
+	mu     sync.Mutex
+	events []string
+	refuse int
+}
+
+func (l *library) Began(_ context.Context, id media.StreamID, incarnation string, _ time.Time) error {
+	return l.note("began " + string(id) + " " + incarnation)
+}
+
+func (l *library) Ended(_ context.Context, id media.StreamID, incarnation string) error {
+	return l.note("ended " + string(id) + " " + incarnation)
+}
+
+func (l *library) note(s string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse > 0 {
+		l.refuse--
+		return errors.New("the database is away")
+	}
+	l.events = append(l.events, s)
+	return nil
+}
+
+// sets are parameter sets of x264's baseline profile: 720p, 360p and 180p, 30 fps.
+var sets = [][2]string{
+	{"6742c01fd9005005bb0110000003001000000303c0f183248", "68cb83cb20"},
+	{"6742c01ed900a02ff970110000030001000003003c0f162e48", "68cb83cb20"},
+	{"6742c00dd901419f9f0110000003001000000303c0f142a48", "68cb83cb20"},
+}
+
+func unhex(s string) []byte {
+	if len(s)%2 == 1 {
+		s += "0"
+	}
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// camera publishes one layer of pictures, or sound.
+type camera struct {
+	s      *streams
+	id     media.StreamID
+	epoch  media.Epoch
+	track  media.TrackID
+	layer  media.Layer
+	size   int // index of sets
+	every  time.Duration
+	delay  time.Duration
+	ppm    float64
+	first  media.Ticks
+	seq    uint64
+	n      int
+	begun  bool
+	lose   func(n int) bool // frames that never arrive
+	known  time.Duration    // from when on captured times are known
+	origin time.Time
+	key    bool // the next frame is one, asked or not
+}
+
+func (c *camera) rate() float64 {
+	if c.track == media.AudioTrack {
+		return 48000
+	}
+	return 90000
+}
+
+// shoot sends the frame that was captured at, delay later; the caller lets time pass.
+func (c *camera) shoot(at time.Time) []*media.Packet {
+	gone := at.Sub(c.origin).Seconds() * (1 + c.ppm/1e6)
+	p := media.Packet{Epoch: c.epoch, Track: c.track, Layer: c.layer, TS: c.first + media.Ticks(gone*c.rate()+.5), Arrival: time.Now()}
+	if at.Sub(c.origin) >= c.known {
+		p.Capture = at
+	}
+	var payloads [][]byte
+	if c.track == media.AudioTrack {
+		p.Codec = media.Opus
+		payloads = [][]byte{append([]byte{0xfc, byte(c.n), byte(c.n >> 8)}, bytes.Repeat([]byte{7}, 60)...)}
+	} else {
+		p.Codec = media.H264
+		if !c.begun || c.key || c.s.wanted(c.track, c.layer, 30*ms) {
+			c.begun, c.key = true, false
+			payloads = [][]byte{unhex(sets[c.size][0]), unhex(sets[c.size][1]), append([]byte{0x65, 0x88, 0x84, byte(c.n)}, bytes.Repeat([]byte{9}, 900)...)}
+		} else {
+			payloads = [][]byte{append([]byte{0x41, 0x9a, 0x20, byte(c.n)}, bytes.Repeat([]byte{5}, 300)...)}
+		}
+	}
+	c.n++
+	var out []*media.Packet
+	for i, b := range payloads {
+		q := p
+		q.Seq, q.Payload = c.seq, b
+		q.FrameStart, q.FrameEnd = i == 0, i == len(payloads)-1
+		q.Marker = q.FrameEnd
+		c.seq++
+		out = append(out, &q)
+	}
+	if c.lose != nil && c.lose(c.n-1) {
+		return nil
+	}
+	return out
+}
+
+func tracks(layers ...string) []media.TrackInfo {
+	video := media.TrackInfo{ID: media.VideoTrack, Kind: media.Video, Codec: media.H264}
+	for i, rid := range layers {
+		video.Layers = append(video.Layers, media.LayerInfo{ID: media.Layer(i), RID: rid, Active: true})
+	}
+	audio := media.TrackInfo{ID: media.AudioTrack, Kind: media.Audio, Codec: media.Opus, Layers: []media.LayerInfo{{Active: true}}}
+	return []media.TrackInfo{audio, video}
+}
+
+// shoot runs cameras for some time, in the bubble's clock.
+func shoot(d time.Duration, cameras ...*camera) {
+	begin := time.Now()
+	next := make([]time.Duration, len(cameras))
+	for {
+		first := 0
+		for i := range cameras {
+			if next[i]+cameras[i].delay < next[first]+cameras[first].delay {
+				first = i
+			}
+		}
+		c := cameras[first]
+		at := begin.Add(next[first])
+		if next[first] >= d {
+			return
+		}
+		time.Sleep(time.Until(at.Add(c.delay)))
+		if sink := c.s.sink(c.id); sink != nil {
+			if burst := c.shoot(at); len(burst) > 0 {
+				sink.Write(burst, 0)
+			}
+		}
+		next[first] += c.every
+	}
+}
+
+// check holds a presentation against the rules.
+func check(t *testing.T, p *media.Presentation) {
+	t.Helper()
+	hard := map[uint64]bool{}
+	seen := map[uint64]string{}
+	for _, r := range p.Renditions {
+		all := r.Segments
+		if r.Open != nil {
+			all = append(all[:len(all):len(all)], r.Open)
+		}
+		for i, s := range all {
+			where := fmt.Sprintf("segment %d of %s", s.MSN, r.ID)
+			if i > 0 && (s.MSN != all[i-1].MSN+1 || s.Start != all[i-1].Start+all[i-1].Duration) {
+				t.Fatalf("%s begins at %d behind segment %d, which ends at %d", where, s.Start, all[i-1].MSN, all[i-1].Start+all[i-1].Duration)
+			}
+			if s != r.Open && r.Time(s.Duration) > p.TargetDuration+500*ms {
+				t.Fatalf("%s lasts %v", where, r.Time(s.Duration))
+			}
+			if who, known := seen[s.MSN]; known && s != r.Open && hard[s.MSN] != s.Discontinuity {
+				t.Fatalf("%s: discontinuity %v, in %s %v", where, s.Discontinuity, who, hard[s.MSN])
+			}
+			seen[s.MSN], hard[s.MSN] = r.ID, s.Discontinuity
+			if !s.Gap && s.Init >= len(r.Inits) {
+				t.Fatalf("%s has initialisation section %d of %d", where, s.Init, len(r.Inits))
+			}
+			sum, size := media.Ticks(0), int64(0)
+			for _, part := range s.Parts {
+				if r.Time(part.Duration) > p.PartTarget+ms || part.Gap == (len(part.Data) > 0) {
+					t.Fatalf("%s has a part of %v, gap %v, %d bytes", where, r.Time(part.Duration), part.Gap, len(part.Data))
+				}
+				sum, size = sum+part.Duration, size+part.Extent.Size
+			}
+			if s.Parts != nil && (sum != s.Duration || size != s.Extent.Size) {
+				t.Fatalf("%s: %d ticks and %d bytes, its parts %d and %d", where, s.Duration, s.Extent.Size, sum, size)
+			}
+		}
+	}
+}

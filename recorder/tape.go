@@ -1,0 +1,371 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder/segment"
+)
+
+const (
+	// queue is how many bursts wait for a tape; behind them the giver holds 10 s.
+	queue = 256
+	// lingering is how many target durations an ended presentation is kept for those
+	// who still watch it (RFC 8216bis section 6.2.2).
+	lingering = 6
+	// maxStrands bounds the encodings of one publisher session: a layer may change its
+	// codec once.
+	maxStrands = 2 * (media.MaxLayers + 1)
+	// idle is how often a tape looks at the clock when nothing is due.
+	idle = time.Second
+)
+
+// delivery is what a sink was given.
+type delivery struct {
+	burst  []*media.Packet
+	lost   int
+	epoch  media.Epoch
+	tracks []media.TrackInfo
+	closed error
+}
+
+// tape packages one stream from its first packet until its publisher has been gone
+// for the grace.
+type tape struct {
+	r      *Recorder
+	id     media.StreamID
+	policy media.Policy
+	log    *slog.Logger
+	in     chan delivery
+	done   chan struct{} // closed when nobody reads in any more
+
+	// What readers see.
+	current     atomic.Pointer[media.Presentation]
+	trouble     atomic.Pointer[string] // why pictures cannot be packaged
+	store       atomic.Pointer[Log]
+	bells       bells
+	incarnation string // written before current is
+
+	mu   sync.Mutex
+	over bool // it does not take another publisher
+
+	// The rest belongs to run.
+	feed     Feed
+	tracks   map[media.Epoch][]media.TrackInfo
+	epoch    media.Epoch
+	strands  map[encoding]*strand
+	gathered []gathered
+	first    time.Time // when the first frame came
+	last     time.Time // when the newest packet came
+	start    time.Time
+	cutter   *segment.Cutter
+	byName   map[string]*rendition
+	lanes    []*rendition
+	version  uint64
+	stalled  bool
+	clerk    *clerk
+	dropped  uint64 // segments before it are out of the window
+	// Numbers of segments that begin with a discontinuity, and how many came before.
+	turns          []uint64
+	turnsForgotten uint64
+	// Where a resumed presentation goes on: media time, and the number of a segment.
+	from time.Duration
+	next uint64
+}
+
+func newTape(r *Recorder, id media.StreamID, p media.Policy) *tape {
+	t := &tape{r: r, id: id, policy: p, log: r.log.With("stream", id), in: make(chan delivery, queue), done: make(chan struct{}),
+		tracks: map[media.Epoch][]media.TrackInfo{}, strands: map[encoding]*strand{}, byName: map[string]*rendition{}}
+	t.clerk = newClerk(t)
+	return t
+}
+
+// welcome reports whether the tape goes on with another publisher.
+func (t *tape) welcome() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.over
+}
+
+// retire ends that.
+func (t *tape) retire() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+}
+
+// intake is the Sink of a tape.
+type intake struct{ t *tape }
+
+// Tracks hands on what an epoch's packets are.
+func (i intake) Tracks(e media.Epoch, tracks []media.TrackInfo) {
+	i.hand(delivery{epoch: e, tracks: tracks})
+}
+
+// Write hands a burst on; while the tape is behind, the giver waits.
+func (i intake) Write(burst []*media.Packet, lost int) { i.hand(delivery{burst: burst, lost: lost}) }
+
+// Close tells that nothing more comes.
+func (i intake) Close(why error) {
+	if why == nil {
+		why = media.ErrGone
+	}
+	i.hand(delivery{closed: why})
+}
+
+func (i intake) hand(d delivery) {
+	select {
+	case i.t.in <- d:
+	case <-i.t.done:
+	}
+}
+
+// run is the tape's goroutine.
+func (t *tape) run(ctx context.Context) {
+	go t.clerk.run(ctx) // clerk.stop waits for it
+	defer t.clerk.stop()
+	defer t.r.forget(t)
+	defer t.bells.stop()
+	feed, err := t.r.parts.Streams.Attach(t.id, intake{t})
+	if err != nil {
+		t.retire()
+		close(t.done)
+		t.log.Error("stream not packaged", "error", err)
+		return
+	}
+	t.feed, t.last = feed, time.Now()
+	closing := t.record(ctx)
+	t.retire()
+	close(t.done)
+	feed.Close()
+	t.finish(closing)
+	if closing == Ended {
+		t.linger(ctx)
+		if !t.policy.Record {
+			t.shut(Forgotten)
+		}
+	}
+}
+
+// record takes packets until the stream is over.
+func (t *tape) record(ctx context.Context) Closing {
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return Suspended
+		case d := <-t.in:
+			if d.closed != nil {
+				if errors.Is(d.closed, media.ErrShuttingDown) {
+					return Suspended
+				}
+				return Ended
+			}
+			t.take(d)
+		case <-timer.C:
+		}
+		now := time.Now()
+		t.tick(now)
+		if now.Sub(t.last) > t.r.cfg.Grace && now.Sub(t.last) > 2*time.Second {
+			return Ended
+		}
+		timer.Reset(max(t.due(now).Sub(now), time.Millisecond))
+	}
+}
+
+// linger keeps an ended presentation for those who still watch it.
+func (t *tape) linger(ctx context.Context) {
+	if t.current.Load() == nil {
+		return
+	}
+	timer := time.NewTimer(lingering * t.r.cfg.Target)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// take reads a delivery.
+func (t *tape) take(d delivery) {
+	if d.tracks != nil {
+		t.tracks[d.epoch] = d.tracks
+		t.judge(d.tracks)
+	}
+	if d.lost > 0 {
+		t.r.metrics.overflows.Add(float64(d.lost))
+		t.log.Error("recorder fell behind", "bursts_lost", d.lost)
+	}
+	for _, p := range d.burst {
+		t.packet(p, time.Now())
+	}
+}
+
+// judge says so when pictures cannot be packaged.
+func (t *tape) judge(tracks []media.TrackInfo) {
+	why := ""
+	for _, k := range tracks {
+		if k.Codec == media.VP8 {
+			why = "HLS and DASH carry no VP8; publish H264, AV1, VP9 or H265"
+		}
+	}
+	switch had := t.trouble.Load(); {
+	case why == "" && had != nil:
+		t.trouble.Store(nil)
+	case why != "" && had == nil:
+		t.trouble.Store(&why)
+		t.log.Warn("pictures not packaged", "error", why)
+	}
+}
+
+// packet takes one packet.
+func (t *tape) packet(p *media.Packet, now time.Time) {
+	if p.Epoch < t.epoch {
+		return
+	}
+	t.last = now
+	s := t.strand(p)
+	if s == nil {
+		return
+	}
+	s.packets.Push(p, now)
+	t.drain(s, now)
+}
+
+// strand finds the packet's, or begins one.
+func (t *tape) strand(p *media.Packet) *strand {
+	e := encoding{p.Epoch, p.Track, p.Layer, p.Codec}
+	if s := t.strands[e]; s != nil {
+		return s
+	}
+	if p.Epoch > t.epoch {
+		t.turn(p.Epoch)
+	}
+	if len(t.strands) >= maxStrands || len(p.Payload) == 0 || p.Codec == media.VP8 || p.Codec == media.RED {
+		return nil
+	}
+	params := ""
+	for _, k := range t.tracks[p.Epoch] {
+		if k.ID == p.Track {
+			params = k.Params
+		}
+	}
+	s := newStrand(e, params, t.r.cfg.Reorder)
+	t.strands[e] = s
+	return s
+}
+
+// turn leaves the publisher sessions before e: what still waits of them is not
+// waited for any more.
+func (t *tape) turn(e media.Epoch) {
+	for k, s := range t.strands {
+		t.drain(s, time.Now().Add(t.r.cfg.Reorder))
+		delete(t.strands, k)
+	}
+	for old := range t.tracks {
+		if old < e {
+			delete(t.tracks, old)
+		}
+	}
+	t.epoch = e
+	if t.cutter != nil {
+		t.keep(t.journal().Epoch(e, time.Now()))
+	}
+}
+
+// drain takes what is in order out of a strand.
+func (t *tape) drain(s *strand, now time.Time) {
+	for {
+		p, lost, ok := s.packets.Pop(now)
+		if !ok {
+			break
+		}
+		for f := s.frames.Push(p, lost > 0); f != nil; f = s.frames.Next() {
+			t.frame(s, f, now)
+		}
+	}
+	waiting := s.frames.Waiting() && s.codec.Kind() == media.Video
+	if waiting && !s.waiting {
+		if s.to != nil && t.cutter != nil {
+			t.cutter.Lost(s.to.lane, now)
+			t.events(now)
+		} else {
+			t.ask(s.track, s.layer)
+		}
+	}
+	s.waiting = waiting
+}
+
+func (t *tape) ask(track media.TrackID, layer media.Layer) {
+	t.r.metrics.keys.Inc()
+	t.feed.RequestKeyFrame(track, layer)
+}
+
+// frame takes one frame: until the presentation has begun it is gathered.
+func (t *tape) frame(s *strand, f *media.Frame, now time.Time) {
+	if t.cutter == nil {
+		t.gather(s, f, now)
+		return
+	}
+	t.lay(s, f, now)
+}
+
+// lay puts a frame into the presentation.
+func (t *tape) lay(s *strand, f *media.Frame, now time.Time) {
+	if s.clock == nil {
+		s.clock = t.clock(s)
+	}
+	if s.to == nil && !t.assign(s, f) {
+		return
+	}
+	placed, ok := s.place(f)
+	if !ok {
+		return
+	}
+	if placed.Step {
+		t.r.metrics.steps.Inc()
+		t.log.Warn("media time stepped", "rendition", s.to.is.ID)
+	}
+	t.cutter.Push(s.to.lane, placed, now)
+	t.events(now)
+}
+
+// tick lets time pass.
+func (t *tape) tick(now time.Time) {
+	for _, s := range t.strands {
+		t.drain(s, now)
+	}
+	if t.cutter == nil {
+		if t.ripe(now) {
+			t.begin(now)
+		}
+		return
+	}
+	t.cutter.Tick(now)
+	t.events(now)
+}
+
+// due is when tick has something to do.
+func (t *tape) due(now time.Time) time.Time {
+	next := now.Add(idle)
+	soonest := func(at time.Time) {
+		if !at.IsZero() && at.Before(next) {
+			next = at
+		}
+	}
+	for _, s := range t.strands {
+		soonest(s.packets.Next())
+	}
+	if t.cutter != nil {
+		soonest(t.cutter.Next())
+	} else if len(t.gathered) > 0 {
+		soonest(now.Add(gatherStep))
+	}
+	return next
+}
