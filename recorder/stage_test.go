@@ -297,32 +297,6 @@ func tracks(layers ...string) []media.TrackInfo {
 	return []media.TrackInfo{audio, video}
 }
 
-// shoot runs cameras for some time, in the bubble's clock.
-func shoot(d time.Duration, cameras ...*camera) {
-	begin := time.Now()
-	next := make([]time.Duration, len(cameras))
-	for {
-		first := 0
-		for i := range cameras {
-			if next[i]+cameras[i].delay < next[first]+cameras[first].delay {
-				first = i
-			}
-		}
-		c := cameras[first]
-		at := begin.Add(next[first])
-		if next[first] >= d {
-			return
-		}
-		time.Sleep(time.Until(at.Add(c.delay)))
-		if sink := c.s.sink(c.id); sink != nil {
-			if burst := c.shoot(at); len(burst) > 0 {
-				sink.Write(burst, 0)
-			}
-		}
-		next[first] += c.every
-	}
-}
-
 // check holds a presentation against the rules.
 func check(t *testing.T, p *media.Presentation) {
 	t.Helper()
