@@ -25,8 +25,9 @@ const (
 	// openLoss is the share of packets lost below which a link counts as one that
 	// takes a frame at once.
 	openLoss = 0.01
-	// maxSpare is how many queues' memory a shard keeps for their next use.
-	maxSpare = 64
+	// maxSpare is how many queues' memory a shard keeps for their next use, each of
+	// some 5 KB.
+	maxSpare = 16
 	// maxQueued bounds a viewer's queue in packets; the pacer bounds it in time.
 	maxQueued = 1024
 	// padding is the payload of one probe packet: RTP padding counts in one byte.
