@@ -26,3 +26,9 @@ func (Unsynced) SyncDir(string) error { return nil }
 type unsynced struct{ File }
 
 func (unsynced) Sync() error { return nil }
+
+// Compacting is a config whose journal is written anew from a size on.
+func Compacting(c Config, size int64) Config {
+	c.compact = size
+	return c
+}

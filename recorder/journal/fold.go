@@ -193,6 +193,9 @@ func (s *strand) position() Position {
 	for i := range s.parts {
 		q := &s.parts[i]
 		p.End = max(p.End, q.Start+q.Duration)
+		if !q.Gap {
+			p.age(q)
+		}
 		if q.Gap || q.lost {
 			continue
 		}
@@ -208,6 +211,15 @@ func (s *strand) position() Position {
 	}
 	p.Digest = hex.EncodeToString(h.Sum(nil))
 	return p
+}
+
+// age keeps the last segment of each volume; q comes after all before.
+func (p *Position) age(q *placed) {
+	if n := len(p.old); n > 0 && p.old[n-1].number == q.extent.Volume {
+		p.old[n-1].last = q.MSN
+		return
+	}
+	p.old = append(p.old, old{number: q.extent.Volume, last: q.MSN})
 }
 
 // settle makes the parts of each segment one run of bytes: where one is missing,

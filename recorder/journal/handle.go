@@ -125,6 +125,8 @@ type shared struct {
 	stopping atomic.Bool
 	wake     chan struct{} // one waiting signal is enough
 	cause    atomic.Pointer[error]
+	// busy is held by who syncs or replaces files; nobody waits for it.
+	busy atomic.Bool
 	// length of the journal that is on disk, with all the data that it names
 	synced atomic.Int64
 	// written is the journal's length, set after each record.
@@ -160,6 +162,14 @@ func (s *shared) add(h *handle, folders ...string) {
 	for _, f := range folders {
 		s.folders[f] = struct{}{}
 	}
+}
+
+// rename tells that a name in a folder has changed.
+func (s *shared) rename(folder string) {
+	s.mu.Lock()
+	s.folders[folder] = struct{}{}
+	s.mu.Unlock()
+	s.signal()
 }
 
 func (s *shared) open() ([]*handle, []string) {

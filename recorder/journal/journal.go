@@ -23,6 +23,8 @@ type Journal struct {
 	// backlog are records that wait for the disk to work again.
 	backlog []*record
 	stopped bool
+	dropped uint64 // what Drop named last
+	live    int64  // size of the journal when it was written anew
 }
 
 // track is how far a rendition is written.
@@ -32,6 +34,7 @@ type track struct {
 	inits  int
 	msn    uint64
 	begun  bool
+	old    []old // volumes that are not written any more, the oldest first
 }
 
 const (
@@ -77,7 +80,7 @@ func Open(dir string, s *State, c Config) (*Journal, error) {
 	}
 	j := newJournal(dir, s.Start, c.withDefaults(s.Start))
 	for name, p := range s.Renditions {
-		j.tracks[name] = &track{next: p.Volume, inits: p.Inits}
+		j.tracks[name] = &track{next: p.Volume, inits: p.Inits, old: p.old}
 	}
 	if err := j.openFile(s.size); err != nil {
 		return nil, err
@@ -352,6 +355,7 @@ func (j *Journal) roll(rendition string, t *track, msn uint64) error {
 	}
 	if t.volume != nil {
 		t.volume.finish()
+		t.old = append(t.old, old{t.volume.volume.Number, t.msn})
 	}
 	j.shared.add(h, folder, j.dir)
 	t.volume = h

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 )
 
@@ -41,6 +42,11 @@ func (j *Journal) Run(ctx context.Context) error {
 
 // turn does what the mode asks for.
 func (j *Journal) turn(ctx context.Context) (done bool, err error) {
+	if !j.shared.busy.CompareAndSwap(false, true) {
+		j.shared.signal() // the journal is being written anew: the next turn syncs
+		return false, nil
+	}
+	defer j.shared.busy.Store(false)
 	mode := j.shared.mode.Load()
 	if mode == ready || mode == ended {
 		var err error
@@ -100,6 +106,9 @@ func (j *Journal) resume() {
 // revive writes again what the disk may not have taken. It runs while the caller
 // keeps off the files.
 func (j *Journal) revive() error {
+	if err := j.probe(); err != nil {
+		return err
+	}
 	handles, folders := j.shared.open()
 	for _, h := range handles {
 		if err := h.rewrite(); err != nil {
@@ -112,6 +121,21 @@ func (j *Journal) revive() error {
 		}
 	}
 	return j.file.rewrite()
+}
+
+// probeSize is what has to fit before a disk counts as not full: some seconds of
+// video. Less, and it would fail again at once.
+const probeSize = 4 << 20
+
+// probe writes and removes a file.
+func (j *Journal) probe() error {
+	path := filepath.Join(j.dir, Name+".probe")
+	f, err := j.config.Disk.OpenFile(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(make([]byte, probeSize), 0)
+	return errors.Join(err, f.Sync(), f.Close(), j.config.Disk.Remove(path))
 }
 
 // syncAll puts on disk all that was written when it began: first data, then names,
@@ -158,6 +182,10 @@ func (j *Journal) finish(h *handle) {
 
 // last syncs for the last time.
 func (j *Journal) last() error {
+	if !j.shared.busy.CompareAndSwap(false, true) {
+		return fmt.Errorf("keep the recording %s: it is still being written", j.start.Incarnation)
+	}
+	defer j.shared.busy.Store(false)
 	mode := j.shared.mode.Load()
 	if mode == failed || mode == parked {
 		return fmt.Errorf("keep the recording %s: %w", j.start.Incarnation, j.shared.why())

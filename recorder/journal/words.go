@@ -126,6 +126,7 @@ type Position struct {
 	Bytes  int64
 	Inits  int    // initialisation sections that are known
 	Volume uint32 // the next one to write
+	old    []old
 	Digest string // over number, place, size and checksum of each part: SHA-256, hex
 }
 
@@ -148,6 +149,8 @@ type Config struct {
 	Finished func(Volume)
 	// Disk is where the files are; nil means the machine's.
 	Disk Disk
+
+	compact int64 // of tests: compactFrom
 }
 
 func (c Config) withDefaults(s Start) Config {
@@ -165,6 +168,9 @@ func (c Config) withDefaults(s Start) Config {
 	}
 	if c.Retry <= 0 {
 		c.Retry = 5 * time.Second
+	}
+	if c.compact == 0 {
+		c.compact = compactFrom
 	}
 	if c.Disk == nil {
 		c.Disk = machine{}
