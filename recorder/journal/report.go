@@ -1,0 +1,124 @@
+package journal
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// Report says how complete a recording is: what is there, how to tell whether it
+// still is, and every stretch that is missing, with its reason.
+type Report struct {
+	Stream      media.StreamID    `json:"stream"`
+	Incarnation string            `json:"incarnation"`
+	Start       time.Time         `json:"start"`
+	Ended       bool              `json:"ended"`
+	Complete    bool              `json:"complete"` // nothing is missing
+	Renditions  []RenditionReport `json:"renditions"`
+	// Torn counts bytes that belong to nothing whole, Lost parts that the journal
+	// names and the volumes do not hold.
+	Torn int64 `json:"torn,omitempty"`
+	Lost int   `json:"lost,omitempty"`
+}
+
+// RenditionReport is a Report's part on one rendition. Times count from the
+// recording's start, in nanoseconds.
+type RenditionReport struct {
+	ID       string        `json:"id"`
+	Codec    string        `json:"codec"`
+	From     time.Duration `json:"from"`
+	To       time.Duration `json:"to"`
+	Missing  time.Duration `json:"missing"` // of that
+	Segments int           `json:"segments"`
+	Parts    uint64        `json:"parts"`
+	Bytes    int64         `json:"bytes"`
+	// Digest is over number, place, size and checksum of each part (SHA-256, hex).
+	Digest  string      `json:"digest"`
+	Holes   []media.Gap `json:"holes,omitempty"`
+	Volumes []Upload    `json:"volumes,omitempty"` // that a blob store holds
+}
+
+// MakeReport makes the report of what Recover or Read returned; uploaded may be nil.
+func MakeReport(p *media.Presentation, s *State, uploaded map[string]Upload) Report {
+	r := Report{
+		Stream: p.Stream, Incarnation: p.Incarnation, Start: p.Start, Ended: s.Ended,
+		Complete: true, Torn: s.Torn, Lost: s.Lost,
+	}
+	for _, rendition := range p.Renditions {
+		at := s.Renditions[rendition.ID]
+		q := RenditionReport{
+			ID: rendition.ID, Codec: rendition.Codec, Segments: len(rendition.Segments),
+			Parts: at.Parts, Bytes: at.Bytes, Digest: at.Digest,
+		}
+		if n := len(rendition.Segments); n > 0 {
+			last := rendition.Segments[n-1]
+			q.From, q.To = rendition.Time(rendition.Segments[0].Start), rendition.Time(last.Start+last.Duration)
+		}
+		q.Holes, q.Missing = gaps(rendition, s.Holes)
+		for _, u := range uploaded {
+			if u.Rendition == rendition.ID {
+				q.Volumes = append(q.Volumes, u)
+			}
+		}
+		slices.SortFunc(q.Volumes, func(a, b Upload) int { return int(a.Volume) - int(b.Volume) })
+		r.Complete = r.Complete && len(q.Holes) == 0
+		r.Renditions = append(r.Renditions, q)
+	}
+	return r
+}
+
+// gaps returns a rendition's holes, and how much they are together; where two
+// overlap it counts once.
+func gaps(r *media.Rendition, holes []Hole) (out []media.Gap, missing time.Duration) {
+	var end time.Duration
+	for _, h := range holes { // sorted
+		if h.Rendition != r.ID {
+			continue
+		}
+		g := media.Gap{Rendition: r.ID, Start: r.Time(h.From), End: r.Time(h.To), Why: h.Why.String()}
+		out = append(out, g)
+		missing += max(g.End-max(g.Start, end), 0)
+		end = max(end, g.End)
+	}
+	return out, missing
+}
+
+// Gaps returns all holes of a presentation in the order of time.
+func Gaps(p *media.Presentation, holes []Hole) []media.Gap {
+	var out []media.Gap
+	for _, r := range p.Renditions {
+		some, _ := gaps(r, holes)
+		out = append(out, some...)
+	}
+	slices.SortStableFunc(out, func(a, b media.Gap) int { return int(min(max(a.Start-b.Start, -1), 1)) })
+	return out
+}
+
+// Manifest is what is kept beside the volumes of a recording that has ended: the
+// presentation without parts, the holes, and how complete it is.
+type Manifest struct {
+	media.Manifest
+	Report Report
+}
+
+// MakeManifest makes the manifest of what Recover or Read returned. Parts are left
+// out: a recording that has ended is played by segments.
+func MakeManifest(p *media.Presentation, s *State, uploaded map[string]Upload) *Manifest {
+	show := *p
+	show.Renditions = nil
+	for _, r := range p.Renditions {
+		c := *r
+		c.Segments = make([]*media.Segment, len(r.Segments))
+		for i, segment := range r.Segments {
+			bare := *segment
+			bare.Parts = nil
+			c.Segments[i] = &bare
+		}
+		show.Renditions = append(show.Renditions, &c)
+	}
+	return &Manifest{
+		Manifest: media.Manifest{Presentation: &show, Gaps: Gaps(p, s.Holes)},
+		Report:   MakeReport(p, s, uploaded),
+	}
+}
