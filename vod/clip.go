@@ -22,6 +22,10 @@ type cut struct {
 // errEmptyCut is a range in which there is nothing.
 var errEmptyCut = fmt.Errorf("%w: there is no media between start and end", media.ErrBadQuery)
 
+// nearly is how far from a boundary a time may be that means it: people see no
+// difference, and sound begins some milliseconds before the picture.
+const nearly = 100 * time.Millisecond
+
 // cutOut takes what lies between two times since the asset's beginning, widened to
 // where it can be cut: segments, which begin with key frames. to 0 is the end.
 func cutOut(p *media.Presentation, from, to time.Duration) (cut, error) {
@@ -43,10 +47,10 @@ func cutOut(p *media.Presentation, from, to time.Duration) (cut, error) {
 			continue
 		}
 		at := lead.Time(s.Start)
-		if first == nil || (at <= from && s.Independent) {
+		if first == nil || (at <= from+nearly && s.Independent) {
 			first = s
 		}
-		if at < to {
+		if at < to-nearly {
 			last = s
 		}
 	}

@@ -166,9 +166,9 @@ func (x *exports) progress(e *export) float64 {
 }
 
 // chosen are the renditions that go into a file: one picture, all sound.
-func chosen(p *media.Presentation, spec exportSpec) (all []*media.Rendition, err error) {
+func chosen(c cut, spec exportSpec) (all []*media.Rendition, err error) {
 	var picture *media.Rendition
-	for _, r := range p.Renditions {
+	for _, r := range c.show.Renditions {
 		switch {
 		case r.Kind == media.VideoRendition && spec.rendition == "" && (picture == nil || r.Height > picture.Height),
 			r.ID == spec.rendition && r.Kind == media.VideoRendition:
@@ -181,28 +181,30 @@ func chosen(p *media.Presentation, spec exportSpec) (all []*media.Rendition, err
 	if picture != nil {
 		all = append(all, picture)
 	}
-	for _, r := range p.Renditions {
+	for _, r := range c.show.Renditions {
 		if r.Kind == media.AudioRendition {
 			all = append(all, r)
 		}
 	}
+	begin, _, _ := span(c.of)
 	for _, r := range all {
-		if err := uniform(r); err != nil {
+		if err := uniform(r, begin); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-// uniform refuses what one track of a file cannot hold.
-func uniform(r *media.Rendition) error {
+// uniform refuses what one track of a file cannot hold. begin is where the asset
+// does.
+func uniform(r *media.Rendition, begin time.Duration) error {
 	at := -1
 	for _, s := range r.Segments {
 		if s.Gap || s.Extent.Size == 0 {
 			continue
 		}
 		if at >= 0 && s.Init != at {
-			return &errUnfit{fmt.Sprintf("the format changes at %s of the recording: ask for a range before or after it", (r.Time(s.Start)).Round(time.Millisecond))}
+			return &errUnfit{fmt.Sprintf("the format changes at %s of the recording: ask for a range before or after it", (r.Time(s.Start)-begin).Round(time.Millisecond))}
 		}
 		at = s.Init
 	}
@@ -210,7 +212,7 @@ func uniform(r *media.Rendition) error {
 }
 
 func (x *exports) write(ctx context.Context, e *export, c cut, spec exportSpec) (path string, err error) {
-	all, err := chosen(c.show, spec)
+	all, err := chosen(c, spec)
 	if err != nil {
 		return "", err
 	}

@@ -84,6 +84,7 @@ func (v *Vod) plan(ctx context.Context, a media.Asset, path, mediaType string, p
 	l.args = slices.Concat([]string{"-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-copyts"}, ffmpeg.Watch(), input(path, mediaType))
 	begin := time.Duration(1 << 62)
 	var sounds, texts int
+	var said []probeStream
 	for _, s := range p.Streams {
 		video := s.Kind == "video" && s.Disposition.Attached == 0 && (len(l.tracks) == 0 || !l.tracks[0].video)
 		switch {
@@ -98,7 +99,7 @@ func (v *Vod) plan(ctx context.Context, a media.Asset, path, mediaType string, p
 			l.tracks = append(l.tracks, &packer{stream: s, id: id})
 		case s.Kind == "subtitle" && s.text() && texts < maxTracks:
 			texts++
-			l.subs = append(l.subs, l.subtitle(s))
+			said = append(said, s)
 			continue
 		default:
 			continue
@@ -111,6 +112,9 @@ func (v *Vod) plan(ctx context.Context, a media.Asset, path, mediaType string, p
 	if slices.ContainsFunc(l.tracks, func(k *packer) bool { return !k.video && !k.stream.packable() }) {
 		begin -= aacPriming
 	}
+	for _, s := range said {
+		l.subtitle(s, begin)
+	}
 	for i, k := range l.tracks {
 		k.shift = ahead + begin
 		k.batch = &batch{vod: v, path: a.Path, rendition: k.id}
@@ -119,8 +123,8 @@ func (v *Vod) plan(ctx context.Context, a media.Asset, path, mediaType string, p
 	return l, nil
 }
 
-// subtitle adds an output for a stream of text and returns its name.
-func (l *loading) subtitle(s probeStream) string {
+// subtitle adds an output for a stream of text, in media time.
+func (l *loading) subtitle(s probeStream, begin time.Duration) {
 	name := strings.ToLower(s.Tags.Language)
 	if name == "" || len(name) > 8 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz-") != "" {
 		name = "und"
@@ -128,8 +132,9 @@ func (l *loading) subtitle(s probeStream) string {
 	for n, first := 2, name; slices.Contains(l.subs, name); n++ {
 		name = first + "-" + strconv.Itoa(n)
 	}
-	l.args = append(l.args, "-map", "0:"+strconv.Itoa(s.Index), "-c", "webvtt", "-f", "webvtt", filepath.Join(l.dir, name+".vtt"))
-	return name
+	l.subs = append(l.subs, name)
+	l.args = append(l.args, "-map", "0:"+strconv.Itoa(s.Index), "-c", "webvtt",
+		"-output_ts_offset", strconv.FormatFloat(-begin.Seconds(), 'f', 3, 64), "-f", "webvtt", filepath.Join(l.dir, name+".vtt"))
 }
 
 // output are the arguments for one track, written to an address.

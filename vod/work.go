@@ -16,7 +16,7 @@ type work struct {
 
 	mu       sync.Mutex // guards what follows
 	waiting  map[string]bool
-	running  map[string]bool
+	running  map[string]bool // true: it was queued again meanwhile
 	progress map[string]float64 // 0 to 1, of those that run
 	pause    map[string]time.Time
 }
@@ -47,30 +47,36 @@ func (w *work) add(id string) {
 	}
 }
 
-// begin reports whether the asset may be worked on now.
+// begin reports whether the asset may be worked on now. If another worker is at it,
+// that one begins again when it has ended: it may have seen the row as it was.
 func (w *work) begin(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.waiting, id)
-	if w.running[id] {
+	if _, busy := w.running[id]; busy {
+		w.running[id] = true
 		return false
 	}
-	w.running[id] = true
+	w.running[id] = false
 	return true
 }
 
 func (w *work) end(id string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	again := w.running[id]
 	delete(w.running, id)
 	delete(w.progress, id)
+	w.mu.Unlock()
+	if again {
+		w.add(id)
+	}
 }
 
 // tell notes how far a job is, 0 to 1.
 func (w *work) tell(id string, part float64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running[id] {
+	if _, busy := w.running[id]; busy {
 		w.progress[id] = max(0, min(part, 1))
 	}
 }

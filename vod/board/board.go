@@ -43,7 +43,7 @@ func Plan(duration time.Duration, width, height int) Layout {
 	if duration > l.Every*maxCount {
 		l.Every = (duration + maxCount - 1) / maxCount
 	}
-	l.Count = max(1, int((duration+l.Every-1)/l.Every))
+	l.Count = max(1, int((duration+l.Every/2)/l.Every))
 	return l
 }
 
