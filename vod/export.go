@@ -204,7 +204,7 @@ func uniform(r *media.Rendition, begin time.Duration) error {
 			continue
 		}
 		if at >= 0 && s.Init != at {
-			return &errUnfit{fmt.Sprintf("the format changes at %s of the recording: ask for a range before or after it", (r.Time(s.Start)-begin).Round(time.Millisecond))}
+			return &errUnfit{fmt.Sprintf("the format changes at %s of the recording: ask for a range before or after it", (r.Time(s.Start) - begin).Round(time.Millisecond))}
 		}
 		at = s.Init
 	}

@@ -16,7 +16,7 @@ type work struct {
 
 	mu       sync.Mutex // guards what follows
 	waiting  map[string]bool
-	running  map[string]bool // true: it was queued again meanwhile
+	running  map[string]bool    // true: it was queued again meanwhile
 	progress map[string]float64 // 0 to 1, of those that run
 	pause    map[string]time.Time
 }
