@@ -207,6 +207,7 @@ func (t *tape) assign(s *strand, f *media.Frame) bool {
 		r.lane = t.cutter.Add(segment.Rendition{Kind: kind, Timescale: s.codec.ClockRate()})
 		t.byName[id] = r
 		t.lanes = append(t.lanes, r)
+		t.describe(r)
 	}
 	r.track, r.layer = s.track, s.layer
 	s.to = r

@@ -52,15 +52,15 @@ type Log interface {
 	// SegmentEnd tells that no further part of the segment comes.
 	SegmentEnd(rendition string, msn uint64) error
 	// Hole lists media that is missing although there may be parts: what was lost.
-	Hole(g media.Gap) error
+	Hole(rendition string, from, to media.Ticks, why string) error
 	// Epoch tells that another publisher session goes on.
 	Epoch(e media.Epoch, at time.Time) error
-	// Drop tells that segments before msn are out of the window; a recording keeps
-	// them.
-	Drop(msn uint64) error
+	// Drop tells that segments before a number, with removed discontinuities in all,
+	// are out of the window; a recording keeps them.
+	Drop(before, removed uint64) error
 	// Read opens bytes that were kept.
 	Read(ctx context.Context, rendition string, e media.Extent) (io.ReadCloser, error)
-	// Close is the last call.
+	// Close is the last call but Read.
 	Close(c Closing) error
 }
 

@@ -27,7 +27,7 @@ func (t *tape) events(now time.Time) {
 			changed = append(changed, r.is.ID)
 		case segment.Hole:
 			t.missing(r, e.Start, e.Duration, e.Why)
-			t.keep(t.journal().Hole(media.Gap{Rendition: r.is.ID, Start: r.is.Time(e.Start), End: r.is.Time(e.Start + e.Duration), Why: string(e.Why)}))
+			t.keep(t.journal().Hole(r.is.ID, e.Start, e.Start+e.Duration, string(e.Why)))
 		case segment.KeyWanted:
 			t.ask(r.track, r.layer)
 		case segment.KeysLate:
@@ -86,21 +86,23 @@ func (t *tape) part(r *rendition, e *segment.Event) {
 
 // dress begins a new initialisation section.
 func (t *tape) dress(r *rendition, f *media.Format) error {
-	first := len(r.is.Inits) == 0
 	fresh, err := r.dress(f, t.r.cfg.MaxBitrate)
 	if err != nil {
 		return err
 	}
-	description := r.is
-	description.Inits = nil
-	if first || fresh {
-		t.keep(t.journal().Rendition(&description))
-	}
 	if fresh {
+		t.describe(r)
 		t.keep(t.journal().Init(r.is.ID, r.init, r.is.Inits[r.init]))
 		t.log.Info("rendition began", "rendition", r.is.ID, "codec", r.is.Codec, "width", r.is.Width, "height", r.is.Height)
 	}
 	return nil
+}
+
+// describe tells the Log what a rendition is.
+func (t *tape) describe(r *rendition) {
+	is := r.is
+	is.Inits = nil
+	t.keep(t.journal().Rendition(&is))
 }
 
 // segment ends the segment that is open.
@@ -121,7 +123,7 @@ func (t *tape) segment(r *rendition, e *segment.Event) {
 		}
 		if oldest > t.dropped {
 			t.dropped = oldest
-			t.keep(t.journal().Drop(oldest))
+			t.keep(t.journal().Drop(oldest, t.turnsBefore(oldest)))
 		}
 	}
 }
@@ -132,16 +134,15 @@ func (t *tape) missing(r *rendition, start, d media.Ticks, why segment.Why) {
 
 // show makes a new snapshot and wakes who waits for it.
 func (t *tape) show(ended bool, changed []string) {
-	lanes := slices.Clone(t.lanes)
-	slices.SortStableFunc(lanes, order)
 	t.version++
 	p := &media.Presentation{Stream: t.id, Incarnation: t.incarnation, Version: t.version, Start: t.start,
 		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Ended: ended}
-	for _, r := range lanes {
+	for _, r := range t.lanes {
 		if len(r.is.Inits) > 0 { // before its first frame nobody can say what it is
 			p.Renditions = append(p.Renditions, r.snapshot())
 		}
 	}
+	slices.SortStableFunc(p.Renditions, order)
 	if len(p.Renditions) == 0 {
 		return
 	}

@@ -173,8 +173,8 @@ func TestAStreamBecomesAPresentationOfItsLayersAndItsSound(t *testing.T) {
 			t.Fatalf("it begins %v after the first frame", d)
 		}
 		s.stop()
-		if len(s.library.events) != 1 || len(s.shelf.ended) != 1 || s.shelf.ended[0] != p.Incarnation+" 1" {
-			t.Fatalf("the catalogue heard %q, the log was closed as %q", s.library.events, s.shelf.ended)
+		if len(s.library.heard()) != 1 || len(s.shelf.ended) != 1 || s.shelf.ended[0] != p.Incarnation+" 1" {
+			t.Fatalf("the catalogue heard %q, the log was closed as %q", s.library.heard(), s.shelf.ended)
 		}
 		if len(p.Incarnation) != 16 {
 			t.Fatalf("the incarnation is %q", p.Incarnation)
@@ -273,8 +273,8 @@ func TestC15_WhoComesBackWithinTheGraceStaysInOnePresentationAndAfterItBeginsAno
 			t.Fatal("after the grace it has not ended")
 		}
 		synctest.Wait()
-		if len(s.library.events) != 2 || s.library.events[1] != "ended show "+p.Incarnation {
-			t.Fatalf("the catalogue heard %q", s.library.events)
+		if len(s.library.heard()) != 2 || s.library.heard()[1] != "ended show "+p.Incarnation {
+			t.Fatalf("the catalogue heard %q", s.library.heard())
 		}
 		s.publish(3, "")
 		v, a = s.video(0, 40*ms), s.sound()
@@ -431,8 +431,8 @@ func TestTheCatalogueIsToldUntilItHears(t *testing.T) {
 		s.library.refuse = 3
 		s.publish(1, "")
 		shoot(30*time.Second, s.video(0, 40*ms), s.sound())
-		if len(s.library.events) != 1 {
-			t.Fatalf("it heard %q", s.library.events)
+		if len(s.library.heard()) != 1 {
+			t.Fatalf("it heard %q", s.library.heard())
 		}
 		s.stop()
 	})

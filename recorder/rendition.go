@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -58,8 +59,8 @@ func (r *rendition) resume(old *media.Rendition) {
 	if old.Open != nil {
 		r.segments = append(r.segments, old.Open)
 	}
-	for _, s := range r.segments {
-		r.sequence += uint32(len(s.Parts)) + 1
+	if n := len(r.segments); n > 0 { // fragments are numbered upwards, not one by one
+		r.sequence = uint32(r.segments[n-1].MSN+1) * 256
 	}
 }
 
@@ -202,14 +203,8 @@ func (r *rendition) snapshot() *media.Rendition {
 }
 
 // order sorts pictures from the largest down, then sound.
-func order(a, b *rendition) int {
-	if a.is.Kind != b.is.Kind {
-		return int(a.is.Kind) - int(b.is.Kind)
-	}
-	if d := b.is.Width*b.is.Height - a.is.Width*a.is.Height; d != 0 {
-		return d
-	}
-	return strings.Compare(a.is.ID, b.is.ID)
+func order(a, b *media.Rendition) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(b.Width*b.Height, a.Width*a.Height), cmp.Compare(a.ID, b.ID))
 }
 
 // names are what renditions are called in URIs: [a-z0-9-]+.

@@ -133,12 +133,12 @@ func (f file) Rendition(*media.Rendition) error   { return nil }
 func (f file) Init(string, int, media.Init) error { return nil }
 func (f file) SegmentEnd(string, uint64) error    { return nil }
 func (f file) Epoch(media.Epoch, time.Time) error { return nil }
-func (f file) Drop(uint64) error                  { return nil }
+func (f file) Drop(uint64, uint64) error          { return nil }
 
-func (f file) Hole(g media.Gap) error {
+func (f file) Hole(rendition string, _, _ media.Ticks, why string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.gaps = append(f.gaps, g)
+	f.gaps = append(f.gaps, media.Gap{Rendition: rendition, Why: why})
 	return nil
 }
 
@@ -193,6 +193,12 @@ func (l *library) Began(_ context.Context, id media.StreamID, incarnation string
 
 func (l *library) Ended(_ context.Context, id media.StreamID, incarnation string) error {
 	return l.note("ended " + string(id) + " " + incarnation)
+}
+
+func (l *library) heard() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events
 }
 
 func (l *library) note(s string) error {
@@ -324,7 +330,7 @@ func check(t *testing.T, p *media.Presentation) {
 			}
 			sum, size := media.Ticks(0), int64(0)
 			for _, part := range s.Parts {
-				if r.Time(part.Duration) > p.PartTarget+ms || part.Gap == (len(part.Data) > 0) {
+				if r.Time(part.Duration) > p.PartTarget+ms || part.Gap == (len(part.Data)+int(part.Extent.Size) > 0) {
 					t.Fatalf("%s has a part of %v, gap %v, %d bytes", where, r.Time(part.Duration), part.Gap, len(part.Data))
 				}
 				sum, size = sum+part.Duration, size+part.Extent.Size

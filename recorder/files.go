@@ -1,0 +1,334 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder/journal"
+)
+
+// FilesConfig says where Files are.
+type FilesConfig struct {
+	// Dir holds a folder for each recording, Windows one for each stream that is only
+	// live: those are deleted when it has ended.
+	Dir, Windows string
+	// Grace is how long after its last media an interrupted incarnation may be resumed;
+	// then it is ended.
+	Grace time.Duration
+	// Volume is told of each file of a recording that is whole, Closed of each
+	// recording that has ended and is on disk; for who uploads. They must not block,
+	// and may be nil.
+	Volume func(stream media.StreamID, incarnation, dir string, v journal.Volume)
+	Closed func(stream media.StreamID, incarnation, dir string)
+	// Elsewhere opens files of recordings that are not here any more; may be nil.
+	Elsewhere func(ctx context.Context, stream media.StreamID, incarnation, file string, offset, size int64) (io.ReadCloser, error)
+	Assets    Assets // told of those that ended while nobody recorded; may be nil
+	Logger    *slog.Logger
+}
+
+// endedName is a file that stands in the folder of a recording that has ended, so
+// that a start need not read its journal.
+const endedName = "ended"
+
+// Files are Logs on disk, by recorder/journal. All methods may be called from any
+// goroutine.
+type Files struct {
+	cfg  FilesConfig
+	log  *slog.Logger
+	base context.Context
+	stop func()
+	live sync.WaitGroup // journals that are written
+
+	mu          sync.Mutex
+	interrupted map[media.StreamID][]interrupted
+}
+
+// interrupted is an incarnation that has not ended, and that nobody writes.
+type interrupted struct {
+	dir    string
+	last   time.Time // of its last media
+	record bool
+}
+
+// OpenFiles reads what there is: what a crash left is repaired.
+func OpenFiles(cfg FilesConfig) (*Files, error) {
+	f := &Files{cfg: cfg, log: cfg.Logger, interrupted: map[media.StreamID][]interrupted{}}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	f.base, f.stop = context.WithCancel(context.Background()) // journals end when they are closed; stop is for those that cannot
+	for _, dir := range []string{cfg.Dir, cfg.Windows} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("open recordings: %w", err)
+		}
+		if err := f.scan(dir, dir == cfg.Dir); err != nil {
+			return nil, fmt.Errorf("open recordings: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// scan finds what has not ended.
+func (f *Files) scan(dir string, record bool) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if _, err := os.Stat(filepath.Join(path, endedName)); err == nil || !e.IsDir() {
+			continue
+		}
+		p, state, err := journal.Recover(path)
+		switch {
+		case errors.Is(err, journal.ErrEmpty):
+			f.log.Warn("empty recording deleted", "incarnation", e.Name())
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			f.log.Error("recording cannot be read, it is left alone", "incarnation", e.Name(), "error", err)
+			continue
+		}
+		f.log.Info("recording found", "stream", p.Stream, "incarnation", p.Incarnation, "ended", state.Ended, "lost_parts", state.Lost, "torn_bytes", state.Torn)
+		if state.Ended {
+			if err := f.seal(path); err != nil {
+				return err
+			}
+			f.told(p.Stream, p.Incarnation, path)
+			continue
+		}
+		f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{path, lastMedia(p, state), record})
+	}
+	return nil
+}
+
+func lastMedia(p *media.Presentation, s *journal.State) time.Time {
+	last := p.Start
+	for _, r := range p.Renditions {
+		if at := p.At(r, s.Renditions[r.ID].End); at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// Run ends what was interrupted and is not resumed within the grace. When ctx ends it
+// waits for the journals that are still written, three seconds at most.
+func (f *Files) Run(ctx context.Context) error {
+	ticker := time.NewTicker(5 * time.Second)
+	defer ticker.Stop()
+	f.expire(time.Now())
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case now := <-ticker.C:
+			f.expire(now)
+		}
+	}
+	late := time.AfterFunc(3*time.Second, f.stop)
+	defer late.Stop()
+	f.live.Wait()
+	f.stop()
+	return nil
+}
+
+// expire ends what nobody came back to.
+func (f *Files) expire(now time.Time) {
+	var over []interrupted
+	f.mu.Lock()
+	for id, list := range f.interrupted {
+		var rest []interrupted
+		for _, i := range list {
+			if now.Sub(i.last) > f.cfg.Grace {
+				over = append(over, i)
+			} else {
+				rest = append(rest, i)
+			}
+		}
+		if f.interrupted[id] = rest; len(rest) == 0 {
+			delete(f.interrupted, id)
+		}
+	}
+	f.mu.Unlock()
+	for _, i := range over {
+		if err := f.conclude(i); err != nil {
+			f.log.Error("interrupted recording not ended", "folder", i.dir, "error", err)
+		}
+	}
+}
+
+// conclude ends one, or deletes it.
+func (f *Files) conclude(i interrupted) error {
+	if !i.record {
+		return os.RemoveAll(i.dir)
+	}
+	p, l, err := f.open(i)
+	if err != nil {
+		return err
+	}
+	if err := l.Close(Ended); err != nil {
+		return err
+	}
+	if f.cfg.Assets == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(f.base, clerkTime)
+	defer cancel()
+	return f.cfg.Assets.Ended(ctx, p.Stream, p.Incarnation)
+}
+
+// Create begins an incarnation.
+func (f *Files) Create(s Start) (Log, error) {
+	dir := f.cfg.Dir
+	if !s.Record {
+		dir = f.cfg.Windows
+	}
+	l := f.file(filepath.Join(dir, s.Incarnation), s.Stream, s.Incarnation, s.Record)
+	j, err := journal.Create(l.dir, journal.Start{Stream: s.Stream, Incarnation: s.Incarnation, Start: s.Start,
+		TargetDuration: s.TargetDuration, PartTarget: s.PartTarget}, l.config())
+	if err != nil {
+		return nil, err
+	}
+	l.run(j)
+	return l, nil
+}
+
+// Resume goes on with the newest incarnation of a stream that was interrupted.
+func (f *Files) Resume(stream media.StreamID, since time.Time) (*media.Presentation, Log, error) {
+	f.mu.Lock()
+	list := f.interrupted[stream]
+	var found *interrupted
+	for i := range list {
+		if !list[i].last.Before(since) && (found == nil || list[i].last.After(found.last)) {
+			found = &list[i]
+		}
+	}
+	if found == nil {
+		f.mu.Unlock()
+		return nil, nil, nil
+	}
+	one := *found
+	var rest []interrupted
+	for _, i := range list {
+		if i != one {
+			rest = append(rest, i)
+		}
+	}
+	f.interrupted[stream] = rest
+	f.mu.Unlock()
+	p, l, err := f.open(one)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, l, nil
+}
+
+// open goes on with an interrupted one.
+func (f *Files) open(i interrupted) (*media.Presentation, *fileLog, error) {
+	p, state, err := journal.Recover(i.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := f.file(i.dir, p.Stream, p.Incarnation, i.record)
+	j, err := journal.Open(i.dir, state, l.config())
+	if err != nil {
+		return nil, nil, err
+	}
+	l.run(j)
+	return p, l, nil
+}
+
+// seal marks a folder as ended.
+func (f *Files) seal(dir string) error {
+	file, err := os.OpenFile(filepath.Join(dir, endedName), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("mark the recording as ended: %w", err)
+	}
+	return file.Close()
+}
+
+func (f *Files) told(stream media.StreamID, incarnation, dir string) {
+	if f.cfg.Closed != nil {
+		f.cfg.Closed(stream, incarnation, dir)
+	}
+}
+
+// folder is a recording's, if it is here.
+func (f *Files) folder(incarnation string) (string, error) {
+	if !journal.ValidName(incarnation) {
+		return "", media.ErrNotFound
+	}
+	dir := filepath.Join(f.cfg.Dir, incarnation)
+	if _, err := os.Stat(filepath.Join(dir, journal.Name)); err != nil {
+		return "", media.ErrNotFound
+	}
+	return dir, nil
+}
+
+// Manifest reads a recording that is here: what vod plays it by.
+func (f *Files) Manifest(_ context.Context, incarnation string) (*media.Manifest, error) {
+	dir, err := f.folder(incarnation)
+	if err != nil {
+		return nil, fmt.Errorf("read recording %q: %w", incarnation, err)
+	}
+	p, state, err := journal.Read(dir, false)
+	if err != nil {
+		return nil, fmt.Errorf("read recording %q: %w", incarnation, err)
+	}
+	slices.SortStableFunc(p.Renditions, order)
+	m := &media.Manifest{Presentation: p}
+	for _, h := range state.Holes {
+		if r := p.Rendition(h.Rendition); r != nil {
+			m.Gaps = append(m.Gaps, media.Gap{Rendition: h.Rendition, Start: r.Time(h.From), End: r.Time(h.To), Why: h.Why.String()})
+		}
+	}
+	return m, nil
+}
+
+// Read opens bytes of a recording.
+func (f *Files) Read(ctx context.Context, p *media.Presentation, rendition string, e media.Extent) (io.ReadCloser, error) {
+	return f.read(ctx, f.file(filepath.Join(f.cfg.Dir, p.Incarnation), p.Stream, p.Incarnation, true), rendition, e)
+}
+
+func (f *Files) read(ctx context.Context, l *fileLog, rendition string, e media.Extent) (io.ReadCloser, error) {
+	if !journal.ValidName(rendition) || !journal.ValidName(l.incarnation) || e.Offset < 0 || e.Size < 0 {
+		return nil, fmt.Errorf("read recording: %w", media.ErrNotFound)
+	}
+	file, err := os.Open(journal.VolumePath(l.dir, rendition, e.Volume))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && l.record && f.cfg.Elsewhere != nil:
+		return f.cfg.Elsewhere(ctx, l.stream, l.incarnation, journal.VolumeName(rendition, e.Volume), e.Offset, e.Size)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read recording: %w", media.ErrNotFound)
+	case err != nil:
+		return nil, fmt.Errorf("read recording: %w", err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(file, e.Offset, e.Size), file}, nil
+}
+
+// Delete removes what is here of a recording.
+func (f *Files) Delete(_ context.Context, incarnation string) error {
+	dir, err := f.folder(incarnation)
+	if err != nil {
+		return nil // there is nothing
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("delete recording %q: %w", incarnation, err)
+	}
+	return nil
+}
