@@ -22,6 +22,7 @@ type commands struct {
 	Key         keyCmd         `cmd:"" help:"Manage stream keys for encoders."`
 	Load        loadCmd        `cmd:"" help:"Publish and view as many do, and measure."`
 	Conformance conformanceCmd `cmd:"" help:"Hold any WHIP or WHEP server against its duties."`
+	Recordings  recordingsCmd  `cmd:"" help:"Look after recordings on disk."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 

@@ -56,6 +56,9 @@ func (j *Journal) turn(ctx context.Context) (done bool, err error) {
 		if err == nil {
 			err = j.syncAll()
 		}
+		if err == nil && mode == ended {
+			err = j.seal()
+		}
 		if err == nil {
 			return mode == ended, nil
 		}
@@ -101,6 +104,18 @@ func (j *Journal) resume() {
 		j.shared.mode.CompareAndSwap(ready, ended)
 	}
 	j.shared.signal()
+}
+
+// seal says that all is on disk: what is found damaged later was damaged later.
+func (j *Journal) seal() error {
+	b, err := appendFrame(nil, &record{kind: kindSynced, number: uint64(j.file.size)})
+	if err == nil {
+		err = j.file.write(b)
+	}
+	if err == nil {
+		_, err = j.file.sync()
+	}
+	return err
 }
 
 // revive writes again what the disk may not have taken. It runs while the caller
