@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder/journal"
+	"github.com/sluice-live/sluice/recorder/upload"
 )
 
 // closeTime is how long a closing Log waits for the disk; the rest is done later.
@@ -30,14 +31,18 @@ func (f *Files) file(dir string, stream media.StreamID, incarnation string, reco
 	return &fileLog{f: f, dir: dir, stream: stream, incarnation: incarnation, record: record, closing: make(chan Closing, 1), done: make(chan struct{})}
 }
 
+func (l *fileLog) recording() upload.Recording {
+	return upload.Recording{Stream: l.stream, Incarnation: l.incarnation, Dir: l.dir}
+}
+
 func (l *fileLog) config() journal.Config {
 	log := l.f.log.With("stream", l.stream, "incarnation", l.incarnation)
 	c := journal.Config{
 		Failed:  func(err error) { log.Error("disk failed", "error", err) },
 		Revived: func() { log.Info("disk works again") },
 	}
-	if l.record && l.f.cfg.Volume != nil {
-		c.Finished = func(v journal.Volume) { l.f.cfg.Volume(l.stream, l.incarnation, l.dir, v) }
+	if l.record && l.f.cfg.Uploads != nil {
+		c.Finished = func(v journal.Volume) { l.f.cfg.Uploads.Finished(l.recording(), v) }
 	}
 	return c
 }
@@ -62,10 +67,12 @@ func (l *fileLog) run(j *journal.Journal) {
 func (l *fileLog) closed(c Closing) {
 	switch c {
 	case Ended:
-		if err := l.f.seal(l.dir); err != nil {
+		if err := l.f.seal(l.dir, l.stream); err != nil {
 			l.f.log.Error("recording not closed", "incarnation", l.incarnation, "error", err)
 		}
-		l.f.told(l.stream, l.incarnation, l.dir)
+		if l.f.cfg.Uploads != nil {
+			l.f.cfg.Uploads.Ended(l.recording())
+		}
 	case Forgotten:
 		if err := os.RemoveAll(l.dir); err != nil {
 			l.f.log.Error("files not deleted", "incarnation", l.incarnation, "error", err)

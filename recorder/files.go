@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder/journal"
+	"github.com/sluice-live/sluice/recorder/upload"
 )
 
 // FilesConfig says where Files are.
@@ -25,19 +25,23 @@ type FilesConfig struct {
 	// Grace is how long after its last media an interrupted incarnation may be resumed;
 	// then it is ended.
 	Grace time.Duration
-	// Volume is told of each file of a recording that is whole, Closed of each
-	// recording that has ended and is on disk; for who uploads. They must not block,
-	// and may be nil.
-	Volume func(stream media.StreamID, incarnation, dir string, v journal.Volume)
-	Closed func(stream media.StreamID, incarnation, dir string)
-	// Elsewhere opens files of recordings that are not here any more; may be nil.
-	Elsewhere func(ctx context.Context, stream media.StreamID, incarnation, file string, offset, size int64) (io.ReadCloser, error)
-	Assets    Assets // told of those that ended while nobody recorded; may be nil
-	Logger    *slog.Logger
+	// Uploads takes recordings to the blob store; nil keeps them here. Blobs has those
+	// that are not here any more; nil is none.
+	Uploads Uploads
+	Blobs   upload.Blobs
+	Assets  Assets // told of those that ended while nobody recorded; may be nil
+	Logger  *slog.Logger
+}
+
+// Uploads brings recordings to a blob store; upload.Uploader does.
+type Uploads interface {
+	Finished(r upload.Recording, v journal.Volume)
+	Ended(r upload.Recording)
+	Add(r upload.Recording, ended bool) error
 }
 
 // endedName is a file that stands in the folder of a recording that has ended, so
-// that a start need not read its journal.
+// that a start need not read its journal: the stream's name is in it.
 const endedName = "ended"
 
 // Files are Logs on disk, by recorder/journal. All methods may be called from any
@@ -86,7 +90,11 @@ func (f *Files) scan(dir string, record bool) error {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if _, err := os.Stat(filepath.Join(path, endedName)); err == nil || !e.IsDir() {
+		if stream, err := os.ReadFile(filepath.Join(path, endedName)); err == nil {
+			f.found(media.StreamID(stream), e.Name(), path, true)
+			continue
+		}
+		if !e.IsDir() || upload.Complete(path) {
 			continue
 		}
 		p, state, err := journal.Recover(path)
@@ -103,11 +111,14 @@ func (f *Files) scan(dir string, record bool) error {
 		}
 		f.log.Info("recording found", "stream", p.Stream, "incarnation", p.Incarnation, "ended", state.Ended, "lost_parts", state.Lost, "torn_bytes", state.Torn)
 		if state.Ended {
-			if err := f.seal(path); err != nil {
+			if err := f.seal(path, p.Stream); err != nil {
 				return err
 			}
-			f.told(p.Stream, p.Incarnation, path)
+			f.found(p.Stream, p.Incarnation, path, true)
 			continue
+		}
+		if record {
+			f.found(p.Stream, p.Incarnation, path, false)
 		}
 		f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{path, lastMedia(p, state), record})
 	}
@@ -251,17 +262,20 @@ func (f *Files) open(i interrupted) (*media.Presentation, *fileLog, error) {
 }
 
 // seal marks a folder as ended.
-func (f *Files) seal(dir string) error {
-	file, err := os.OpenFile(filepath.Join(dir, endedName), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
+func (f *Files) seal(dir string, stream media.StreamID) error {
+	if err := os.WriteFile(filepath.Join(dir, endedName), []byte(stream), 0o600); err != nil {
 		return fmt.Errorf("mark the recording as ended: %w", err)
 	}
-	return file.Close()
+	return nil
 }
 
-func (f *Files) told(stream media.StreamID, incarnation, dir string) {
-	if f.cfg.Closed != nil {
-		f.cfg.Closed(stream, incarnation, dir)
+// found tells of what an earlier run left, for the blob store.
+func (f *Files) found(stream media.StreamID, incarnation, dir string, ended bool) {
+	if f.cfg.Uploads == nil {
+		return
+	}
+	if err := f.cfg.Uploads.Add(upload.Recording{Stream: stream, Incarnation: incarnation, Dir: dir}, ended); err != nil {
+		f.log.Error("recording not uploaded", "incarnation", incarnation, "error", err)
 	}
 }
 
@@ -303,22 +317,14 @@ func (f *Files) Read(ctx context.Context, p *media.Presentation, rendition strin
 }
 
 func (f *Files) read(ctx context.Context, l *fileLog, rendition string, e media.Extent) (io.ReadCloser, error) {
-	if !journal.ValidName(rendition) || !journal.ValidName(l.incarnation) || e.Offset < 0 || e.Size < 0 {
+	if !journal.ValidName(l.incarnation) {
 		return nil, fmt.Errorf("read recording: %w", media.ErrNotFound)
 	}
-	file, err := os.Open(journal.VolumePath(l.dir, rendition, e.Volume))
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && l.record && f.cfg.Elsewhere != nil:
-		return f.cfg.Elsewhere(ctx, l.stream, l.incarnation, journal.VolumeName(rendition, e.Volume), e.Offset, e.Size)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read recording: %w", media.ErrNotFound)
-	case err != nil:
-		return nil, fmt.Errorf("read recording: %w", err)
+	blobs := f.cfg.Blobs
+	if !l.record {
+		blobs = nil
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.NewSectionReader(file, e.Offset, e.Size), file}, nil
+	return upload.Open(ctx, blobs, l.recording(), rendition, e)
 }
 
 // Delete removes what is here of a recording.

@@ -3,29 +3,59 @@ package recorder_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder"
+	"github.com/sluice-live/sluice/recorder/journal"
+	"github.com/sluice-live/sluice/recorder/upload"
 )
 
 // archive is Files that run.
 type archive struct {
 	*recorder.Files
 	stop   func()
-	closed *[]string
+	carter *carter
+}
+
+// carter is who uploads.
+type carter struct {
+	mu             sync.Mutex
+	volumes        int
+	ended, started []string
+}
+
+func (c *carter) Finished(upload.Recording, journal.Volume) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.volumes++
+}
+
+func (c *carter) Ended(r upload.Recording) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = append(c.ended, r.Incarnation)
+}
+
+func (c *carter) Add(r upload.Recording, ended bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.started = append(c.started, fmt.Sprint(r.Stream, " ", r.Incarnation, " ", ended))
+	return nil
 }
 
 func openArchive(t *testing.T, dir string, assets recorder.Assets) *archive {
 	t.Helper()
-	var closed []string
+	c := &carter{}
 	f, err := recorder.OpenFiles(recorder.FilesConfig{Dir: filepath.Join(dir, "recordings"), Windows: filepath.Join(dir, "windows"),
-		Grace: time.Minute, Assets: assets, Closed: func(_ media.StreamID, incarnation, _ string) { closed = append(closed, incarnation) }})
+		Grace: time.Minute, Assets: assets, Uploads: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +67,7 @@ func openArchive(t *testing.T, dir string, assets recorder.Assets) *archive {
 			t.Error(err)
 		}
 	}()
-	return &archive{Files: f, stop: func() { cancel(); <-done }, closed: &closed}
+	return &archive{Files: f, stop: func() { cancel(); <-done }, carter: c}
 }
 
 func TestARecordingIsOnDiskAndGoesOnAfterARestart(t *testing.T) {
@@ -97,9 +127,11 @@ func TestARecordingIsOnDiskAndGoesOnAfterARestart(t *testing.T) {
 				}
 			}
 		}
-		if len(*a.closed) != 1 {
-			t.Fatalf("%d recordings were told to be closed", len(*a.closed))
+		a.carter.mu.Lock()
+		if c := a.carter; len(c.ended) != 1 || c.volumes < 3 || len(c.started) != 1 || c.started[0] != "show "+p.Incarnation+" false" {
+			t.Fatalf("for the blob store: %d volumes, ended %q, found %q", c.volumes, c.ended, c.started)
 		}
+		a.carter.mu.Unlock()
 		if err := a.Delete(context.Background(), p.Incarnation); err != nil {
 			t.Fatal(err)
 		}

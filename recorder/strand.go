@@ -26,7 +26,9 @@ type strand struct {
 	order   depack.Order
 	clock   *timeline.Clock // nil until the presentation has begun
 	to      *rendition      // nil before its first frame
-	waiting bool            // frames are dropped until a key frame comes
+	// waiting is zero, or frames are dropped until a key frame comes: when to remind of
+	// the first one.
+	waiting time.Time
 }
 
 func newStrand(e encoding, params string, budget time.Duration) *strand {

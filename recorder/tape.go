@@ -21,6 +21,10 @@ const (
 	// maxStrands bounds the encodings of one publisher session: a layer may change its
 	// codec once.
 	maxStrands = 2 * (media.MaxLayers + 1)
+	// A publisher begins with a key frame: opening is how long it is waited for before
+	// one is asked for, again how long until it is asked for anew.
+	opening = 300 * time.Millisecond
+	again   = 2 * time.Second
 	// idle is how often a tape looks at the clock when nothing is due.
 	idle = time.Second
 )
@@ -290,16 +294,24 @@ func (t *tape) drain(s *strand, now time.Time) {
 			t.frame(s, f, now)
 		}
 	}
-	waiting := s.frames.Waiting() && s.codec.Kind() == media.Video
-	if waiting && !s.waiting {
+	switch waiting := s.frames.Waiting() && s.codec.Kind() == media.Video; {
+	case !waiting:
+		s.waiting = time.Time{}
+	case s.waiting.IsZero():
+		s.waiting = now.Add(opening)
 		if s.to != nil && t.cutter != nil {
 			t.cutter.Lost(s.to.lane, now)
 			t.events(now)
-		} else {
-			t.ask(s.track, s.layer)
 		}
 	}
-	s.waiting = waiting
+}
+
+// remind asks for the first key frame of an encoding that does not come by itself.
+func (t *tape) remind(s *strand, now time.Time) {
+	if s.to == nil && !s.waiting.IsZero() && now.After(s.waiting) {
+		s.waiting = now.Add(again)
+		t.ask(s.track, s.layer)
+	}
 }
 
 func (t *tape) ask(track media.TrackID, layer media.Layer) {
@@ -340,6 +352,7 @@ func (t *tape) lay(s *strand, f *media.Frame, now time.Time) {
 func (t *tape) tick(now time.Time) {
 	for _, s := range t.strands {
 		t.drain(s, now)
+		t.remind(s, now)
 	}
 	if t.cutter == nil {
 		if t.ripe(now) {
@@ -361,6 +374,9 @@ func (t *tape) due(now time.Time) time.Time {
 	}
 	for _, s := range t.strands {
 		soonest(s.packets.Next())
+		if s.to == nil {
+			soonest(s.waiting)
+		}
 	}
 	if t.cutter != nil {
 		soonest(t.cutter.Next())
