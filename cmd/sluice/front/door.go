@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -53,6 +54,9 @@ func (d *Door) recover(rec *recorder, r *http.Request) {
 	what := recover()
 	if what == nil {
 		return
+	}
+	if err, ok := what.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(what) // an answer that a handler broke off on purpose
 	}
 	d.Log.ErrorContext(r.Context(), "request panicked", "method", cut(r.Method, 16), "path", LogPath(r.URL.Path),
 		"panic", fmt.Sprint(what), "stack", string(debug.Stack()))

@@ -1,0 +1,199 @@
+package dash_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/dash-mpd/mpd"
+	"pgregory.net/rapid"
+
+	"github.com/sluice-live/sluice/hls-fallback/dash"
+	"github.com/sluice-live/sluice/hls-fallback/stage"
+	"github.com/sluice-live/sluice/media"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, got) {
+		t.Errorf("%s differs; got:\n%s", path, got)
+	}
+}
+
+type fatal interface{ Fatalf(string, ...any) }
+
+func read(t fatal, text []byte) *mpd.MPD {
+	m, err := mpd.ReadFromString(string(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return m
+}
+
+func TestGoldenManifests(t *testing.T) {
+	s := stage.New("show")
+	s.Bytes = 100
+	s.Segment(4)
+	s.Segment(5)
+	s.Gap("video-l", true)
+	s.Jump(true)
+	s.Segment(4) // still without the gap: it had been announced
+	s.Segment(4)
+	s.Part("video-h")
+	var w dash.Writer
+	golden(t, "live.mpd", w.MPD(s.Snapshot(), dash.Options{Window: time.Minute}))
+	golden(t, "token.mpd", w.MPD(s.Snapshot(), dash.Options{Window: time.Minute, Token: true}))
+	golden(t, "ended.mpd", w.MPD(s.End(), dash.Options{}))
+}
+
+func TestTimeShiftBecomesStatic(t *testing.T) {
+	s := stage.New("shift")
+	for range 20 {
+		s.Segment(4)
+	}
+	var w dash.Writer
+	m := read(t, w.MPD(s.Snapshot(), dash.Options{Shift: true, From: 10 * time.Second, To: 20 * time.Second}))
+	rep := m.Periods[0].AdaptationSets[0].Representations[0]
+	if m.GetType() != "static" || *m.MediaPresentationDuration != mpd.Duration(10*time.Second) || *m.Periods[0].Start != 0 ||
+		*rep.SegmentTemplate.StartNumber != 5 || *rep.SegmentTemplate.PresentationTimeOffset != 900000 {
+		t.Errorf("%s %v %v %+v", m.GetType(), *m.MediaPresentationDuration, *m.Periods[0].Start, rep.SegmentTemplate)
+	}
+}
+
+func TestNothingYetIsNothing(t *testing.T) {
+	var w dash.Writer
+	if text := w.MPD(stage.New("x").Snapshot(), dash.Options{}); text != nil {
+		t.Errorf("%s", text)
+	}
+}
+
+// heard is what a manifest says of one segment.
+type heard struct {
+	start, duration uint64
+	init            string
+	period          string
+	offset          uint64
+}
+
+// walk reads all segments of a manifest as a player does.
+func walk(t fatal, m *mpd.MPD) map[string]map[uint64]heard {
+	all := make(map[string]map[uint64]heard)
+	for _, p := range m.Periods {
+		for _, set := range p.AdaptationSets {
+			for _, rep := range set.Representations {
+				if all[rep.Id] == nil {
+					all[rep.Id] = make(map[uint64]heard)
+				}
+				st := rep.SegmentTemplate
+				n, at := uint64(*st.StartNumber), uint64(0)
+				for _, s := range st.SegmentTimeline.S {
+					if s.T != nil {
+						at = *s.T
+					}
+					for range s.R + 1 {
+						if _, twice := all[rep.Id][n]; twice {
+							t.Fatalf("%s segment %d is listed twice", rep.Id, n)
+						}
+						// Period start and offset put it on the presentation's time.
+						offset := uint64(time.Duration(*p.Start).Milliseconds())*uint64(*st.Timescale)/1000 - *st.PresentationTimeOffset
+						all[rep.Id][n] = heard{at, s.D, st.Initialization, p.Id, offset}
+						at += s.D
+						n++
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// Whatever happens, a manifest lists each segment that has media once, with its
+// number, time and initialisation section, and says the same as manifests before.
+func TestManifestsAgreeWithTheSnapshotAndEachOther(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := stage.New("any")
+		s.Keep(rapid.IntRange(4, 20).Draw(t, "keep"))
+		var w dash.Writer
+		known := make(map[string]map[uint64]heard)
+		for range rapid.IntRange(1, 24).Draw(t, "segments") {
+			for range rapid.IntRange(1, 5).Draw(t, "parts") {
+				for _, id := range rapid.Permutation(s.Renditions()).Draw(t, "order") {
+					check(t, &w, s.Part(id), known)
+				}
+			}
+			id := rapid.SampledFrom(s.Renditions()).Draw(t, "whom")
+			switch rapid.IntRange(0, 5).Draw(t, "event") {
+			case 0:
+				s.Jump(rapid.Bool().Draw(t, "fresh"))
+			case 1:
+				s.Gap(id, true)
+			case 2:
+				s.Gap(id, false)
+			}
+			for _, id := range rapid.Permutation(s.Renditions()).Draw(t, "order") {
+				check(t, &w, s.Close(id), known)
+			}
+		}
+	})
+}
+
+func check(t *rapid.T, w *dash.Writer, p *media.Presentation, known map[string]map[uint64]heard) {
+	text := w.MPD(p, dash.Options{})
+	if text == nil {
+		return
+	}
+	for id, segments := range walk(t, read(t, text)) {
+		r := p.Rendition(id)
+		if known[id] == nil {
+			known[id] = make(map[uint64]heard)
+		}
+		for n, h := range segments {
+			truth := r.Open
+			done := truth == nil || n < truth.MSN
+			if done {
+				truth = r.Segments[n-r.Segments[0].MSN]
+			}
+			if truth.MSN != n || h.start != uint64(truth.Start) || done && h.duration != uint64(truth.Duration) || truth.Gap || h.offset != 0 ||
+				!strings.HasSuffix(h.init, "init-"+string(rune('0'+truth.Init))+".mp4") && truth.Init < 10 {
+				t.Fatalf("%s segment %d: %+v, and it is %+v\n%s", id, n, h, truth, text)
+			}
+			if old, ok := known[id][n]; ok && old != h {
+				t.Fatalf("%s segment %d was %+v and is %+v\n%s", id, n, old, h, text)
+			}
+			if done {
+				known[id][n] = h
+			}
+		}
+	}
+}
+
+func BenchmarkTwoHours(b *testing.B) {
+	s := stage.New("deep")
+	for range 3600 {
+		s.Segment(4)
+	}
+	p := s.Snapshot()
+	var w dash.Writer
+	text := w.MPD(p, dash.Options{})
+	b.ReportAllocs()
+	for b.Loop() {
+		text = w.MPD(p, dash.Options{})
+	}
+	b.ReportMetric(float64(len(text)), "bytes")
+}

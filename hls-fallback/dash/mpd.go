@@ -1,0 +1,287 @@
+package dash
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/Eyevinn/dash-mpd/mpd"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// Options say which part of a presentation is wanted.
+type Options struct {
+	// Window is how far the manifest reaches back from its end; 0 is all there is.
+	Window time.Duration
+	// From and To limit it to what was captured in between, as time since the
+	// presentation's start; To 0 is no limit.
+	Shift    bool
+	From, To time.Duration
+	// Token lets players repeat the query parameter of the manifest's request.
+	Token bool
+}
+
+// MPD returns the manifest of a snapshot, nil when there is nothing to show yet.
+func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
+	w.update(p)
+	lead := leading(p)
+	if lead == nil {
+		return nil
+	}
+	v := view{p: p, o: o, ended: p.Ended}
+	v.limits(lead)
+	m := v.frame()
+	for i := range w.periods {
+		until := w.next
+		if i+1 < len(w.periods) {
+			until = w.periods[i+1].first
+		}
+		if one := v.period(&w.periods[i], until); one != nil {
+			m.Periods = append(m.Periods, one)
+		}
+	}
+	if len(m.Periods) == 0 {
+		return nil
+	}
+	if v.ended {
+		// A period's length is the next one's start; the last one's ends the whole.
+		m.MediaPresentationDuration = mpd.Ptr(mpd.Duration(v.end.Round(time.Millisecond)))
+		v.rebase(m)
+	}
+	text, err := m.WriteToString("", true)
+	if err != nil {
+		return nil // a model of strings and numbers always marshals
+	}
+	return []byte(text)
+}
+
+// view is one manifest that is being made.
+type view struct {
+	p        *media.Presentation
+	o        Options
+	ended    bool
+	from, to time.Duration // of what is shown
+	end      time.Duration // of the last segment that is shown
+}
+
+// limits chooses what is shown.
+func (v *view) limits(lead *media.Rendition) {
+	last := lead.Segments[len(lead.Segments)-1]
+	v.to = math.MaxInt64
+	switch edge := lead.Time(last.Start + last.Duration); {
+	case v.o.Shift:
+		v.from = v.o.From
+		if v.o.To > 0 {
+			v.to = v.o.To
+			v.ended = v.ended || edge >= v.o.To
+		}
+	case v.o.Window > 0:
+		v.from = edge - v.o.Window
+	}
+}
+
+// shows reports whether a segment is within what is asked for.
+func (v *view) shows(r *media.Rendition, s *media.Segment, length media.Ticks) bool {
+	return r.Time(s.Start+length) > v.from && r.Time(s.Start) < v.to
+}
+
+// frame is the manifest without its periods.
+func (v *view) frame() *mpd.MPD {
+	kind := mpd.DYNAMIC_TYPE
+	if v.ended {
+		kind = mpd.STATIC_TYPE
+	}
+	m := mpd.NewMPD(kind)
+	m.Profiles = mpd.ListOfProfilesType(mpd.PROFILE_LIVE).AddProfile(mpd.PROFILE_CMAF)
+	m.MinBufferTime = mpd.Ptr(mpd.Duration(max(v.p.PartTarget, 500*time.Millisecond)))
+	m.MaxSegmentDuration = mpd.Ptr(mpd.Duration(v.p.TargetDuration))
+	if v.ended {
+		return m
+	}
+	m.AvailabilityStartTime = date(v.p.Start)
+	m.PublishTime = date(v.p.Start.Add(v.newest()))
+	// A second: as long as caches keep the manifest. The open segment is in it, so
+	// that players need no newer one to go on.
+	m.MinimumUpdatePeriod = mpd.Ptr(mpd.Duration(time.Second))
+	if v.o.Window > 0 && !v.o.Shift {
+		m.TimeShiftBufferDepth = mpd.Ptr(mpd.Duration(v.o.Window))
+	}
+	// Six parts behind the edge: three to be as safe as PART-HOLD-BACK, and as many
+	// again because players ask for manifests each second.
+	target := 6 * v.p.PartTarget
+	m.SuggestedPresentationDelay = mpd.Ptr(mpd.Duration(target))
+	m.ServiceDescription = []*mpd.ServiceDescriptionType{{
+		Latencies:     []*mpd.LatencyType{{Target: ms(target), Min: ms(target / 2), Max: ms(3 * v.p.TargetDuration)}},
+		PlaybackRates: []*mpd.PlaybackRateType{{Min: 0.96, Max: 1.04}},
+	}}
+	m.UTCTimings = []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:utc:http-xsdate:2014", Value: "time.txt"}}
+	return m
+}
+
+func date(t time.Time) mpd.DateTime {
+	return mpd.DateTime(t.UTC().Format("2006-01-02T15:04:05.000Z"))
+}
+
+func ms(d time.Duration) *uint32 { return mpd.Ptr(uint32(d / time.Millisecond)) }
+
+// newest is the end of what is there, by the presentation's time.
+func (v *view) newest() time.Duration {
+	end := time.Duration(0)
+	for _, r := range v.p.Renditions {
+		if n := len(r.Segments); n > 0 {
+			end = max(end, r.Time(r.Segments[n-1].Start+r.Segments[n-1].Duration))
+		}
+		if r.Open != nil {
+			end = max(end, r.Time(r.Open.Start+sum(r.Open)))
+		}
+	}
+	return end
+}
+
+func sum(s *media.Segment) (d media.Ticks) {
+	for i := range s.Parts {
+		d += s.Parts[i].Duration
+	}
+	return d
+}
+
+// rebase lets a static manifest begin at zero, where players begin to play.
+func (v *view) rebase(m *mpd.MPD) {
+	base := *m.Periods[0].Start
+	for _, p := range m.Periods {
+		*p.Start -= base
+	}
+	*m.MediaPresentationDuration -= base
+}
+
+// period writes what is shown of one period, or nil.
+func (v *view) period(run *period, until uint64) *mpd.Period {
+	p := mpd.NewPeriod()
+	p.Id = "p" + strconv.FormatUint(run.first, 10)
+	p.Start = mpd.Ptr(mpd.Duration(run.start))
+	sets := make(map[string]*mpd.AdaptationSetType)
+	for _, r := range v.p.Renditions {
+		init := run.of(r.ID)
+		if init == absent {
+			continue
+		}
+		template := v.template(r, run, until, init)
+		if template == nil {
+			continue
+		}
+		rep := representation(r, init)
+		rep.SegmentTemplate = template
+		key := setOf(r)
+		set := sets[key]
+		if set == nil {
+			set = v.set(r, len(p.AdaptationSets)+1)
+			sets[key] = set
+			p.AdaptationSets = append(p.AdaptationSets, set)
+		}
+		set.Representations = append(set.Representations, rep)
+	}
+	if len(p.AdaptationSets) == 0 {
+		return nil
+	}
+	if v.ended {
+		v.trim(p, run, until)
+	}
+	return p
+}
+
+// trim lets the first period of a static manifest begin where its media does.
+func (v *view) trim(p *mpd.Period, run *period, until uint64) {
+	lead := leading(v.p)
+	for msn := run.first; msn < until; msn++ {
+		s := at(lead, msn)
+		if s == nil {
+			if next, _ := lead.Next(); msn >= next {
+				return
+			}
+			continue
+		}
+		if !v.shows(lead, s, s.Duration) {
+			continue
+		}
+		start := lead.Time(s.Start).Round(time.Millisecond)
+		*p.Start = mpd.Duration(start)
+		for _, set := range p.AdaptationSets {
+			for _, rep := range set.Representations {
+				scale := rep.SegmentTemplate.GetTimescale()
+				rep.SegmentTemplate.PresentationTimeOffset = mpd.Ptr(ticks(start, scale))
+			}
+		}
+		return
+	}
+}
+
+// setOf names what players may switch among: pictures of one codec, sound of one
+// codec and language.
+func setOf(r *media.Rendition) string {
+	codec, _, _ := strings.Cut(r.Codec, ".")
+	if r.Kind == media.VideoRendition {
+		return "video " + codec
+	}
+	return "audio " + codec + " " + r.Language + " " + r.Name + strconv.Itoa(r.Channels)
+}
+
+func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
+	set := &mpd.AdaptationSetType{Id: mpd.Ptr(uint32(id)), Lang: r.Language, SegmentAlignment: true}
+	set.Roles = []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:role:2011", Value: "main"}}
+	switch r.Kind {
+	case media.VideoRendition:
+		set.ContentType, set.MimeType, set.StartWithSAP = "video", mpd.MIME_TYPE_VIDEO_MP4, 1
+	case media.AudioRendition:
+		set.ContentType, set.MimeType, set.StartWithSAP = "audio", mpd.MIME_TYPE_AUDIO_MP4, 1
+	default:
+		set.ContentType, set.MimeType = "text", "application/mp4"
+	}
+	if v.o.Token {
+		set.SupplementalProperties = []*mpd.DescriptorType{{
+			SchemeIdUri:  "urn:mpeg:dash:urlparam:2014",
+			UrlQueryInfo: &mpd.UrlQueryInfoType{QueryTemplate: "token=$query:token$", UseMPDUrlQuery: true},
+		}}
+	}
+	return set
+}
+
+func representation(r *media.Rendition, init int) *mpd.RepresentationType {
+	rep := &mpd.RepresentationType{Id: r.ID, Bandwidth: uint32(min(max(r.Bandwidth, r.Mean, 1), math.MaxUint32))}
+	i := r.Inits[init]
+	rep.Codecs = i.Codec
+	if rep.Codecs == "" {
+		rep.Codecs = r.Codec
+	}
+	switch r.Kind {
+	case media.VideoRendition:
+		rep.Width, rep.Height = uint32(max(i.Width, 0)), uint32(max(i.Height, 0))
+		if rep.Width == 0 {
+			rep.Width, rep.Height = uint32(max(r.Width, 0)), uint32(max(r.Height, 0))
+		}
+		rep.FrameRate = rate(r.FPS)
+	case media.AudioRendition:
+		rep.AudioSamplingRate = mpd.Ptr(mpd.UIntVectorType(strconv.Itoa(int(r.Timescale))))
+		if r.Channels > 0 {
+			rep.AudioChannelConfigurations = []*mpd.DescriptorType{{SchemeIdUri: mpd.AUDIO_CHANNEL_CONFIGURATION_MPEG_DASH, Value: strconv.Itoa(r.Channels)}}
+		}
+	}
+	return rep
+}
+
+// rate writes frames per second as a ratio of whole numbers.
+func rate(fps float64) mpd.FrameRateType {
+	switch {
+	case fps <= 0:
+		return ""
+	case fps == math.Trunc(fps):
+		return mpd.FrameRateType(strconv.Itoa(int(fps)))
+	}
+	return mpd.FrameRateType(fmt.Sprintf("%d/1000", int(math.Round(fps*1000))))
+}
+
+func ticks(d time.Duration, scale uint32) uint64 {
+	return uint64(max(d, 0).Milliseconds()) * uint64(scale) / 1000
+}

@@ -1,0 +1,95 @@
+package dash
+
+import (
+	"math"
+	"sort"
+	"strconv"
+
+	"github.com/Eyevinn/dash-mpd/mpd"
+
+	"github.com/sluice-live/sluice/media"
+)
+
+// template lists the segments of a rendition in a period: numbers are those of HLS.
+// The segment that is being made is the last of them, with the length that it will
+// have as far as anybody knows; the next manifest has its true one.
+func (v *view) template(r *media.Rendition, run *period, until uint64, init int) *mpd.SegmentTemplateType {
+	var line timeline
+	shortest := media.Ticks(0)
+	msn := run.first
+	if len(r.Segments) > 0 {
+		// What is too old is skipped by halving: hours of it are kept.
+		old := sort.Search(len(r.Segments), func(i int) bool {
+			return r.Time(r.Segments[i].Start+r.Segments[i].Duration) > v.from
+		})
+		msn = max(msn, r.Segments[0].MSN+uint64(old))
+	}
+	limit := media.Ticks(math.MaxInt64)
+	if v.to < math.MaxInt64 {
+		limit = media.Ticks(v.to.Seconds() * float64(r.Timescale))
+	}
+	for ; msn < until; msn++ {
+		s := at(r, msn)
+		d := media.Ticks(0)
+		switch {
+		case s != nil:
+			d = s.Duration
+		case r.Open != nil && r.Open.MSN == msn && !v.ended:
+			s, d = r.Open, max(sum(r.Open), line.last)
+		default:
+			return v.describe(r, run, &line, init, shortest)
+		}
+		if s.Start >= limit {
+			break
+		}
+		line.add(s.Start, d, msn)
+		if shortest == 0 || d < shortest {
+			shortest = d
+		}
+	}
+	return v.describe(r, run, &line, init, shortest)
+}
+
+func (v *view) describe(r *media.Rendition, run *period, line *timeline, init int, shortest media.Ticks) *mpd.SegmentTemplateType {
+	if len(line.s) == 0 {
+		return nil
+	}
+	v.end = max(v.end, r.Time(line.end))
+	t := &mpd.SegmentTemplateType{}
+	base := v.p.Incarnation + "/" + r.ID + "/"
+	t.Media = base + "$Number$.m4s"
+	t.Initialization = base + "init-" + strconv.Itoa(init) + ".mp4"
+	t.SetTimescale(r.Timescale)
+	t.PresentationTimeOffset = mpd.Ptr(ticks(run.start, r.Timescale))
+	t.StartNumber = mpd.Ptr(uint32(line.first))
+	t.SegmentTimeline = &mpd.SegmentTimelineType{S: line.s}
+	if ahead := r.Time(shortest) - v.p.PartTarget; !v.ended && ahead > 0 {
+		// A segment can be asked for when its first part is there, and comes in parts.
+		t.AvailabilityTimeOffset = mpd.FloatInf64(float64(ahead.Milliseconds()/10) / 100)
+		t.AvailabilityTimeComplete = mpd.Ptr(false)
+	}
+	return t
+}
+
+// timeline is a SegmentTimeline that is being written.
+type timeline struct {
+	s     []*mpd.S
+	first uint64      // number of the first one
+	end   media.Ticks // of the last one
+	last  media.Ticks // its duration
+}
+
+func (l *timeline) add(start, d media.Ticks, msn uint64) {
+	switch n := len(l.s); {
+	case n == 0:
+		l.first = msn
+		l.s = append(l.s, &mpd.S{T: mpd.Ptr(uint64(max(start, 0))), D: uint64(d)})
+	case start != l.end:
+		l.s = append(l.s, &mpd.S{T: mpd.Ptr(uint64(max(start, 0))), D: uint64(d)})
+	case l.s[n-1].D == uint64(d):
+		l.s[n-1].R++
+	default:
+		l.s = append(l.s, &mpd.S{D: uint64(d)})
+	}
+	l.end, l.last = start+d, d
+}

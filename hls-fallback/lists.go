@@ -1,0 +1,223 @@
+package hlsfallback
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sluice-live/sluice/hls-fallback/playlist"
+	"github.com/sluice-live/sluice/media"
+)
+
+// entry serves what a player begins with: the Multivariant Playlist and the MPD.
+func (s *Server) entry(w *reply, r *http.Request, v *visit) error {
+	if err := playable(v.p); err != nil {
+		return err
+	}
+	view, err := v.q.View(v.p, s.window(v))
+	if err != nil {
+		return err
+	}
+	view.Skip = false
+	personal := s.remember(w, r, v.route, v.q.Token)
+	key := wish{file: v.file, view: view}
+	a := v.shelf.get(key, v.p, s.maker(key, func() []byte {
+		if v.file == manifest {
+			return v.shelf.manifest(v.p, view)
+		}
+		return playlist.Multivariant(nil, v.p, view)
+	}))
+	if a.nothing {
+		return missing("nothing was captured in that time, or nothing is packaged yet")
+	}
+	h := w.Header()
+	switch {
+	case personal:
+		h.Set("Cache-Control", "private, max-age=1")
+	case v.fixed():
+		h["Cache-Control"] = keepPlaylist
+	case v.file == manifest:
+		h["Cache-Control"] = keepSecond // its timeline grows with each segment
+	default:
+		// Renditions seldom come and go: half a target duration (R19).
+		h.Set("Cache-Control", "public, max-age="+seconds(max(v.p.TargetDuration/2, time.Second)))
+	}
+	return a.send(w, r, v)
+}
+
+// playable refuses what HLS and DASH cannot carry, before a player tries in vain.
+func playable(p *media.Presentation) error {
+	pictures, can := 0, 0
+	for _, r := range p.Renditions {
+		if r.Kind == media.VideoRendition {
+			pictures++
+			if !strings.HasPrefix(r.Codec, "vp8") && !strings.HasPrefix(r.Codec, "vp08") {
+				can++
+			}
+		}
+	}
+	switch {
+	case pictures > 0 && can == 0:
+		return errPicture
+	case len(p.Renditions) == 0:
+		return missing("nothing of this stream is packaged yet")
+	}
+	return nil
+}
+
+// window is how far the playlist reaches back: of an asset it is all there is.
+func (s *Server) window(v *visit) time.Duration {
+	if v.videos && v.p.Ended {
+		return 0
+	}
+	return s.cfg.Window
+}
+
+// fixed reports whether the visit's playlists will never change.
+func (v *visit) fixed() bool { return v.videos && v.p.Ended }
+
+// maker measures a rendering.
+func (s *Server) maker(key wish, text func() []byte) func(*answer) {
+	return func(a *answer) {
+		began := time.Now()
+		a.fill(text())
+		s.metrics.render.Observe(time.Since(began).Seconds())
+		s.metrics.renders.WithLabelValues(fileNames[key.file]).Inc()
+	}
+}
+
+// list serves Media Playlists, once they have what was asked for.
+func (s *Server) list(w *reply, r *http.Request, v *visit) error {
+	if v.file == iframeList && v.r.Kind != media.VideoRendition {
+		return errMissing
+	}
+	if v.r.OnDemand && !v.p.Ended {
+		v.src.Want(v.name, v.rendition)
+	}
+	view, err := v.q.View(v.p, s.window(v))
+	if err != nil {
+		return err
+	}
+	directives := v.q.Directives
+	if view.Form == playlist.Legacy {
+		directives = playlist.Directives{} // it offers no delivery directives
+	}
+	if v.file == iframeList {
+		directives.HasPart, view.Skip = false, false // there are no parts in it
+	}
+	key := wish{v.file, v.rendition, view}
+	var a *answer
+	err = s.await(r.Context(), v, func() (bool, error) {
+		verdict, err := playlist.Judge(v.p, v.r, directives)
+		if err != nil || verdict == playlist.Wait {
+			return false, err
+		}
+		a = v.shelf.get(key, v.p, s.maker(key, func() []byte { return v.shelf.list(key, v.p, v.r) }))
+		if a.nothing && (v.p.Ended || view.Shift) {
+			return false, missing("nothing was captured in that time, or it is not kept any more")
+		}
+		return !a.nothing, nil
+	})
+	if err != nil {
+		return blocked(err, directives)
+	}
+	h := w.Header()
+	switch {
+	case v.fixed():
+		h["Cache-Control"] = keepPlaylist
+	case directives.HasMSN && !v.p.Ended:
+		// Its URI names the part that it waits for: it may be kept as long as the media
+		// (R19, six target durations).
+		h.Set("Cache-Control", "public, max-age="+seconds(6*v.p.TargetDuration))
+	default:
+		h["Cache-Control"] = keepSecond
+	}
+	return a.send(w, r, v)
+}
+
+// blocked lets caches remember the refusal of a blocking request no longer than a
+// moment: what is too far ahead now is not in a second.
+func blocked(err error, d playlist.Directives) error {
+	if d.HasMSN && errors.Is(err, playlist.ErrQuery) {
+		no := *explain(err)
+		no.keep = keepError
+		return &no
+	}
+	return err
+}
+
+// Lifetimes of what never changes (R21) and of plain playlists: a second, because a
+// player that tunes in begins where the playlist ends.
+var (
+	keepSecond   = []string{"public, max-age=1"}
+	keepPlaylist = []string{"public, max-age=86400, s-maxage=31536000"}
+	keepLive     = []string{"public, max-age=86400, s-maxage=86400, immutable"}
+	keepForever  = []string{"public, max-age=31536000, s-maxage=31536000, immutable"}
+	// What comes first matters most (R18, RFC 9218): playlists, sound, small pictures.
+	urgency = [...][]string{{"u=0"}, {"u=1"}, {"u=2"}, {"u=3"}, {"u=4"}, {"u=5"}, {"u=6"}}
+)
+
+// send writes the answer, compressed where the client can take it.
+func (a *answer) send(w *reply, r *http.Request, v *visit) error {
+	h := w.Header()
+	h["Vary"] = vary
+	h["Etag"] = a.etag
+	h["Priority"] = urgency[1]
+	if v.file == manifest {
+		h["Content-Type"] = typeDASH
+	} else {
+		h["Content-Type"] = typeHLS
+	}
+	if match := r.Header["If-None-Match"]; match != nil && matches(match, a.etag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	body := a.body
+	if gzips(r.Header["Accept-Encoding"]) {
+		body = a.gz
+		h["Content-Encoding"] = zipped
+		h["Content-Length"] = a.gzLength
+	} else {
+		h["Content-Length"] = a.length
+	}
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	_, err := w.Write(body)
+	return away(err)
+}
+
+// gzips reports whether a client takes gzip (RFC 9110 section 12.5.3).
+func gzips(accept []string) bool {
+	for _, line := range accept {
+		for line != "" {
+			var one string
+			one, line, _ = strings.Cut(line, ",")
+			name, weight, _ := strings.Cut(one, ";")
+			if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") && name != "*" {
+				continue
+			}
+			q, ok := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
+			return !ok || strings.Trim(q, "0.") != ""
+		}
+	}
+	return false
+}
+
+// matches reports whether an entity tag is in If-None-Match; weak ones count too
+// (RFC 9110 section 13.1.2).
+func matches(lines []string, etag string) bool {
+	for _, line := range lines {
+		for line != "" {
+			var one string
+			one, line, _ = strings.Cut(line, ",")
+			one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
+			if one == etag || one == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
