@@ -95,7 +95,7 @@ func (l *fileLog) Init(rendition string, index int, init media.Init) error {
 // Part keeps a part.
 func (l *fileLog) Part(rendition string, p Part, data []byte) (media.Extent, error) {
 	return l.j.Append(rendition, journal.Part{MSN: p.MSN, Number: p.Number, Init: p.Init, Start: p.Start, Duration: p.Duration,
-		Independent: p.Independent, Gap: p.Gap, Why: reason(p.Why), Discontinuity: p.Discontinuity}, data)
+		Independent: p.Independent, Lead: p.Lead, Gap: p.Gap, Why: reason(p.Why), Discontinuity: p.Discontinuity}, data)
 }
 
 func reason(why string) journal.Reason {

@@ -85,6 +85,7 @@ type Part struct {
 	Start         media.Ticks
 	Duration      media.Ticks
 	Independent   bool
+	Lead          int64 // of an independent part: bytes to the end of its first picture
 	Gap           bool
 	Why           string // of a gap
 }

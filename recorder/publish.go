@@ -67,6 +67,9 @@ func (t *tape) part(r *rendition, e *segment.Event) {
 	}
 	p := Part{MSN: e.MSN, Number: e.Part, Init: r.init, Discontinuity: e.Discontinuity, Start: e.Start, Duration: e.Duration,
 		Independent: e.Independent, Gap: e.Gap, Why: string(e.Why)}
+	if e.Independent && !e.Gap {
+		p.Lead = lead(e, data)
+	}
 	extent, err := t.journal().Part(r.is.ID, p, data)
 	t.keep(err)
 	if e.Gap {

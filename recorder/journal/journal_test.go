@@ -55,7 +55,7 @@ func part(r *media.Rendition, msn uint64, n int) journal.Part {
 		ticks = soundTicks
 	}
 	return journal.Part{
-		MSN: msn, Number: n, Start: media.Ticks(msn*partsEach+uint64(n)) * ticks, Duration: ticks, Independent: n == 0,
+		MSN: msn, Number: n, Start: media.Ticks(msn*partsEach+uint64(n)) * ticks, Duration: ticks, Independent: n == 0, Lead: 7,
 	}
 }
 
@@ -133,6 +133,9 @@ func verify(t tb, dir string, p *media.Presentation) {
 					t.Fatalf("%s: part %d.%d is %q, not %q", r.ID, s.MSN, n, got, want)
 				}
 				joined = append(joined, got...)
+			}
+			if want := int64(7); !s.Gap && s.Independent && s.Lead != want {
+				t.Fatalf("%s: segment %d: the first picture reaches to %d", r.ID, s.MSN, s.Lead)
 			}
 			if s.Gap != (len(joined) == 0) {
 				t.Fatalf("%s: segment %d: gap %v with %d bytes", r.ID, s.MSN, s.Gap, len(joined))

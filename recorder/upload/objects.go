@@ -48,24 +48,37 @@ func (s *sums) Write(b []byte) (int, error) {
 }
 
 // volume uploads a volume, reads it back, and writes down that it is there.
-func (u *Uploader) volume(ctx context.Context, t *task) error {
-	dir := t.book.rec.Dir
-	have, err := journal.Uploaded(dir)
+func (u *Uploader) volume(ctx context.Context, r Recording, v journal.Volume) (sent int64, err error) {
+	have, err := journal.Uploaded(r.Dir)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if _, ok := have[t.name()]; ok {
-		return nil
+	name := journal.VolumeName(v.Rendition, v.Number)
+	if _, ok := have[name]; ok {
+		return 0, nil
 	}
-	sum, err := u.send(ctx, t.book.rec.Prefix()+"/"+t.name(), journal.VolumePath(dir, t.volume.Rendition, t.volume.Number))
+	sum, err := u.send(ctx, r.Prefix()+"/"+name, journal.VolumePath(r.Dir, v.Rendition, v.Number))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	t.sent = sum.size
-	return journal.MarkUploaded(dir, journal.Upload{
-		Rendition: t.volume.Rendition, Volume: t.volume.Number, Size: sum.size,
+	return sum.size, journal.MarkUploaded(r.Dir, journal.Upload{
+		Rendition: v.Rendition, Volume: v.Number, Size: sum.size,
 		CRC32C: sum.crc.Sum32(), MD5: hex.EncodeToString(sum.md5.Sum(nil)),
 	})
+}
+
+// rest uploads the volumes that nobody told of: those of before a restart.
+func (u *Uploader) rest(ctx context.Context, r Recording) error {
+	volumes, err := left(r.Dir)
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		if _, err := u.volume(ctx, r, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // send uploads a file and reads it back.
@@ -102,11 +115,13 @@ func (u *Uploader) put(ctx context.Context, key string, r io.Reader, size int64)
 	return sent, nil
 }
 
-// finish uploads the journal and, last of all, the manifest.
+// finish uploads what is left, the journal and, last of all, the manifest.
 func (u *Uploader) finish(ctx context.Context, r Recording) error {
-	path := filepath.Join(r.Dir, CompleteName)
-	if _, err := os.Stat(path); err == nil {
+	if Complete(r.Dir) {
 		return nil // before a restart
+	}
+	if err := u.rest(ctx, r); err != nil {
+		return err
 	}
 	p, s, err := journal.Read(r.Dir, false)
 	if err != nil {
@@ -131,11 +146,29 @@ func (u *Uploader) finish(ctx context.Context, r Recording) error {
 		return err
 	}
 	if u.c.Done != nil {
-		if err := u.c.Done(ctx, r, m); err != nil {
+		err = u.c.Done(ctx, r, m)
+	}
+	if errors.Is(err, media.ErrNotFound) {
+		err = u.withdraw(ctx, r, have)
+	}
+	if err != nil {
+		return err
+	}
+	return mark(filepath.Join(r.Dir, CompleteName), r.Prefix())
+}
+
+// withdraw deletes what nobody wants any more, the manifest first.
+func (u *Uploader) withdraw(ctx context.Context, r Recording, have map[string]journal.Upload) error {
+	names := []string{manifestName, journal.Name}
+	for name := range have {
+		names = append(names, name)
+	}
+	for _, name := range names {
+		if err := u.c.Blobs.Delete(ctx, r.Prefix()+"/"+name); err != nil {
 			return err
 		}
 	}
-	return mark(path, r.Prefix())
+	return nil
 }
 
 // allThere checks that each volume that a segment lies in is in the store: a

@@ -23,6 +23,7 @@ import (
 type Blobs interface {
 	Put(ctx context.Context, key string, r io.Reader, size int64) error
 	Open(ctx context.Context, key string, offset, size int64) (io.ReadCloser, error)
+	Delete(ctx context.Context, key string) error
 }
 
 // Config is what an Uploader works with.
@@ -35,8 +36,9 @@ type Config struct {
 	Workers int
 	// Attempt bounds one try of one object. Default 10 min.
 	Attempt time.Duration
-	// Done is called from Run when a recording is whole in the store; it is called
-	// again after a restart when it returned an error. May be nil.
+	// Done is told that a recording is whole in the store, and is told again until it
+	// takes it. media.ErrNotFound means that nobody wants it any more: it is deleted
+	// there. May be nil.
 	Done func(context.Context, Recording, *journal.Manifest) error
 	// Logger and Registerer may be nil.
 	Logger     *slog.Logger
@@ -126,6 +128,38 @@ func New(c Config) (*Uploader, error) {
 	m, err := newMetrics(c.Registerer)
 	u.metrics = m
 	return u, err
+}
+
+// Resume finds in a folder of recordings what was not uploaded before a restart.
+// It comes after journal.Recover has been there, and before anything is written. A
+// recording has ended when its folder holds a file of the name ended.
+func (u *Uploader) Resume(dir, ended string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("resume uploads: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		s, err := journal.ReadStart(path)
+		if errors.Is(err, journal.ErrEmpty) {
+			if Complete(path) { // a crash came while it was removed
+				err = removeRecording(path)
+			} else {
+				err = nil
+			}
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("resume uploads: %w", err)
+		}
+		_, err = os.Stat(filepath.Join(path, ended))
+		if err := u.Add(Recording{s.Stream, s.Incarnation, path}, err == nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Finished tells of a volume that is whole (journal.Config.Finished).
@@ -242,6 +276,10 @@ func (u *Uploader) settle(ctx context.Context, t *task, now time.Time) {
 		if ctx.Err() != nil {
 			return // given up at shutdown
 		}
+		if _, err := os.Stat(t.book.rec.Dir); errors.Is(err, os.ErrNotExist) {
+			delete(u.books, t.book.rec.Incarnation) // deleted meanwhile: there is nothing to bring
+			return
+		}
 		t.tries++
 		pause := min(firstPause<<min(t.tries-1, 10), longestPause)
 		t.due = now.Add(pause/2 + rand.N(pause/2+1)) // not all at once
@@ -297,7 +335,9 @@ func (u *Uploader) do(ctx context.Context, t *task) error {
 	case t.volume == nil:
 		return u.finish(ctx, t.book.rec)
 	}
-	return u.volume(ctx, t)
+	var err error
+	t.sent, err = u.volume(ctx, t.book.rec, *t.volume)
+	return err
 }
 
 // left returns the volumes of a folder that are whole, those that are uploaded and

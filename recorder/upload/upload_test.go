@@ -90,6 +90,13 @@ func (s *store) Open(_ context.Context, key string, offset, size int64) (io.Read
 	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
+func (s *store) Delete(_ context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, key)
+	return nil
+}
+
 func (s *store) set(f func(*store)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -349,6 +356,77 @@ func TestAVolumeIsLost(t *testing.T) {
 		}
 		if _, err := os.Stat(r.Dir); err != nil {
 			t.Error("it was to be kept for ever")
+		}
+		stop()
+	})
+}
+
+// A restart finds by itself what was left, what was written without an end too.
+func TestResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		r, _ := recording(t, "0000005aaaaaaaaa", 6)
+		if err := os.WriteFile(filepath.Join(r.Dir, "ended"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		top := filepath.Dir(r.Dir)
+		gone := filepath.Join(top, "0000004aaaaaaaaa") // it was being removed
+		if err := os.MkdirAll(gone, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(gone, upload.CompleteName), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(top, "notes.txt"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		u, stop := run(t, upload.Config{Blobs: s})
+		if err := u.Resume(top, "ended"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		hold(t, s, r, 6)
+		if left, err := os.ReadDir(top); err != nil || len(left) != 1 {
+			t.Errorf("left over: %v, %v", left, err)
+		}
+		stop()
+	})
+}
+
+// Who deletes a recording while it is on its way leaves nothing behind.
+func TestItIsDeletedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		r, volumes := recording(t, "0000006aaaaaaaaa", 6)
+		told := 0
+		u, stop := run(t, upload.Config{Blobs: s, Done: func(context.Context, upload.Recording, *journal.Manifest) error {
+			told++
+			return fmt.Errorf("store it: %w", media.ErrNotFound)
+		}})
+		for _, v := range volumes {
+			u.Finished(r, v)
+		}
+		u.Ended(r)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if told != 1 || len(s.objects) > 0 {
+			t.Errorf("told %d times, %d objects are left", told, len(s.objects))
+		}
+		if _, err := os.Stat(r.Dir); !os.IsNotExist(err) {
+			t.Errorf("the folder is still there: %v", err)
+		}
+		r, volumes = recording(t, "0000007aaaaaaaaa", 6)
+		if err := os.RemoveAll(r.Dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range volumes {
+			u.Finished(r, v)
+		}
+		before := s.tries
+		time.Sleep(time.Hour)
+		if s.tries != before {
+			t.Errorf("a folder that is gone was tried %d times", s.tries-before)
 		}
 		stop()
 	})
