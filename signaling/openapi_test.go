@@ -30,8 +30,9 @@ func document(t *testing.T) map[string]any {
 func TestTheDocumentNamesTheRoutes(t *testing.T) {
 	documented := make(map[string][]string)
 	for path, item := range document(t)["paths"].(map[string]any) {
-		for method := range item.(map[string]any) {
-			if method != "parameters" {
+		for method, operation := range item.(map[string]any) {
+			// Other rooms hold their own tags against what they serve.
+			if method != "parameters" && slices.Contains([]any{"whip", "whep", "api"}, operation.(map[string]any)["tags"].([]any)[0]) {
 				documented[path] = append(documented[path], strings.ToUpper(method))
 			}
 		}

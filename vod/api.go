@@ -70,7 +70,8 @@ func (v *Vod) listAssets(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !l.Admin {
-		q.Streams, q.OrPublic = slices.Concat([]media.Pattern{}, l.Play, l.Publish), true
+		// Never nil: that would be every stream.
+		q.Streams, q.OrPublic = append(append([]media.Pattern{}, l.Play...), l.Publish...), true
 	}
 	page, err := v.parts.Store.Assets(r.Context(), q)
 	if err != nil {

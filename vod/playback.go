@@ -86,10 +86,7 @@ func (v *Vod) manifest(ctx context.Context, a media.Asset) (*media.Manifest, err
 			return m, err
 		}
 	}
-	if a.Path == "" {
-		return nil, fmt.Errorf("%w: the files of asset %s are not on this node", media.ErrNotFound, a.ID)
-	}
-	r, err := v.parts.Blobs.Open(ctx, manifestKey(a.Path), 0, -1)
+	r, err := v.parts.Blobs.Open(ctx, manifestKey(blobPath(a)), 0, -1)
 	if err != nil {
 		return nil, fmt.Errorf("read the manifest of %s: %w", a.ID, err)
 	}
@@ -103,6 +100,15 @@ func (v *Vod) manifest(ctx context.Context, a media.Asset) (*media.Manifest, err
 		return nil, fmt.Errorf("read the manifest of %s: %w", a.ID, errors.Join(err, errors.New("there is no presentation in it")))
 	}
 	return &m, nil
+}
+
+// blobPath is where an asset's files are in the blob store. Volumes of a recording
+// go there, and leave the node, before all of it is there and Path says so.
+func blobPath(a media.Asset) string {
+	if a.Path == "" {
+		return recordingPath(a)
+	}
+	return a.Path
 }
 
 func manifestKey(path string) string { return path + "/manifest.json" }
@@ -158,16 +164,13 @@ func (v *Vod) read(ctx context.Context, p *media.Presentation, rendition string,
 	if err != nil {
 		return nil, err
 	}
-	return v.readBlob(ctx, o.asset.Path, rendition, e)
+	return v.readBlob(ctx, blobPath(o.asset), rendition, e)
 }
 
 // keptRead is the largest read that is kept: a segment, not a whole volume.
 const keptRead = 8 << 20
 
 func (v *Vod) readBlob(ctx context.Context, path, rendition string, e media.Extent) (io.ReadCloser, error) {
-	if path == "" {
-		return nil, media.ErrNotFound
-	}
 	key := volumeKey(path, rendition, e.Volume)
 	if e.Size > keptRead || e.Size < 0 {
 		return v.parts.Blobs.Open(ctx, key, e.Offset, e.Size)
