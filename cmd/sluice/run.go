@@ -35,12 +35,18 @@ func (h *house) run(ctx context.Context) error {
 	rooms, closeRooms := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeRooms()
 
-	ended := make(chan end, 8) // more than there are parts: nobody waits to report
+	ended := make(chan end, 16) // more than there are parts: nobody waits to report
 	var running sync.WaitGroup
 	start := func(name string, run func() error) {
 		running.Go(func() { ended <- end{name, run()} }) // waited for by finish
 	}
 	start("sfu", func() error { return h.sfu.Run(rooms) })
+	start("files", func() error { return h.files.Run(rooms) })
+	if h.uploader != nil {
+		start("uploader", func() error { return h.uploader.Run(rooms) })
+	}
+	start("recorder", func() error { return h.recorder.Run(rooms) })
+	start("vod", func() error { return h.vod.Run(rooms) })
 	if h.turn != nil {
 		start("turn", func() error { return h.turn.Run(rooms) })
 	}
@@ -65,7 +71,7 @@ func (h *house) run(ctx context.Context) error {
 	closeDoors()
 	h.closeServers()
 	closeRooms()
-	return errors.Join(failed, finish(&running, ended))
+	return errors.Join(failed, finish(&running, ended), h.packaging.close())
 }
 
 // drain refuses who is new, and waits for viewers to go elsewhere.
@@ -73,6 +79,7 @@ func (h *house) drain() {
 	h.log.Info("shutdown begun")
 	h.health.Drain()
 	h.signaling.Drain()
+	h.origin.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), movingTime)
 	defer cancel()
 	h.sfu.Drain(ctx)

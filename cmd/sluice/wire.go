@@ -48,6 +48,7 @@ type house struct {
 	signaling *signaling.Server
 	cert      *front.Certificate
 	servers   []*front.Server
+	packaging
 }
 
 // build makes every room and opens every port; nothing runs yet. What was
@@ -59,7 +60,7 @@ func build(cfg config.Config, log *slog.Logger) (*house, error) {
 	}
 	h := &house{cfg: cfg, log: log, data: d, health: &front.Health{}, registry: prometheus.NewRegistry()}
 	h.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	steps := []func() error{h.openTokens, h.openCertificate, h.openMedia, h.openTurn, h.openSignaling, h.openMain, h.openAdmin}
+	steps := []func() error{h.openTokens, h.openCertificate, h.openMedia, h.openPackaging, h.openTurn, h.openSignaling, h.openMain, h.openAdmin}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			h.abandon()
@@ -83,6 +84,7 @@ func (h *house) abandon() {
 		cancel()
 		_ = h.sfu.Run(ctx) // the error that matters is the one that brought us here
 	}
+	_ = h.packaging.close() // likewise
 	h.data.close()
 }
 
@@ -140,6 +142,8 @@ func (h *house) openMedia() error {
 		MaxSessions: h.cfg.Limits.Sessions,
 		// signaling is made after the sfu; nothing runs before both are there.
 		Ended: func(id media.SessionID, why error) { h.signaling.Ended(id, why) },
+		// So is the recorder.
+		Published: func(id media.StreamID) { h.recorder.Published(id) },
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("listen on %s (media): another program has this port; stop it, or choose another with --media: %w", h.cfg.Media, syscall.EADDRINUSE)
@@ -170,6 +174,8 @@ func (h *house) openSignaling() (err error) {
 func (h *house) openMain() error {
 	door := &front.Door{
 		Signaling: h.signaling.Handler(),
+		Origin:    h.origin.Handler(),
+		Catalogue: h.vod.Handler(),
 		Pages:     clients.Handler(),
 		Health:    h.health,
 		Log:       h.log,

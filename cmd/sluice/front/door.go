@@ -1,7 +1,6 @@
 package front
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -17,6 +16,8 @@ const bodyTime = 15 * time.Second
 // Door hands each request of the main address to who answers it.
 type Door struct {
 	Signaling http.Handler // /whip/, /whep/ and /v1/
+	Origin    http.Handler // /live/ and /videos/
+	Catalogue http.Handler // /v1/assets, /v1/uploads and pictures of streams
 	Pages     http.Handler // all else
 	Health    *Health
 	Log       *slog.Logger
@@ -40,6 +41,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case d.Health.Route(rec, r):
 		return // probes come every second and say nothing new
+	case origin(r.URL.Path):
+		d.Origin.ServeHTTP(rec, r)
+	case catalogue(r.URL.Path):
+		d.Catalogue.ServeHTTP(rec, r)
 	case signaling(r.URL.Path):
 		d.Signaling.ServeHTTP(rec, r)
 	default:
@@ -55,15 +60,25 @@ func (d *Door) recover(rec *recorder, r *http.Request) {
 	if what == nil {
 		return
 	}
-	if err, ok := what.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(what) // an answer that a handler broke off on purpose
-	}
 	d.Log.ErrorContext(r.Context(), "request panicked", "method", cut(r.Method, 16), "path", LogPath(r.URL.Path),
 		"panic", fmt.Sprint(what), "stack", string(debug.Stack()))
 	if rec.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer is out: break the connection
 	}
 	http.Error(rec, "something went wrong on our side; the log says what", http.StatusInternalServerError)
+}
+
+func origin(path string) bool {
+	return strings.HasPrefix(path, "/live/") || strings.HasPrefix(path, "/videos/")
+}
+
+func catalogue(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/v1/")
+	if !ok {
+		return false
+	}
+	first, more, _ := strings.Cut(rest, "/")
+	return first == "assets" || first == "uploads" || first == "streams" && strings.HasSuffix(more, "/thumbnail.jpg")
 }
 
 func signaling(path string) bool {
