@@ -114,7 +114,7 @@ func (t *tape) sorted() []gathered {
 	var all []timed
 	for _, g := range t.gathered {
 		at := seconds(g.s.clock.Extrapolate(g.f.TS), g.s.codec.ClockRate())
-		if g.f.Format.Codec.Kind() == media.Video || at > -10*time.Millisecond { // sound before the first picture has none
+		if g.f.Format.Codec.Kind() == media.Video || at >= 0 { // sound before the first picture has none
 			all = append(all, timed{g, at})
 		}
 	}

@@ -69,13 +69,12 @@ func (f feed) Close() {
 	}
 }
 
-// wanted reports whether a key frame was asked for since the last one, long enough
-// ago for the wish to have arrived.
-func (s *streams) wanted(t media.TrackID, l media.Layer, way time.Duration) bool {
+// wanted reports whether a key frame was asked for before at.
+func (s *streams) wanted(t media.TrackID, l media.Layer, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, a := range s.asked {
-		if a.track == t && a.layer == l && time.Since(a.at) >= way {
+		if a.track == t && a.layer == l && !a.at.After(at) {
 			s.asked = append(s.asked[:i], s.asked[i+1:]...)
 			return true
 		}
@@ -271,7 +270,7 @@ func (c *camera) shoot(at time.Time) []*media.Packet {
 		payloads = [][]byte{append([]byte{0xfc, byte(c.n), byte(c.n >> 8)}, bytes.Repeat([]byte{7}, 60)...)}
 	} else {
 		p.Codec = media.H264
-		if !c.begun || c.key || c.s.wanted(c.track, c.layer, 30*ms) {
+		if !c.begun || c.key || c.s.wanted(c.track, c.layer, at.Add(-30*ms)) {
 			c.begun, c.key = true, false
 			payloads = [][]byte{unhex(sets[c.size][0]), unhex(sets[c.size][1]), append([]byte{0x65, 0x88, 0x84, byte(c.n)}, bytes.Repeat([]byte{9}, 900)...)}
 		} else {
@@ -315,6 +314,9 @@ func check(t *testing.T, p *media.Presentation) {
 		}
 		for i, s := range all {
 			where := fmt.Sprintf("segment %d of %s", s.MSN, r.ID)
+			if s.Start < 0 {
+				t.Fatalf("%s begins before the presentation", where)
+			}
 			if i > 0 && (s.MSN != all[i-1].MSN+1 || s.Start != all[i-1].Start+all[i-1].Duration) {
 				t.Fatalf("%s begins at %d behind segment %d, which ends at %d", where, s.Start, all[i-1].MSN, all[i-1].Start+all[i-1].Duration)
 			}

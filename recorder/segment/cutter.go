@@ -64,7 +64,7 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 	if f.Epoch < c.epoch || f.Format == nil || len(f.Data) == 0 {
 		return
 	}
-	f.Time = min(f.Time, l.ticks(c.media(now)+future))
+	f.Time = max(min(f.Time, l.ticks(c.media(now)+future)), 0) // media time is told without a sign
 	if !l.audio && !f.Key && !l.placed {
 		c.lose(l) // nothing can be decoded yet
 		return

@@ -1,6 +1,10 @@
 package segment
 
-import "time"
+import (
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+)
 
 const (
 	// firstLead is how long before its time a key frame is asked for, until answers
@@ -17,18 +21,43 @@ type keys struct {
 	lead  time.Duration // from asking to the time of the key frame that comes
 	asked uint64        // the segment that one was asked for
 	open  bool          // it has not come
-	at    time.Duration // media time when it was asked for
+	goal  time.Duration // when it should be shown
 }
 
-// came notes a key frame.
-func (k *keys) came(t time.Duration) {
+// came notes a key frame at t. The lead is let alone as long as key frames come at
+// the very picture that is wanted: asking half a picture's time earlier or later
+// after a miss puts it into the middle of the time in which that is so.
+func (k *keys) came(t, interval time.Duration) {
 	if !k.open {
 		return
 	}
 	k.open = false
-	if d := t - k.at; d > 0 && d < time.Second {
-		k.lead = min(max(k.lead+(d-k.lead)/4, leastLead), mostLead)
+	if miss := t - k.goal; miss.Abs() > interval/2 && miss.Abs() < time.Second {
+		k.lead = min(max(k.lead+miss/2, leastLead), mostLead)
 	}
+}
+
+// goal is where the segment after msn should begin: after as many whole parts as the
+// nominal duration holds. Then its last part is full with its last picture, and does
+// not wait for the next one.
+func (c *Cutter) goal(msn uint64) time.Duration {
+	part := time.Duration(0)
+	for _, l := range c.lanes {
+		if l.placed && !l.audio && c.now.Sub(l.last) < alive {
+			part = max(part, l.time(l.fullest()))
+		}
+	}
+	begin := c.grid.at(msn).at
+	if part < c.cfg.Part/2 {
+		return begin + c.cfg.Nominal
+	}
+	return begin + max((c.cfg.Nominal+part/20)/part, 1)*part
+}
+
+// fullest is how long a part of as many pictures as there is room for is.
+func (l *lane) fullest() media.Ticks {
+	n := (l.part + l.interval/10) / l.interval
+	return min(n*l.interval, l.part)
 }
 
 // keyDue returns the media time at which a key frame has to be asked for.
@@ -37,11 +66,10 @@ func (c *Cutter) keyDue(l *lane) (time.Duration, bool) {
 	if l.audio || l.format == nil || k.asked == l.msn+1 || c.now.Sub(l.last) > alive && c.moving() {
 		return 0, false
 	}
-	goal := c.grid.at(l.msn).at + c.cfg.Nominal
 	if b, known := c.grid.next(l.msn); known {
-		goal = b.at
+		return b.at - k.lead, true
 	}
-	return goal - k.lead, true
+	return c.goal(l.msn) - k.lead, true
 }
 
 // askKeys asks for the key frames whose time has come.
@@ -57,6 +85,9 @@ func (c *Cutter) askKeys() {
 }
 
 func (c *Cutter) ask(l *lane) {
-	l.keys.asked, l.keys.open, l.keys.at = l.msn+1, true, c.media(c.now)
+	if due, ok := c.keyDue(l); ok {
+		l.keys.open, l.keys.goal = true, due+l.keys.lead
+	}
+	l.keys.asked = l.msn + 1
 	c.events = append(c.events, Event{Kind: KeyWanted, Rendition: l.index, MSN: l.msn + 1})
 }

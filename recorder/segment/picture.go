@@ -15,7 +15,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 		return
 	}
 	if f.Key {
-		l.keys.came(l.time(f.Time))
+		l.keys.came(l.time(f.Time), l.time(l.interval))
 	}
 	start := l.end()
 	c.turns(l, f)

@@ -124,7 +124,7 @@ func (s *stage) regular(from int) {
 	s.t.Helper()
 	for _, r := range s.tracks {
 		for _, g := range r.segs[from : len(r.segs)-1] {
-			if (g.dur-s.cfg.Nominal).Abs() > 100*ms || !g.independent || g.hard || g.gap {
+			if (g.dur-s.cfg.Nominal).Abs() > 150*ms || !g.independent || g.hard || g.gap {
 				s.t.Fatalf("rendition %d: segment %d lasts %v, independent %v, hard %v, gap %v", r.index, g.msn, g.dur, g.independent, g.hard, g.gap)
 			}
 		}
@@ -145,6 +145,9 @@ func TestSoundAndPictureAreCutOnOneGridWithKeyFramesAskedAheadOfIt(t *testing.T)
 	if v.keyWants > len(v.segs)+2 {
 		t.Fatalf("%d key frames were asked for, in %d segments", v.keyWants, len(v.segs))
 	}
+	if v.waited > 4 || a.waited > 4 { // in the first segments
+		t.Fatalf("%d and %d parts waited for the frame behind them", v.waited, a.waited)
+	}
 	if v.samples < 1795 || a.samples < 2995 {
 		t.Fatalf("%d pictures, %d frames of sound", v.samples, a.samples)
 	}
@@ -159,8 +162,8 @@ func TestC8_LayersWhoseKeyFramesDifferShareNumbersAndBoundaries(t *testing.T) {
 	s.end()
 	s.agree(120 * ms)
 	s.regular(3)
-	if n := h.gaps() + m.gaps() + l.gaps() + a.gaps(); n > 2 { // l begins a little later
-		t.Fatalf("%d gaps", n)
+	if n := h.gaps() + m.gaps() + l.gaps() + a.gaps(); n > 3 { // the first comes a little earlier, and the last
+		t.Fatalf("%d gaps: %d %d %d %d, waited %d %d %d %d", n, h.gaps(), m.gaps(), l.gaps(), a.gaps(), h.waited, m.waited, l.waited, a.waited)
 	}
 }
 

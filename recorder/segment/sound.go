@@ -30,7 +30,7 @@ func (c *Cutter) waits(l *lane, f Frame) bool {
 		return false
 	}
 	at := l.time(f.Time)
-	return at > c.newest && at >= c.grid.at(l.msn).at+c.cfg.Nominal*3/4 && c.media(c.now) < at+c.spread()
+	return at > c.newest && at+l.time(f.Duration/2) > c.goal(l.msn) && c.media(c.now) < at+c.spread()
 }
 
 // release lets sound go on that needs to wait no longer.
