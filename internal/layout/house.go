@@ -33,6 +33,7 @@ func Sluice() House {
 			"cascade/plan", "cascade/demand",
 			"recorder/timeline", "recorder/segment", "recorder/cmaf",
 			"hls-fallback/playlist", "hls-fallback/dash", "hls-fallback/rules", "hls-fallback/stitch",
+			"hls-fallback/edge/cache", "hls-fallback/edge/cmcd",
 			"ads/scte35", "ads/vast", "ads/splice",
 			"class/moderate", "class/schedule", "class/replay",
 		},

@@ -1,0 +1,120 @@
+package edge
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+const (
+	steeringPath = "/steering"
+	// steeringTTL is how often players ask again, in seconds.
+	steeringTTL = 60
+	// maxMultivariant bounds a playlist into which the tag is written, in bytes.
+	maxMultivariant = 1 << 20
+)
+
+// Pathway is another way to the same streams: an edge elsewhere (RFC 8216bis
+// section 7, Content Steering).
+type Pathway struct {
+	ID   string // [A-Za-z0-9._-]
+	Host string // host or host:port that stands in for ours
+}
+
+func (p Pathway) validate() error {
+	if p.ID == "" || p.ID == "." || strings.Trim(p.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		return fmt.Errorf("read edge settings: the pathway's name %q must be made of letters, digits, '.', '-' and '_'", p.ID)
+	}
+	if u, err := url.Parse("//" + p.Host); err != nil || p.Host == "" || u.Host != p.Host {
+		return fmt.Errorf("read edge settings: pathway %s must have a host, or host:port, not %q", p.ID, p.Host)
+	}
+	return nil
+}
+
+// manifest is a steering manifest, version 1.
+type manifest struct {
+	Version  int      `json:"VERSION"`
+	TTL      int      `json:"TTL"`
+	Reload   string   `json:"RELOAD-URI"`
+	Priority []string `json:"PATHWAY-PRIORITY"`
+	Clones   []clone  `json:"PATHWAY-CLONES"`
+}
+
+type clone struct {
+	Base    string            `json:"BASE-ID"`
+	ID      string            `json:"ID"`
+	Replace map[string]string `json:"URI-REPLACEMENT"`
+}
+
+// steer answers with the pathways: the one whose playlist the player has first,
+// as it is near, then the others in the order of the settings. A player that
+// cannot read from one goes to the next by itself.
+func (e *Edge) steer(q *request) {
+	m := manifest{Version: 1, TTL: steeringTTL, Reload: steeringPath, Priority: []string{"."}}
+	for _, p := range e.cfg.Pathways {
+		if p.Host == q.r.Host {
+			continue
+		}
+		m.Priority = append(m.Priority, p.ID)
+		m.Clones = append(m.Clones, clone{Base: ".", ID: p.ID, Replace: map[string]string{"HOST": p.Host}})
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		q.refuse(http.StatusInternalServerError, "the pathways cannot be written")
+		return
+	}
+	h := q.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "max-age="+strconv.Itoa(steeringTTL/2))
+	h.Set("Access-Control-Allow-Origin", "*")
+	_, _ = q.w.Write(text)
+}
+
+// steered reports whether the answer is a multivariant playlist that gets the tag.
+func steered(q *request, h *head, pathways int) bool {
+	return pathways > 0 && h.status == http.StatusOK && strings.HasSuffix(q.target.Path, "/index.m3u8")
+}
+
+// serveSteered writes EXT-X-CONTENT-STEERING into a multivariant playlist. The
+// variants have no PATHWAY-ID: they are pathway "." (section 4.4.6.2).
+func (e *Edge) serveSteered(q *request, f *flight, h *head) {
+	text, err := multivariant(&reader{f: f, ctx: q.r.Context()}, packed(h.header))
+	if err != nil {
+		e.failed(q, err)
+		return
+	}
+	out := q.w.Header()
+	out.Del("Content-Encoding")
+	weaken(out)
+	tag := []byte("\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"" + steeringPath + "\"\n")
+	if bytes.HasPrefix(text, []byte("#EXTM3U")) && !bytes.Contains(text, []byte("#EXT-X-CONTENT-STEERING:")) {
+		first, rest, _ := bytes.Cut(text, []byte("\n"))
+		text = bytes.Join([][]byte{first, rest}, tag)
+	}
+	out.Set("Content-Length", strconv.Itoa(len(text)))
+	q.w.WriteHeader(h.status)
+	if q.r.Method != http.MethodHead {
+		_, _ = q.w.Write(text)
+	}
+}
+
+func multivariant(r io.Reader, packed bool) ([]byte, error) {
+	if packed {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, fmt.Errorf("unpack a playlist: %w", err)
+		}
+		r = z
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxMultivariant))
+	if err != nil {
+		return nil, fmt.Errorf("read a playlist: %w", err)
+	}
+	return text, nil
+}
