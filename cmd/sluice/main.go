@@ -23,6 +23,7 @@ type commands struct {
 	Load        loadCmd        `cmd:"" help:"Publish and view as many do, and measure."`
 	Conformance conformanceCmd `cmd:"" help:"Hold any WHIP or WHEP server against its duties."`
 	Recordings  recordingsCmd  `cmd:"" help:"Look after recordings on disk."`
+	Edge        edgeCmd        `cmd:"" help:"Be a caching server in front of nodes: for small sites, and for tests."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 

@@ -120,6 +120,8 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { // also when a broken body ends the handler by a panic
 		e.done(q)
 	}()
+	// The server's own time for an answer does not know of requests that block.
+	_ = http.NewResponseController(w).SetWriteDeadline(q.began.Add(e.cfg.Timeout*time.Duration(len(e.cfg.Origins)) + e.cfg.Stall))
 	e.route(q)
 }
 

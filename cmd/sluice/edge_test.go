@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/signaling/token"
+)
+
+// startEdge runs the command and returns its address and its end.
+func startEdge(t *testing.T, args ...string) (base string, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var log screen
+	line := regexp.MustCompile(`listen=(\S+)`)
+	code := make(chan int, 1)
+	go func() { // ended by stop
+		code <- run(ctx, append([]string{"edge", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...), terminal{io.Discard, &log, nil})
+	}()
+	eventually(t, "the edge says its address", func() bool { return line.MatchString(log.String()) })
+	stop = sync.OnceValue(func() int { cancel(); return <-code })
+	t.Cleanup(func() { stop() })
+	return "http://" + line.FindStringSubmatch(log.String())[1], stop
+}
+
+func TestEdgeCommandInTwoTiers(t *testing.T) {
+	data, logs, store := t.TempDir(), t.TempDir(), t.TempDir()
+	cfg := token.DefaultConfig()
+	cfg.Dir = data
+	tokens, err := token.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.Header.Get("Sluice-Edge") != "s3cret" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, "part")
+	}))
+	defer origin.Close()
+	key := filepath.Join(data, "signing.key")
+	shield, _ := startEdge(t, "--origin", origin.URL, "--secret", "s3cret", "--edges-only", "--signing-key", key, "--size", "8MiB")
+	at, stop := startEdge(t, "--origin", shield, "--secret", "s3cret", "--signing-key", key, "--log-dir", logs, "--log-upload", "file://"+store, "--log-every", "100ms")
+	second, _ := startEdge(t, "--origin", shield, "--secret", "s3cret", "--signing-key", key)
+	good, err := tokens.Issue(token.Claims{Play: []media.Pattern{"s"}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := tokens.Issue(token.Claims{Play: []media.Pattern{"x"}}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		url  string
+		want int
+	}{
+		{at + "/live/s/i/v/0.0.m4s?CMCD=bl%3D100&token=" + good, 200}, {at + "/live/s/i/v/0.0.m4s?token=" + good, 200}, {second + "/live/s/i/v/0.0.m4s?token=" + good, 200},
+		{at + "/live/s/i/v/0.0.m4s?token=" + other, 403}, {at + "/live/s/i/v/0.0.m4s?token=" + good + "x", 401},
+		{shield + "/live/s/i/v/0.0.m4s?token=" + good, 403}, {at + "/readyz", 200},
+	} {
+		if got := status(t, tc.url); got != tc.want {
+			t.Errorf("%s: status %d, want %d", tc.url, got, tc.want)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the origin was asked %d times", n)
+	}
+	// One line per request, whole files in the store, none left in the folder.
+	var lines []string
+	uploaded := func() bool {
+		paths, _ := filepath.Glob(filepath.Join(store, "edge-logs", "*.jsonl"))
+		lines = nil
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return false
+			}
+			lines = append(lines, strings.Split(strings.TrimSpace(string(text)), "\n")...)
+		}
+		return len(lines) == 4
+	}
+	eventually(t, "the log is in the store", uploaded)
+	var first struct {
+		Status int
+		Result string
+		CMCD   map[string]any
+	}
+	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil || first.Status != 200 || first.Result != "miss" || first.CMCD["bl"] != 100.0 {
+		t.Errorf("%s, %v", lines[0], err)
+	}
+	if strings.Contains(strings.Join(lines, ""), good) {
+		t.Error("a token is in the log")
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestEdgeSettingsAreChecked(t *testing.T) {
+	for _, args := range [][]string{
+		{}, {"--origin", "x"}, {"--origin", "http://x", "--size", "1 MB"}, {"--origin", "http://x", "--pathway", "b"},
+		{"--origin", "http://x", "--log-upload", "mem://"}, {"--origin", "http://x", "--signing-key", "/nowhere"}, {"--origin", "http://x", "--https", "127.0.0.1:0"},
+	} {
+		code, _, text := sluice(t, append([]string{"edge", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
+		if code != 1 || !strings.HasPrefix(text, "sluice: ") {
+			t.Errorf("%v: exit code %d: %s", args, code, text)
+		}
+	}
+	for text, want := range map[string]int64{"1GiB": 1 << 30, "512MiB": 512 << 20, "2GB": 2e9, "1000": 1000, "0.5K": -1, "-1": -1, "x": -1, "": -1} {
+		var b bytesize
+		if err := b.UnmarshalText([]byte(text)); (err != nil) != (want < 0) || err == nil && int64(b) != want {
+			t.Errorf("%q: %d, %v", text, b, err)
+		}
+	}
+}
