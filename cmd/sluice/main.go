@@ -19,6 +19,7 @@ type commands struct {
 	Check       checkCmd       `cmd:"" help:"Print the configuration that would be used, and what is wrong with it."`
 	Doctor      doctorCmd      `cmd:"" help:"Look at this machine and say in words what to change."`
 	Token       tokenCmd       `cmd:"" help:"Print a token."`
+	Sign        signCmd        `cmd:"" help:"Print a signed link to the playlist of one stream or asset."`
 	Key         keyCmd         `cmd:"" help:"Manage stream keys for encoders."`
 	Load        loadCmd        `cmd:"" help:"Publish and view as many do, and measure."`
 	Conformance conformanceCmd `cmd:"" help:"Hold any WHIP or WHEP server against its duties."`

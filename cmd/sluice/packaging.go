@@ -133,7 +133,11 @@ func (h *house) openVod(context.Context) (err error) {
 }
 
 func (h *house) openOrigin(context.Context) (err error) {
-	h.origin, err = hlsfallback.New(hlsfallback.DefaultConfig(), hlsfallback.Parts{
+	cfg := hlsfallback.DefaultConfig()
+	if cfg.Keys, err = playKeys(h.cfg.Data); err != nil {
+		return explainData(h.cfg.Data, err)
+	}
+	h.origin, err = hlsfallback.New(cfg, hlsfallback.Parts{
 		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Logger: h.log, Registerer: h.registry,
 	})
 	return err
