@@ -24,6 +24,9 @@ WEB := $(shell find clients/sdk clients/web -type f \
 # Packages with tests that are too heavy for every run.
 TAGGED = $(shell grep -rlE --include='*_test.go' '^//go:build .*\b$(1)\b' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
+# Modules of tests that bring a server along.
+HEAVY := internal/blob/s3test
+
 .PHONY: help build run test unit web-test e2e-short integration soak race lint fuzz bench load check web clean FORCE
 
 help: ## list the targets
@@ -71,6 +74,8 @@ integration: ## the longer stories: real clients, faults, several processes
 	@echo "== Go tests with the tag integration"
 	@packages="$(call TAGGED,integration)"; \
 		if [ -n "$$packages" ]; then $(GO) test -tags integration -timeout 7m $$packages; else echo "there are none yet"; fi
+	@echo "== Go tests beside heavy servers, in modules of their own"
+	@for module in $(HEAVY); do scripts/heavy "$$module"; done
 	@echo "== stories in Chromium and Firefox"
 	@scripts/stories clients/e2e/integration
 
