@@ -104,7 +104,7 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 		directives = playlist.Directives{} // it offers no delivery directives
 	}
 	if v.file == iframeList {
-		directives.HasPart, view.Skip = false, false // there are no parts in it
+		directives.HasPart = false // there are no parts in it
 	}
 	key := wish{v.file, v.rendition, view}
 	var a *answer

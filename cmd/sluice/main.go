@@ -25,6 +25,7 @@ type commands struct {
 	Conformance conformanceCmd `cmd:"" help:"Hold any WHIP or WHEP server against its duties."`
 	Recordings  recordingsCmd  `cmd:"" help:"Look after recordings on disk."`
 	Edge        edgeCmd        `cmd:"" help:"Be a caching server in front of nodes: for small sites, and for tests."`
+	Validate    validateCmd    `cmd:"" help:"Hold any live LL-HLS playlist and its media against the rules."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 

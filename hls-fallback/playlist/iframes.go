@@ -13,7 +13,15 @@ import (
 func IFrames(dst []byte, p *media.Presentation, r *media.Rendition, v View) []byte {
 	c := v.cut(p, r)
 	w := writer{b: dst, p: p, r: r, token: v.Token}
-	w.version(versionIFrames)
+	skip := 0
+	if v.Skip && !c.closed {
+		skip = skippable(p, r, c)
+	}
+	if skip > 0 {
+		w.version(versionSkip)
+	} else {
+		w.version(versionIFrames)
+	}
 	w.target(p.TargetDuration)
 	w.line("#EXT-X-I-FRAMES-ONLY")
 	w.control(v.static(c))
@@ -25,8 +33,12 @@ func IFrames(dst []byte, p *media.Presentation, r *media.Rendition, v View) []by
 	}
 	w.sequence(span{from: c.from, to: c.to}, jumps)
 	w.kind(c, v)
-	effect := none
-	for _, s := range r.Segments[c.from:c.to] {
+	if skip > 0 {
+		w.b = append(w.b, "#EXT-X-SKIP:SKIPPED-SEGMENTS="...)
+		w.b = append(strconv.AppendInt(w.b, int64(skip), 10), '\n')
+	}
+	effect := none // the first that is shown says its section, also in a delta update
+	for _, s := range r.Segments[c.from+skip : c.to] {
 		effect = w.head(s, effect)
 		if s.Gap || !s.Independent {
 			w.line("#EXT-X-GAP")

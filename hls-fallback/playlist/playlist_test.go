@@ -431,3 +431,32 @@ func TestRenderingAgainAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestIFramePlaylistsKeepTheRulesAndHaveDeltaUpdates(t *testing.T) {
+	s := stage.New("frames")
+	w := rules.Watch{Name: "iframes", Slack: time.Second}
+	var l rules.List
+	now := stage.Start
+	for n := range 60 {
+		if n == 20 {
+			s.Jump(true)
+		}
+		p := s.Segment(4)
+		now = now.Add(2 * time.Second)
+		v := playlist.View{Window: 48 * time.Second}
+		full, err := rules.Parse(string(playlist.IFrames(nil, p, p.Renditions[0], v)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Full(&l, full, now)
+		v.Skip = true
+		delta, err := rules.Parse(string(playlist.IFrames(nil, p, p.Renditions[0], v)))
+		if err != nil || n > 40 && delta.Skipped == 0 {
+			t.Fatal(err, delta.Skipped)
+		}
+		w.Delta(&l, delta)
+	}
+	if len(l.Findings) > 0 {
+		t.Error(l.Findings)
+	}
+}
