@@ -128,13 +128,16 @@ func walk(t fatal, m *mpd.MPD) map[string]map[uint64]heard {
 func TestManifestsAgreeWithTheSnapshotAndEachOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := stage.New("any")
-		s.Keep(rapid.IntRange(4, 20).Draw(t, "keep"))
+		s.Keep(rapid.IntRange(3, 12).Draw(t, "keep"))
 		var w dash.Writer
 		known := make(map[string]map[uint64]heard)
-		for range rapid.IntRange(1, 24).Draw(t, "segments") {
+		for range rapid.IntRange(1, 16).Draw(t, "segments") {
 			for range rapid.IntRange(1, 5).Draw(t, "parts") {
 				for _, id := range rapid.Permutation(s.Renditions()).Draw(t, "order") {
-					check(t, &w, s.Part(id), known)
+					p := s.Part(id)
+					if rapid.IntRange(0, 3).Draw(t, "look") == 0 {
+						check(t, &w, p, known)
+					}
 				}
 			}
 			id := rapid.SampledFrom(s.Renditions()).Draw(t, "whom")
