@@ -115,15 +115,9 @@ func (b *builder) run(last uint64) {
 	}
 }
 
-// maxFill bounds what one damaged number can make of itself.
-const maxFill = 1 << 20
-
 // fill makes gap segments of the numbers from up to below to, before the part
 // next, or at the end when there is none.
 func (b *builder) fill(from, to uint64, next *placed) {
-	if to <= from || to-from > maxFill {
-		return
-	}
 	why := DiskFailed
 	switch {
 	case next != nil && next.because != Unknown:

@@ -49,6 +49,8 @@ type content struct {
 	finish  record // the end's
 	dropped uint64 // segments below are gone
 	removed uint64 // discontinuities of those
+	highest uint64 // of the segments' numbers
+	begun   bool   // there is one
 	resumed bool   // since the newest part
 	gone    Reason // why there was a break, when resumed
 }
@@ -114,8 +116,9 @@ func (c *content) apply(r *framed) {
 			s.r.Inits = append(s.r.Inits, r.init)
 		}
 	case kindPart:
-		if s := c.strands[r.name]; s != nil && s.add(r) {
+		if s := c.strands[r.name]; s != nil && c.plausible(r.part.MSN) && s.add(r) {
 			c.resumed = false
+			c.highest, c.begun = max(c.highest, r.part.MSN), true
 		}
 	case kindLost:
 		if s := c.strands[r.name]; s != nil {
@@ -136,6 +139,15 @@ func (c *content) apply(r *framed) {
 	case kindEnd:
 		c.ended, c.finish = true, r.record
 	}
+}
+
+// maxJump bounds what one wrong number can make of itself: it is 36 hours of
+// segments of two seconds.
+const maxJump = 1 << 16
+
+// plausible reports whether a segment's number may follow those before.
+func (c *content) plausible(msn uint64) bool {
+	return !c.begun || msn <= c.highest || msn-c.highest <= maxJump
 }
 
 func (c *content) describe(r *media.Rendition) {
