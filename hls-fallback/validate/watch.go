@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/rules"
@@ -35,6 +36,7 @@ func (r *run) watch(ctx context.Context, l list, until time.Time, probe bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	f.media, f.hints = newReader(r, l), make(chan hint, 1)
+	var probes sync.WaitGroup // beside the playlist, which is not to be late for them
 	done := make(chan struct{})
 	go func() { // ends when its queue is closed, and is waited for
 		defer close(done)
@@ -43,6 +45,7 @@ func (r *run) watch(ctx context.Context, l list, until time.Time, probe bool) {
 	defer func() {
 		close(f.media.queue)
 		<-done
+		probes.Wait()
 	}()
 	first := true
 	for time.Now().Before(until) && ctx.Err() == nil {
@@ -56,7 +59,7 @@ func (r *run) watch(ctx context.Context, l list, until time.Time, probe bool) {
 		}
 		f.late = 0
 		if first && probe && !p.Ended && f.w.LowLatency {
-			f.probe(ctx, p)
+			probes.Go(func() { f.probe(ctx, p) })
 		}
 		first = false
 		if p.Ended || p.Type == "VOD" {
