@@ -30,6 +30,10 @@ type opened struct {
 // goodFor is how long what was opened counts: so soon a deletion elsewhere is seen.
 const goodFor = time.Minute
 
+// liveGoodFor is how long it counts that an asset records. Its snapshots are asked
+// for each time; only the row is not.
+const liveGoodFor = 2 * time.Second
+
 // maxManifest bounds a manifest: 14 days of four renditions have 2.4 million
 // segments of 60 bytes.
 const maxManifest = 256 << 20
@@ -52,7 +56,7 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 	}
 	if a.State == media.AssetRecording {
 		if p, err := v.parts.Live.Presentation(ctx, string(a.Stream)); err == nil && p.Incarnation == id {
-			return &opened{asset: a, show: p, live: true}, 0, 0, nil
+			return &opened{asset: a, show: p, live: true}, 1, liveGoodFor, nil
 		}
 	}
 	m, err := v.manifest(ctx, a)
@@ -74,7 +78,16 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 const openLimit = 20 * time.Second
 
 func (v *Vod) openCached(ctx context.Context, id string) (*opened, error) {
-	return v.opened.get(id, func() (*opened, int64, time.Duration, error) { return v.open(ctx, id) })
+	open := func() (*opened, int64, time.Duration, error) { return v.open(ctx, id) }
+	o, err := v.opened.get(id, open)
+	if err != nil || !o.live {
+		return o, err
+	}
+	if p, err := v.parts.Live.Presentation(ctx, string(o.asset.Stream)); err == nil && p.Incarnation == id {
+		return &opened{asset: o.asset, show: p, live: true}, nil
+	}
+	v.opened.drop(id) // it has ended in this moment
+	return v.opened.get(id, open)
 }
 
 // manifest reads what is kept of an ended asset: on this node, else in the blob
