@@ -1,13 +1,14 @@
 // The words between a viewing and who shows it.
-// A state is one of eight, each of which a player has a design for. Owned by the
+// A state is one of nine, each of which a player has a design for. Owned by the
 // core.
 
 import type { SluiceError } from "./errors";
 import type { LayerOption } from "./layers";
 import type { WatchSample } from "./stats";
+import type { ServerClock } from "./time";
 
-/** WatchState is what a viewer sees. */
-export type WatchState = "idle" | "loading" | "waiting" | "live" | "reconnecting" | "ended" | "refused" | "offline";
+/** WatchState is what a viewer sees; "playing" is what is not live: an asset, or a live stream gone back to. */
+export type WatchState = "idle" | "loading" | "waiting" | "live" | "playing" | "reconnecting" | "ended" | "refused" | "offline";
 
 /** Condition is a state and why it holds. */
 export interface Condition {
@@ -22,6 +23,10 @@ export interface ViewingConfig {
   url: string;
   api: string;
   token?: string;
+  /** clock is one that is kept running elsewhere; its own if absent. */
+  clock?: ServerClock;
+  /** hold is how many milliseconds the jitter buffer holds pictures and sound back from the start. */
+  hold?: number;
 }
 
 /** ViewingEvents are what a viewing tells. */
@@ -31,4 +36,6 @@ export interface ViewingEvents {
   layers: LayerOption[];
   viewers: number;
   sample: WatchSample;
+  /** reached tells whether ICE has connected, false when it has not in the time that it may take. */
+  reached: boolean;
 }

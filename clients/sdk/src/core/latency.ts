@@ -68,6 +68,8 @@ export interface FrameTimes {
   presentationTime: number;
   captureTime?: number;
   rtpTimestamp?: number;
+  /** mediaTime is the frame's place on the element's timeline, in seconds. */
+  mediaTime?: number;
 }
 
 /** Reading is one latency and where it comes from. */
@@ -109,10 +111,28 @@ export function readFrame(frame: FrameTimes, sources: CaptureSource[], timeOrigi
   return undefined;
 }
 
+/**
+ * capturedAt works out when a frame was captured, in Unix milliseconds of the server's clock. What the packets carry
+ * comes first: it is the very time that playlists carry, while captureTime has the error of two mappings.
+ */
+export function capturedAt(frame: FrameTimes, sources: CaptureSource[], timeOrigin: number, offset: number | undefined): number | undefined {
+  if (offset === undefined) return undefined;
+  const shown = timeOrigin + offset + (frame.expectedDisplayTime || frame.presentationTime);
+  for (const source of frame.rtpTimestamp === undefined ? [] : sources) {
+    const capture = captureOf(source, frame.rtpTimestamp);
+    if (capture !== undefined && plausible(shown - capture) !== undefined) return capture;
+  }
+  if (!frame.captureTime || plausible(shown - timeOrigin - offset - frame.captureTime) === undefined) return undefined;
+  return timeOrigin + offset + frame.captureTime;
+}
+
 /** LatencyMeter watches the frames of one video element. */
 export class LatencyMeter {
   /** receiver is whose frames the element shows. */
   receiver: RTCRtpReceiver | undefined;
+  /** capture is when the last frame was captured, lag how many milliseconds before it was shown. */
+  capture: number | undefined;
+  lag: number | undefined;
   #window = new MedianWindow(1000);
   #reported = new MedianWindow(reported);
   #clock: ServerClock;
@@ -130,8 +150,9 @@ export class LatencyMeter {
 
   /** frame takes what requestVideoFrameCallback says of a frame. */
   frame(times: FrameTimes): void {
-    const needed = !times.captureTime;
-    const sources = needed ? ((this.receiver?.getSynchronizationSources() ?? []) as CaptureSource[]) : [];
+    const sources = (this.receiver?.getSynchronizationSources() ?? []) as CaptureSource[];
+    this.capture = capturedAt(times, sources, performance.timeOrigin, this.#clock.offset);
+    this.lag = this.capture === undefined ? undefined : performance.timeOrigin + (times.expectedDisplayTime || times.presentationTime) + this.#clock.offset! - this.capture;
     const reading = readFrame(times, sources, performance.timeOrigin, this.#clock.offset);
     if (!reading) return;
     this.#from = reading.from;

@@ -13,6 +13,7 @@ import { pause, type ServerEvent } from "./sse";
 import { type WatchSample, WatchStats } from "./stats";
 import { localNow, ServerClock } from "./time";
 import { Watchdog } from "./watchdog";
+import { connectTime } from "./way";
 import { type LayerChoice, WhepSession } from "./whep";
 
 // A joined stream that shows nothing for so long has no publisher, as far as a person can tell.
@@ -43,6 +44,7 @@ export class Viewing extends Emitter<ViewingEvents> {
   #reason = "";
   #watchdog = new Watchdog();
   #videoless = false;
+  #reached = false; // this session has connected
   #decoded = 0;
   #choice: LayerChoice | undefined;
 
@@ -50,7 +52,7 @@ export class Viewing extends Emitter<ViewingEvents> {
     super();
     this.#config = config;
     this.#url = config.url;
-    this.#clock = new ServerClock(new URL("/v1/time", config.api).href);
+    this.#clock = config.clock ?? new ServerClock(new URL("/v1/time", config.api).href);
     this.latency = new LatencyMeter(this.#clock);
   }
 
@@ -64,7 +66,7 @@ export class Viewing extends Emitter<ViewingEvents> {
     const { signal } = this.#life;
     globalThis.addEventListener?.("online", this.#online, { signal });
     globalThis.addEventListener?.("offline", this.#offline, { signal });
-    void this.#clock.run(signal); // ends with the signal
+    if (!this.#config.clock) void this.#clock.run(signal); // ends with the signal
     void this.#watch(signal); // ends with the signal
     this.#set({ state: "loading" });
     void this.#join();
@@ -92,6 +94,12 @@ export class Viewing extends Emitter<ViewingEvents> {
     this.#choice = option?.choice;
   }
 
+  /** hold has the jitter buffer hold pictures and sound back by so many milliseconds, also after a break. */
+  hold(ms: number): void {
+    this.#config.hold = ms;
+    this.#session?.hold(ms);
+  }
+
   /** frame is told of each frame on the screen. */
   frame(times: FrameTimes): void {
     this.latency.frame(times);
@@ -101,7 +109,7 @@ export class Viewing extends Emitter<ViewingEvents> {
 
   async #join(): Promise<void> {
     const turn = ++this.#turn;
-    const session = new WhepSession({ url: this.#url, token: this.#config.token, signal: this.#life.signal });
+    const session = new WhepSession({ url: this.#url, token: this.#config.token, hold: this.#config.hold, signal: this.#life.signal });
     try {
       await session.open();
     } catch (cause) {
@@ -119,6 +127,7 @@ export class Viewing extends Emitter<ViewingEvents> {
     this.#active = undefined;
     this.#reason = "";
     this.#videoless = false;
+    this.#reached = false;
     this.#decoded = 0;
     this.#watchdog.seen(localNow());
     this.#stats = new WatchStats();
@@ -130,6 +139,9 @@ export class Viewing extends Emitter<ViewingEvents> {
     session.on("event", (event) => mine() && this.#event(event));
     session.on("gone", (error) => mine() && this.#gone(error));
     this.emit("stream", session.stream);
+    void pause(connectTime, this.#life.signal).then(() => {
+      if (mine() && !this.#reached && session.pc.connectionState !== "failed" && !this.#life.signal.aborted) this.emit("reached", false);
+    });
     void pause(patience, this.#life.signal).then(() => {
       if (mine() && this.condition.state !== "live" && !this.#active) this.#waiting();
     });
@@ -137,6 +149,8 @@ export class Viewing extends Emitter<ViewingEvents> {
 
   #connection(state: RTCPeerConnectionState): void {
     if (state === "connected") {
+      this.#reached = true;
+      this.emit("reached", true);
       this.#turn++; // whatever was planned against the break is off
       this.#reconnect.connected(localNow());
       this.#watchdog.seen(localNow());
@@ -144,6 +158,7 @@ export class Viewing extends Emitter<ViewingEvents> {
       this.#troubled();
       void this.#later(selfHeal, () => this.#lost(true));
     } else if (state === "failed") {
+      if (!this.#reached) this.emit("reached", false);
       this.#lost(true);
     } else if (state === "closed") {
       this.#lost(false);

@@ -24,6 +24,8 @@ export interface WatchConfig {
   iceServers?: RTCIceServer[];
   /** iceTransportPolicy "relay" uses nothing but relays. */
   iceTransportPolicy?: RTCIceTransportPolicy;
+  /** hold is how many milliseconds the jitter buffer holds back, up to 4000. */
+  hold?: number;
 }
 
 /** LayerChoice is the body of the layer extension; empty means automatic. */
@@ -61,10 +63,15 @@ export class WhepSession extends Emitter<WhepEvents> {
     for (const kind of ["audio", "video"] as const) {
       const transceiver = this.pc.addTransceiver(kind, { direction: "recvonly" });
       offerExtensions(transceiver);
-      // The server sends at the pace of the capture: no more is kept back than the network's jitter asks for.
-      if ("jitterBufferTarget" in transceiver.receiver) transceiver.receiver.jitterBufferTarget = 0;
       this.stream.addTrack(transceiver.receiver.track);
     }
+    // The server sends at the pace of the capture: no more is kept back than the network's jitter asks for, if nobody wishes more.
+    this.hold(config.hold ?? 0);
+  }
+
+  /** hold holds pictures and sound back by so many milliseconds after capture; browsers come to it slowly. */
+  hold(ms: number): void {
+    for (const receiver of this.pc.getReceivers()) if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = ms;
   }
 
   /** receiver returns the receiver of that kind. */

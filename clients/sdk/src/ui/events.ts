@@ -1,7 +1,7 @@
 // The DOM events of the components, with their details, so that
 // addEventListener knows them. Owned by the components.
 
-import type { Condition, LayerOption, PublishSample, PublishState, SluiceError, StreamStatus, WatchSample } from "../core";
+import type { Condition, LayerOption, Mode, PublishSample, PublishState, SluiceError, StreamStatus, WatchSample } from "../core";
 
 /** SluiceEvents maps each event's name to its detail. */
 export interface SluiceEvents {
@@ -14,6 +14,8 @@ export interface SluiceEvents {
   "sluice-publish": { state: PublishState; error?: SluiceError };
   "sluice-publish-sample": PublishSample;
   "sluice-status": StreamStatus;
+  /** the way in use, and whether the viewer is away from live. */
+  "sluice-mode": { mode: Mode; away: boolean };
 }
 
 declare global {

@@ -30,6 +30,19 @@ export function age(ms: number): string {
   return `${Math.floor(h / 24)} d`;
 }
 
+/** clock writes a place in a film or its length: "0:07", "1:02:03". */
+export function clock(ms: number): string {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  const two = (n: number) => String(n).padStart(2, "0");
+  const [h, min] = [Math.floor(s / 3600), Math.floor(s / 60) % 60];
+  return h ? `${h}:${two(min)}:${two(s % 60)}` : `${min}:${two(s % 60)}`;
+}
+
+/** latency writes a delay: "120 ms", "2.3 s". */
+export function latency(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
 /** size names a picture by its shorter side, as people do: "720p". */
 export function size(width: number, height: number): string {
   const short = Math.min(width, height);

@@ -5,6 +5,7 @@ import { SluiceMeter } from "./meter";
 import { SluicePlayer } from "./player";
 import { SluicePublisher } from "./publisher";
 import { SluiceStats } from "./stats";
+import { SluiceTimeline } from "./timeline";
 import { SluiceUplink } from "./uplink";
 
 const elements = {
@@ -12,6 +13,7 @@ const elements = {
   "sluice-player": SluicePlayer,
   "sluice-publisher": SluicePublisher,
   "sluice-stats": SluiceStats,
+  "sluice-timeline": SluiceTimeline,
   "sluice-uplink": SluiceUplink,
 };
 
@@ -23,6 +25,7 @@ declare global {
     "sluice-player": SluicePlayer;
     "sluice-publisher": SluicePublisher;
     "sluice-stats": SluiceStats;
+    "sluice-timeline": SluiceTimeline;
     "sluice-uplink": SluiceUplink;
   }
 }
@@ -31,4 +34,4 @@ export type { SluiceEvents } from "./events";
 export * as format from "./format";
 export { icon, type IconName } from "./icons";
 export { controls, tokens } from "./tokens";
-export { SluiceMeter, SluicePlayer, SluicePublisher, SluiceStats, SluiceUplink };
+export { SluiceMeter, SluicePlayer, SluicePublisher, SluiceStats, SluiceTimeline, SluiceUplink };

@@ -2,7 +2,7 @@
 // the browser's own shortcuts. Pure; owned by the player.
 
 /** Command is what a key asks for. */
-export type Command = "play" | "mute" | "fullscreen" | "louder" | "quieter" | "better" | "smaller" | "stats" | "pip" | "help" | "close";
+export type Command = "play" | "mute" | "fullscreen" | "louder" | "quieter" | "better" | "smaller" | "back" | "forward" | "stats" | "pip" | "help" | "close";
 
 const commands: Record<string, Command> = {
   " ": "play",
@@ -13,6 +13,8 @@ const commands: Record<string, Command> = {
   ArrowDown: "quieter",
   ArrowRight: "better",
   ArrowLeft: "smaller",
+  j: "back",
+  l: "forward",
   s: "stats",
   p: "pip",
   "?": "help",
@@ -28,6 +30,6 @@ export function commandOf(event: KeyboardEvent): Command | undefined {
   if (target.closest("input:not([type=range]), textarea, select, [contenteditable]")) return undefined;
   // Space presses a focused button or link; arrows move in menus and sliders.
   if (event.key === " " && target.closest("button, a, summary, [role=menuitemradio]")) return undefined;
-  if (event.key.startsWith("Arrow") && target.closest("input, [role=menu]")) return undefined;
+  if (event.key.startsWith("Arrow") && target.closest("input, [role=menu], [role=slider]")) return undefined;
   return command;
 }

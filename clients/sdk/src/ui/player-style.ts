@@ -34,21 +34,39 @@ export const playerStyle = css`
   }
   .still {
     pointer-events: none;
+    z-index: 2;
+  }
+  video.front {
+    z-index: 1;
+  }
+  .top,
+  .bar,
+  .card,
+  .thin,
+  .menu,
+  .sheet,
+  .note {
+    z-index: 3;
   }
   .top,
   .bar {
     position: absolute;
     left: 0;
     right: 0;
+    transition: opacity 0.2s;
+  }
+  .top,
+  .bar .row {
     display: flex;
     align-items: center;
     gap: var(--s-1);
+  }
+  .top {
     padding: var(--s-2);
-    transition: opacity 0.2s;
   }
   .bar {
     bottom: 0;
-    padding-top: var(--s-8);
+    padding: var(--s-8) var(--s-2) var(--s-2);
     background: linear-gradient(transparent, rgb(0 0 0 / 0.75));
   }
   .top {
@@ -112,6 +130,57 @@ export const playerStyle = css`
     letter-spacing: 0.04em;
     line-height: 20px;
     text-transform: uppercase;
+  }
+  .badge .past {
+    background: #4f5866;
+    letter-spacing: 0;
+  }
+  .bar sluice-timeline {
+    margin: 0 var(--s-2);
+  }
+  .tool.text {
+    display: inline-flex;
+    align-items: center;
+    justify-content: center;
+    gap: 6px;
+    width: auto;
+    min-width: var(--s-touch);
+    padding: 0 var(--s-2);
+    font-size: 0.875rem;
+    font-weight: 600;
+  }
+  .home .dot {
+    width: 8px;
+    height: 8px;
+    border-radius: 50%;
+    background: #a4adbb;
+  }
+  .home.on {
+    cursor: default;
+    background: none;
+  }
+  .home.on .dot {
+    background: #ff5c72;
+  }
+  .time {
+    padding: 0 var(--s-1);
+    font-size: 0.875rem;
+    white-space: nowrap;
+  }
+  .time .dim {
+    color: #c3cad5;
+  }
+  .note {
+    position: absolute;
+    top: 56px;
+    left: 50%;
+    transform: translateX(-50%);
+    max-width: calc(100% - 32px);
+    padding: var(--s-2) var(--s-4);
+    border-radius: 20px;
+    background: rgb(10 12 16 / 0.88);
+    font-size: 0.875rem;
+    text-align: center;
   }
   .ms {
     min-width: 6ch;

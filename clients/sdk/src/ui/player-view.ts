@@ -2,35 +2,70 @@
 // Pure templates: they show a player and call its methods. Owned by the player.
 
 import { html, nothing, type TemplateResult } from "lit";
-import type { LayerOption } from "../core";
 import { has, type Key, t } from "../text";
 import * as format from "./format";
 import { icon, type IconName } from "./icons";
 import type { SluicePlayer } from "./player";
 
-// LIVE and the measured latency; it keeps its width while the number changes.
-function badge(p: SluicePlayer): TemplateResult {
+// LIVE and the measured latency, or how far behind; it keeps its width while the number changes.
+function badge(p: SluicePlayer): TemplateResult | typeof nothing {
+  if (p.recorded) return nothing;
+  if (p.away) {
+    const time = format.clock((p.span?.to ?? 0) - p.at);
+    return html`<span class="badge" title=${t("behind", { time })}><span class="mark past">−${time}</span></span>`;
+  }
   const ms = p.latency;
   return html`<span class="badge" title=${t("latencyHelp")}>
     <span class="mark">${t("live")}</span>
-    ${ms === undefined ? nothing : html`<span class="ms" aria-label=${t("latency", { ms })}>${ms} ms</span>`}
+    ${ms === undefined ? nothing : html`<span class="ms" aria-label=${t("latency", { ms })}>${format.latency(ms)}</span>`}
   </span>`;
 }
 
-/** bar is the row of controls at the lower edge. */
+/** bar is the row of controls at the lower edge, and the timeline above it where there is one to go back on. */
 export function bar(p: SluicePlayer): TemplateResult {
+  const { audio, subtitles } = p.tracks;
+  const past = p.recorded || p.away;
+  const play = p.ended ? tool("again", "again", () => p.toggle()) : tool(p.paused ? "play" : "pause", p.paused ? "play" : "pause", () => p.toggle());
   return html`<div class="bar" @click=${(e: Event) => e.stopPropagation()}>
-    ${tool(p.paused ? "play" : "pause", p.paused ? "play" : "pause", () => p.toggle())}
-    ${tool(p.muted ? "muted" : "sound", p.muted ? "unmute" : "mute", () => p.toggleMute())}
-    <input type="range" min="0" max="1" step="0.05" aria-label=${t("volume")} .value=${String(p.muted ? 0 : p.volume)}
-      @input=${(e: InputEvent) => p.setVolume(Number((e.target as HTMLInputElement).value))} />
-    <span class="spacer"></span>
-    ${p.layers.length > 1 && p.selectable ? tool("layers", "quality", () => p.open("layers"), { expanded: p.opened === "layers", id: "layers" }) : nothing}
-    ${tool("stats", "stats", () => p.toggleStats(), { cls: "roomy" })}
-    ${tool("keyboard", "keys", () => p.open("help"), { cls: "wide", expanded: p.opened === "help" })}
-    ${document.pictureInPictureEnabled ? tool("pip", "pip", () => p.togglePip(), { cls: "wide" }) : nothing}
-    ${tool(p.fullscreen ? "shrink" : "fullscreen", p.fullscreen ? "leaveFullscreen" : "fullscreen", () => p.toggleFullscreen())}
+    ${timeline(p)}
+    <div class="row">
+      ${play}
+      ${tool(p.muted ? "muted" : "sound", p.muted ? "unmute" : "mute", () => p.toggleMute())}
+      <input type="range" min="0" max="1" step="0.05" aria-label=${t("volume")} .value=${String(p.muted ? 0 : p.volume)}
+        @input=${(e: InputEvent) => p.setVolume(Number((e.target as HTMLInputElement).value))} />
+      ${where(p)}
+      <span class="spacer"></span>
+      ${past ? html`<button id="speed" class="tool text" aria-label=${`${t("speed")}: ${p.speed}×`} title=${t("speed")} aria-expanded=${p.opened === "speed"} @click=${() => p.open("speed")}>${p.speed}×</button>` : nothing}
+      ${audio.length > 1 ? tool("audio", "sounds", () => p.open("sounds"), { expanded: p.opened === "sounds", id: "sounds" }) : nothing}
+      ${subtitles.length ? tool("captions", "captions", () => p.open("captions"), { expanded: p.opened === "captions", id: "captions" }) : nothing}
+      ${p.layers.length > 1 && p.selectable ? tool("layers", "quality", () => p.open("layers"), { expanded: p.opened === "layers", id: "layers" }) : nothing}
+      ${tool("stats", "stats", () => p.toggleStats(), { cls: past ? "wide" : "roomy" })}
+      ${tool("keyboard", "keys", () => p.open("help"), { cls: "wide", expanded: p.opened === "help", id: "help" })}
+      ${document.pictureInPictureEnabled ? tool("pip", "pip", () => p.togglePip(), { cls: "wide" }) : nothing}
+      ${tool(p.fullscreen ? "shrink" : "fullscreen", p.fullscreen ? "leaveFullscreen" : "fullscreen", () => p.toggleFullscreen())}
+    </div>
   </div>`;
+}
+
+function timeline(p: SluicePlayer): TemplateResult | typeof nothing {
+  const { span } = p;
+  if (!span) return nothing;
+  const seek = (e: CustomEvent<{ to: number; live: boolean }>) => (e.detail.live ? p.toLive() : p.seek(e.detail.to));
+  return html`<sluice-timeline .from=${span.from} .to=${span.to} .at=${p.at} .ahead=${p.recorded ? ahead(p.media) : span.from} .live=${!p.recorded} .sheets=${p.sheets} @seek=${seek}></sluice-timeline>`;
+}
+
+function ahead(media: HTMLVideoElement | undefined): number {
+  const buffered = media?.buffered;
+  for (let i = 0; buffered && i < buffered.length; i++) if (buffered.start(i) <= media.currentTime + 0.5 && buffered.end(i) >= media.currentTime) return buffered.end(i) * 1000;
+  return 0;
+}
+
+// Where in the film, or the way home to live.
+function where(p: SluicePlayer): TemplateResult | typeof nothing {
+  const { span } = p;
+  if (!span) return nothing;
+  if (p.recorded) return html`<span class="time">${format.clock(p.at)} <span class="dim">/ ${format.clock(span.to)}</span></span>`;
+  return html`<button class="tool text home ${p.away ? "" : "on"}" aria-label=${t(p.away ? "toLive" : "atLive")} title=${t(p.away ? "toLive" : "atLive")} ?disabled=${!p.away} @click=${() => p.toLive()}><span class="dot"></span>${t("live")}</button>`;
 }
 
 function tool(name: IconName, label: Key, act: () => void, o: { cls?: string; expanded?: boolean; id?: string } = {}): TemplateResult {
@@ -47,51 +82,13 @@ function sound(p: SluicePlayer): TemplateResult {
   return html`<button class="sound" @click=${(e: Event) => (e.stopPropagation(), p.toggleMute())}>${icon("muted")}${t("tapForSound")}</button>`;
 }
 
-/** layerMenu lists what may be chosen. */
-export function layerMenu(p: SluicePlayer): TemplateResult {
-  const now = p.layers.find((l) => l.current) ?? p.samples.at(-1);
-  const shown = format.size(now?.width ?? 0, now?.height ?? 0);
-  const automatic = shown && !p.chosen ? t("automaticNow", { now: shown }) : t("automatic");
-  return html`<div class="menu" role="menu" aria-label=${t("quality")} @keydown=${(e: KeyboardEvent) => walk(e)} @click=${(e: Event) => e.stopPropagation()}>
-    ${item(p, automatic, "", undefined)}
-    ${p.chosen ? nothing : why(p)}
-    ${p.layers.map((l) => item(p, format.size(l.width, l.height) || l.rid, l.active ? rate(l) : t("layerOff"), l))}
-  </div>`;
-}
-
-// why says what stands behind an automatic choice: "link 0.9 Mbit/s".
-function why(p: SluicePlayer): TemplateResult | typeof nothing {
-  const words = p.layers.find((l) => l.current)?.why;
-  return words ? html`<p class="why" role="note">${words}</p>` : nothing;
-}
-
-// A layer that began just now has no rate yet: servers then send a number of a few bits, as 0 would mean "not sent".
-function rate(l: LayerOption): string {
-  return l.bitrate < 1000 ? "" : format.bitrate(l.bitrate);
-}
-
-function item(p: SluicePlayer, name: string, rate: string, layer: LayerOption | undefined): TemplateResult {
-  const checked = (layer?.key ?? "") === p.chosen;
-  return html`<button role="menuitemradio" aria-checked=${checked} ?disabled=${layer ? !layer.active : false} @click=${() => p.choose(layer)}>
-    ${checked ? icon("check", 20) : html`<span></span>`}<span>${name}</span> <span class="rate">${rate}</span>
-  </button>`;
-}
-
-function walk(event: KeyboardEvent): void {
-  const items = [...(event.currentTarget as Element).querySelectorAll<HTMLButtonElement>("button:not(:disabled)")];
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step) return;
-  event.preventDefault();
-  const at = items.indexOf((event.target as Element).closest("button")!);
-  items[(at + step + items.length) % items.length]?.focus();
-}
-
 const keyList: [string[], Key][] = [
   [["Space", "K"], "key.play"],
   [["M"], "key.mute"],
   [["F"], "key.fullscreen"],
   [["↑", "↓"], "key.volume"],
   [["←", "→"], "key.layer"],
+  [["J", "L"], "key.seek"],
   [["S"], "key.stats"],
   [["P"], "key.pip"],
   [["?"], "key.help"],
@@ -114,9 +111,10 @@ export function sheet(p: SluicePlayer, title: string, content: unknown): Templat
 /** card says what is going on while there is no live picture. */
 export function card(p: SluicePlayer): TemplateResult | typeof nothing {
   const { state, error, reason } = p.condition;
-  if (state === "live") return nothing;
-  // With a picture to keep, a thin bar is enough.
-  if (state === "reconnecting" && p.pictured) return html`<div class="thin"></div><div class="top"><span class="badge">${t("state.reconnecting")}</span></div>`;
+  if (state === "live" || state === "playing") return nothing;
+  // With a picture to keep, a thin bar is enough; while HLS loads there is nothing to say of the connection.
+  const calm = p.dataset.mode === "hls" && !error;
+  if (state === "reconnecting" && p.pictured) return html`<div class="thin"></div><div class="top">${calm || p.away ? nothing : html`<span class="badge">${t("state.reconnecting")}</span>`}<span class="spacer"></span>${p.away ? badge(p) : nothing}</div>`;
   const { title, line } = words(p);
   const busy = ["loading", "waiting", "reconnecting"].includes(state);
   const again = ["refused", "ended"].includes(state);
@@ -144,7 +142,9 @@ function trace(p: SluicePlayer): TemplateResult {
 /** words are the state's title and line; the live region reads them out. */
 export function words(p: SluicePlayer): { title: string; line: string } {
   const { state, error } = p.condition;
-  const keyed = (key: string) => ({ title: has(key) ? t(key) : "", line: has(`${key}.line`) ? t(`${key}.line` as Key) : "" });
+  const asset = p.recorded ? ".asset" : "";
+  const keyed = (key: string): { title: string; line: string } => (asset && has(key + asset) ? plain(key + asset) : plain(key));
+  const plain = (key: string) => ({ title: has(key) ? t(key) : "", line: has(`${key}.line`) ? t(`${key}.line` as Key) : "" });
   if (error && (state === "refused" || (state === "reconnecting" && !p.pictured))) return keyed(`why.${error.why}`);
   if (state === "waiting" && p.pictured) return keyed("state.waiting.left");
   return keyed(`state.${state}`);

@@ -1,28 +1,23 @@
-// The video element and the still that stands in for it while streams change.
-// Promises that the last picture stays until the next one is there, and one call
-// per frame with its times. Owned by a player.
+// One video element and what can be said of its frames. Promises one call per frame
+// with its times, also where the browser tells of none. Owned by a stage.
 
 import type { FrameTimes } from "../core";
 
-/** Screen shows streams in a video element. */
+/** Screen shows a stream, or what an HLS playback puts into its element. */
 export class Screen {
   readonly video: HTMLVideoElement;
-  #canvas: HTMLCanvasElement;
   #onFrame: (times: FrameTimes) => void;
   #handle = 0;
 
-  constructor(video: HTMLVideoElement, canvas: HTMLCanvasElement, onFrame: (times: FrameTimes) => void) {
+  constructor(video: HTMLVideoElement, onFrame: (times: FrameTimes) => void) {
     this.video = video;
-    this.#canvas = canvas;
     this.#onFrame = onFrame;
   }
 
-  /** show puts a stream on, over the last picture of the one before; it resolves to false when the browser wants a tap first. */
+  /** show puts a stream on; it resolves to false when the browser wants a tap first. */
   show(stream: MediaStream): Promise<boolean> {
-    this.freeze();
     this.video.srcObject = stream;
-    if ("requestVideoFrameCallback" in this.video) this.#listen();
-    else (this.video as HTMLVideoElement).ontimeupdate = () => this.#frame({ expectedDisplayTime: performance.now(), presentationTime: performance.now() });
+    this.listen();
     return this.play();
   }
 
@@ -36,30 +31,22 @@ export class Screen {
     }
   }
 
-  /** freeze keeps the picture that is on now, if any. */
-  freeze(): void {
-    if (!this.video.videoWidth || !this.#canvas.hidden) return;
-    Object.assign(this.#canvas, { width: this.video.videoWidth, height: this.video.videoHeight });
-    this.#canvas.getContext("2d")?.drawImage(this.video, 0, 0);
-    this.#canvas.hidden = false;
-  }
-
-  /** hold keeps the picture until another stream is shown: a track that ends leaves a black frame behind. */
-  hold(): void {
-    this.freeze();
-    if ("cancelVideoFrameCallback" in this.video) this.video.cancelVideoFrameCallback(this.#handle);
-  }
-
-  #listen(): void {
-    this.video.cancelVideoFrameCallback(this.#handle);
+  /** listen calls back at each frame until deaf(). */
+  listen(): void {
+    if (!("requestVideoFrameCallback" in this.video)) {
+      const video = this.video as HTMLVideoElement;
+      video.ontimeupdate = () => this.#onFrame({ expectedDisplayTime: performance.now(), presentationTime: performance.now(), mediaTime: video.currentTime });
+      return;
+    }
+    this.deaf();
     this.#handle = this.video.requestVideoFrameCallback((_, metadata) => {
-      this.#frame(metadata);
-      this.#listen();
+      this.#onFrame(metadata);
+      this.listen();
     });
   }
 
-  #frame(times: FrameTimes): void {
-    this.#canvas.hidden = true;
-    this.#onFrame(times);
+  /** deaf ends the calls. */
+  deaf(): void {
+    if ("cancelVideoFrameCallback" in this.video) this.video.cancelVideoFrameCallback(this.#handle);
   }
 }

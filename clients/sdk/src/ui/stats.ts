@@ -163,7 +163,7 @@ export class SluiceStats extends LitElement {
 
   #source(): string {
     const from = this.player?.dataset.latencyFrom;
-    return from === "frame" || from === "source" || from === "stats" ? t(`stat.source.${from}`) : "–";
+    return from === "frame" || from === "source" || from === "stats" || from === "date" ? t(`stat.source.${from}`) : "–";
   }
 
   #hear(player: HTMLElement | undefined): void {

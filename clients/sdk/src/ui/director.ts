@@ -1,0 +1,393 @@
+// Decides which of two pictures a viewer sees: WebRTC or HLS, live or gone back, and
+// brings one over to the other at the same moment of capture. Promises that what is
+// on the screen stays until something better is there. Owned by a player.
+
+import { type Condition, Emitter, Handover, HlsPlayback, type LayerOption, localNow, type FrameTimes, type Mode, mostHold, relaxed, ServerClock, type Span, type Tracks, Viewing, type WatchSample, Way, type Delivery } from "../core";
+import { Archive } from "./archive";
+import type { Stage } from "./stage";
+
+/** DirectorConfig says what to show, and where. */
+export interface DirectorConfig {
+  /** whep and hls are addresses, empty where there is none; hls alone may be an asset. */
+  whep: string;
+  hls: string;
+  asset: boolean;
+  api: string;
+  token?: string;
+  delivery: Delivery;
+  stage: Stage;
+}
+
+/** DirectorEvents are what a director tells. */
+export interface DirectorEvents {
+  condition: Condition;
+  layers: LayerOption[];
+  viewers: number;
+  sample: WatchSample;
+  tracks: Tracks;
+  /** mode tells of another way, or of going back and coming home. */
+  mode: Mode;
+  /** jumped tells by how many milliseconds the picture went ahead at once. */
+  jumped: number;
+  /** blocked tells that the browser wants a tap before it plays. */
+  blocked: boolean;
+  /** past tells that what there is to go back to has become known. */
+  past: Span | undefined;
+}
+
+const tick = 250;
+// No frame for so long: what was measured then says nothing of now.
+const stale = 1200;
+// A dead picture is waited for by HLS so long; then any picture is better than a still.
+const patience = 15_000;
+// What network and decoder add to the jitter buffer's target, about; the handover corrects it.
+const base = 100;
+
+interface Crossing {
+  to: Mode;
+  since: number;
+  handover: Handover;
+  asked: boolean; // a person asked for it: a jump is what they expect
+}
+
+/** Director shows one stream or asset. */
+export class Director extends Emitter<DirectorEvents> {
+  readonly clock: ServerClock;
+  /** past is what there is to go back to. */
+  readonly past: Archive;
+  #config: DirectorConfig;
+  #way: Way;
+  #viewing: Viewing | undefined;
+  #hls: HlsPlayback | undefined;
+  #hlsUrl = "";
+  #crossing: Crossing | undefined;
+  #frameAt: Record<Mode, number> = { webrtc: 0, hls: 0 };
+  #last: number | undefined; // when what was last seen in front was captured
+  #away = false;
+  #hold = 0;
+  #frame = 33; // how long a picture stands, in milliseconds
+  #life = new AbortController();
+
+  constructor(config: DirectorConfig) {
+    super();
+    this.#config = config;
+    this.clock = new ServerClock(new URL("/v1/time", config.api).href);
+    this.#way = new Way({ delivery: config.delivery, webrtc: config.whep !== "" && "RTCPeerConnection" in globalThis, hls: config.hls !== "" });
+    this.past = new Archive(config.asset ? "" : config.hls, config.token, this.#life.signal);
+  }
+
+  /** mode is the way of what is on the screen. */
+  get mode(): Mode {
+    return this.#config.stage.front;
+  }
+
+  /** away tells that a viewer has gone back in time. */
+  get away(): boolean {
+    return this.#away;
+  }
+
+  get viewing(): Viewing | undefined {
+    return this.#viewing;
+  }
+
+  get playback(): HlsPlayback | undefined {
+    return this.#hls;
+  }
+
+  /** selectable tells whether a layer may be chosen. */
+  get selectable(): boolean {
+    return this.mode === "hls" ? this.#hls?.selectable === true : this.#viewing?.session?.selectable === true;
+  }
+
+  /** capture is when the frame on the screen was captured, in Unix milliseconds of the server's clock. */
+  get capture(): number | undefined {
+    return this.mode === "hls" ? this.#hls?.capture : this.#viewing?.latency.capture;
+  }
+
+  /** latency is from capture to display, in milliseconds; undefined where it is not live. */
+  get latency(): number | undefined {
+    return this.mode === "hls" ? this.#hls?.latency : this.#viewing?.latency.value;
+  }
+
+  get latencyFrom(): string {
+    return this.mode === "hls" ? (this.#hls?.latency === undefined ? "" : "date") : (this.#viewing?.latency.from ?? "");
+  }
+
+  /** now is the server's clock. */
+  get now(): number {
+    return localNow() + (this.clock.offset ?? 0);
+  }
+
+  /** span is what there is to seek in, by capture time. */
+  get span(): Span | undefined {
+    if (this.mode === "hls" && this.#hls?.span && (this.#config.asset || this.#hlsUrl === this.past.url)) return this.#hls.span;
+    return this.past.span;
+  }
+
+  start(): void {
+    const { signal } = this.#life;
+    if (!this.#config.asset) void this.clock.run(signal); // ends with the signal
+    const timer = setInterval(() => this.#tick(), tick);
+    signal.addEventListener("abort", () => clearInterval(timer), { once: true });
+    globalThis.addEventListener?.("online", () => this.#way.moved(localNow()), { signal });
+    if (this.#way.mode === "webrtc" && !this.#config.asset) this.#join();
+    else this.#play(this.#config.hls);
+  }
+
+  stop(): void {
+    this.#life.abort();
+    this.#crossing = undefined;
+    this.#drop("webrtc");
+    this.#drop("hls");
+    this.emit("condition", { state: "idle" });
+  }
+
+  retry(): void {
+    if (this.mode === "hls" || !this.#viewing) this.#hls?.retry();
+    else this.#viewing.retry();
+  }
+
+  async choose(layer: LayerOption | undefined): Promise<void> {
+    if (this.mode === "hls") this.#hls?.choose(layer);
+    else await this.#viewing?.choose(layer);
+  }
+
+  /** rewind shows what was captured then, from what is recorded. */
+  rewind(capture: number): void {
+    const { stage, asset } = this.#config;
+    this.#crossing = undefined;
+    this.#setAway(!asset);
+    if (this.#hls && this.mode === "hls" && (asset || this.#hlsUrl === this.past.url)) return this.#hls.seek(capture);
+    stage.freeze(); // the last picture stays until the other one is there
+    stage.held = this.mode === "webrtc";
+    stage.sound(this.#muted, this.#volume);
+    this.#play(this.past.url, capture);
+    this.emit("condition", { state: "reconnecting" });
+  }
+
+  /** live comes home from the past. */
+  live(): void {
+    if (!this.#away) return;
+    if (this.#way.mode === "hls" || !this.#hls) {
+      this.#setAway(false);
+      this.#hls?.toLive();
+      return;
+    }
+    this.#probe(true);
+  }
+
+  /** sound says how loud what is in front shall be. */
+  sound(muted: boolean, volume: number): void {
+    [this.#muted, this.#volume] = [muted, volume];
+    this.#config.stage.sound(muted, volume);
+  }
+  #muted = true;
+  #volume = 1;
+
+  /** frame is told of each frame of either picture. */
+  frame(mode: Mode, times: FrameTimes): void {
+    this.#frameAt[mode] = localNow();
+    if (mode === "hls") this.#hls?.frame(times);
+    else this.#viewing?.frame(times);
+    if (mode === this.mode && !this.#config.stage.held) this.#last = this.capture ?? this.#last;
+    else if (this.#away && mode === "hls" && this.#config.stage.held) this.#arrived();
+  }
+
+  // The first frame of the past.
+  #arrived(): void {
+    this.#swap("hls");
+    this.#drop("webrtc");
+  }
+
+  #join(hold = 0): void {
+    const { whep, api, token, stage } = this.#config;
+    this.#hold = hold;
+    const viewing = new Viewing({ url: whep, api, token, clock: this.clock, hold });
+    this.#viewing = viewing;
+    const mine = () => viewing === this.#viewing;
+    const front = () => mine() && this.mode === "webrtc" && !stage.held;
+    viewing.on("condition", (c) => mine() && this.#whepSays(c));
+    viewing.on("stream", async (s) => {
+      if (front()) stage.freeze();
+      if ((await stage.screens.webrtc.show(s)) === false && front()) this.emit("blocked", true);
+    });
+    viewing.on("reached", (yes) => mine() && this.#reached(yes));
+    viewing.on("layers", (l) => front() && this.emit("layers", l));
+    viewing.on("viewers", (n) => this.emit("viewers", n));
+    viewing.on("sample", (s) => front() && this.#sampled(s));
+    viewing.start();
+  }
+
+  #play(url: string, at?: number): void {
+    const { token, asset, stage } = this.#config;
+    this.#drop("hls");
+    const { video } = stage.screens.hls;
+    const hls = new HlsPlayback({ url, token, video, live: !asset, at, offset: () => this.clock.offset });
+    hls.away = this.#away;
+    this.#hls = hls;
+    this.#hlsUrl = url;
+    if (!this.#viewing) stage.swap("hls"); // there is nothing else to see
+    const mine = () => hls === this.#hls;
+    const front = () => mine() && this.mode === "hls";
+    hls.on("condition", (c) => mine() && this.#hlsSays(c));
+    hls.on("layers", (l) => front() && this.emit("layers", l));
+    hls.on("tracks", (t) => mine() && this.emit("tracks", t));
+    hls.on("sample", (s) => front() && this.#sampled(s));
+    stage.screens.hls.listen();
+    hls.start();
+    void stage.screens.hls.play().then((ok) => !ok && front() && this.emit("blocked", true));
+  }
+
+  #whepSays(c: Condition): void {
+    if (c.error && c.state !== "idle") this.#way.refused(c.error, localNow());
+    const probing = this.mode === "hls" || this.#config.stage.held;
+    if (probing) {
+      if (c.error || ["waiting", "ended", "refused", "offline"].includes(c.state)) this.#giveUp();
+      return;
+    }
+    if (c.state === "ended") this.#config.stage.hold();
+    this.emit("condition", c);
+    this.#turn();
+  }
+
+  #hlsSays(c: Condition): void {
+    if (this.mode === "hls") return this.emit("condition", c);
+    // Not in front yet: what WebRTC says counts, unless there is nothing to come to.
+    if (c.state !== "waiting" && c.state !== "refused" && c.state !== "ended") return;
+    this.#drop("hls");
+    this.#crossing = undefined;
+    this.#way.absent();
+    if (this.#away) this.#stay();
+  }
+
+  // There is nothing to go back to after all.
+  #stay(): void {
+    this.#setAway(false);
+    this.#config.stage.held = false;
+    this.#config.stage.sound(this.#muted, this.#volume);
+    this.past.forget();
+    this.emit("past", undefined);
+    this.emit("condition", this.#viewing?.condition ?? { state: "loading" });
+  }
+
+  #reached(yes: boolean): void {
+    if (yes) return this.mode === "webrtc" ? this.#way.connected() : undefined;
+    this.#way.unconnected(localNow());
+    if (this.mode === "hls") this.#giveUp();
+    else this.#turn();
+  }
+
+  // The way has turned to HLS.
+  #turn(): void {
+    if (this.#way.mode !== "hls" || this.#hls || this.#away) return;
+    this.#play(this.#config.hls, this.#last);
+    this.#cross("hls");
+  }
+
+  // Whether WebRTC can be had again is seen without anybody noticing.
+  #probe(asked = false): void {
+    if (this.#crossing?.to === "webrtc") return;
+    const lag = this.#lag("hls");
+    const near = lag !== undefined && lag < mostHold;
+    this.#drop("webrtc");
+    this.#join(near ? Math.max(0, Math.round(lag - base)) : 0);
+    this.#cross("webrtc", asked);
+  }
+
+  // What was tried leads nowhere; what is on the screen stays.
+  #giveUp(): void {
+    const asked = this.#crossing?.asked;
+    this.#crossing = undefined;
+    if (this.mode !== "hls") return;
+    this.#drop("webrtc");
+    if (this.#hls) this.#hls.rate = 1;
+    if (!asked) return;
+    this.#setAway(false);
+    this.#hls?.toLive();
+  }
+
+  #cross(to: Mode, asked = false): void {
+    this.#crossing = { to, since: localNow(), handover: new Handover(this.#hold), asked };
+  }
+
+  #tick(): void {
+    const now = localNow();
+    if (this.#crossing) this.#steer(this.#crossing, now - this.#crossing.since);
+    else if (this.mode === "webrtc" && this.#hold > 0) this.#relax();
+    if (!this.#crossing && this.mode === "hls" && !this.#away && this.#hls?.condition.state === "live" && this.#way.look(now)) this.#probe();
+  }
+
+  #steer(c: Crossing, after: number): void {
+    const [webrtc, hls] = [this.#lag("webrtc"), this.#lag("hls")];
+    if (c.to === "hls" && webrtc === undefined) {
+      // The other one is dead: HLS comes to where it stopped, or soon takes over anyhow.
+      const there = hls !== undefined && (this.#last === undefined || this.#hls!.capture! >= this.#last - this.#frame);
+      if (there || (hls !== undefined && after > patience)) this.#complete(c, 0);
+      return;
+    }
+    if (c.to === "webrtc" && webrtc !== undefined && hls === undefined && after > stale) return this.#complete(c, 0);
+    const steering = c.handover.steer({ to: c.to, webrtc, hls, frame: this.#frame, after });
+    if (steering.do === "swap") return this.#complete(c, 0);
+    if (steering.do === "jump") return webrtc === undefined ? this.#giveUp() : this.#complete(c, (hls ?? 0) - webrtc);
+    if (steering.hold !== this.#hold) this.#viewing?.hold((this.#hold = steering.hold));
+    if (this.#hls && Math.abs(this.#config.stage.screens.hls.video.playbackRate - steering.rate) > 0.005) this.#hls.rate = steering.rate;
+  }
+
+  #complete(c: Crossing, ahead: number): void {
+    this.#crossing = undefined;
+    if (c.to === "webrtc") this.#setAway(false);
+    this.#swap(c.to);
+    this.#drop(c.to === "hls" ? "webrtc" : "hls");
+    if (c.to === "hls" && this.#hls) this.#hls.rate = 1;
+    if (c.to === "webrtc") this.#way.connected();
+    if (ahead) this.emit("jumped", c.to === "webrtc" ? ahead : -ahead);
+  }
+
+  #swap(to: Mode): void {
+    const { stage } = this.#config;
+    stage.held = false;
+    stage.swap(to);
+    stage.sound(this.#muted, this.#volume);
+    this.emit("mode", to);
+    const condition = to === "hls" ? this.#hls?.condition : this.#viewing?.condition;
+    if (condition) this.emit("condition", condition);
+    this.emit("layers", []);
+    if (to === "hls") this.#hls?.tell();
+  }
+
+  // Back to no more delay than the network asks for.
+  #relax(): void {
+    this.#hold = relaxed(this.#hold, tick);
+    this.#viewing?.hold(Math.round(this.#hold));
+  }
+
+  #lag(mode: Mode): number | undefined {
+    if (localNow() - this.#frameAt[mode] > stale) return undefined;
+    return mode === "hls" ? this.#hls?.lag : this.#viewing?.latency.lag;
+  }
+
+  #sampled(s: WatchSample): void {
+    if (s.fps && s.fps > 5) this.#frame = 1000 / s.fps;
+    this.emit("sample", s);
+  }
+
+  #setAway(away: boolean): void {
+    this.#away = away;
+    if (this.#hls) this.#hls.away = away;
+    this.emit("mode", this.mode);
+  }
+
+  #drop(mode: Mode): void {
+    this.#frameAt[mode] = 0;
+    this.#config.stage.screens[mode].deaf();
+    if (mode === "hls") {
+      const hls = this.#hls;
+      this.#hls = undefined;
+      hls?.stop();
+    } else {
+      const viewing = this.#viewing;
+      this.#viewing = undefined;
+      viewing?.stop();
+    }
+  }
+}
