@@ -9,6 +9,7 @@ export default defineConfig({
   build: {
     outDir: local("dist"),
     emptyOutDir: true,
+    chunkSizeWarningLimit: 800, // hls.js, which only those load who need it
     target: ["chrome123", "firefox121", "safari17.5"],
     lib: {
       entry: { index: local("src/index.ts"), core: local("src/core/index.ts") },

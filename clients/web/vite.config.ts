@@ -14,6 +14,7 @@ export default defineConfig({
     target: ["chrome123", "firefox121", "safari17.5"],
     cssMinify: false,
     modulePreload: { polyfill: false }, // the polyfill is an inline script, which our Content-Security-Policy forbids
+    chunkSizeWarningLimit: 700, // hls.js, which only those load who need it
     assetsInlineLimit: 0, // data: URLs of scripts and workers are forbidden as well
   },
   server: { proxy: { "/v1": server, "/whip": server, "/whep": server } },

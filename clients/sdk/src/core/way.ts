@@ -40,6 +40,14 @@ export class Way {
     this.mode = this.#start();
   }
 
+  /** allow changes the policy; mode then says what to go over to. */
+  allow(delivery: Delivery): void {
+    this.#config = { ...this.#config, delivery };
+    this.#failures = this.#looks = 0;
+    this.#lookAt = Infinity;
+    this.mode = this.#start();
+  }
+
   /** connected is told when media can flow by WebRTC. */
   connected(): void {
     this.#failures = 0;

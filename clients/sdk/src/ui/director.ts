@@ -147,6 +147,15 @@ export class Director extends Emitter<DirectorEvents> {
     else this.#viewing.retry();
   }
 
+  /** allow changes the policy, and goes over to what it asks for without anybody noticing. */
+  allow(delivery: Delivery): void {
+    if (this.#config.asset) return;
+    this.#way.allow(delivery);
+    if (this.#away || this.#way.mode === this.mode) return;
+    if (this.#way.mode === "hls") this.#turn();
+    else this.#probe();
+  }
+
   async choose(layer: LayerOption | undefined): Promise<void> {
     if (this.mode === "hls") this.#hls?.choose(layer);
     else await this.#viewing?.choose(layer);

@@ -300,8 +300,9 @@ export class SluicePlayer extends LitElement {
 
   protected override updated(changed: PropertyValues): void {
     if (changed.has("muted") || changed.has("volume")) (this.#director ?? this.#stage!).sound(this.muted, this.volume);
-    const what = ["src", "hls", "asset", "token", "delivery", "server"].some((name) => changed.has(name));
+    const what = ["src", "hls", "asset", "token", "server"].some((name) => changed.has(name));
     if (what && (this.#director || !this.manual)) this.start();
+    else if (changed.has("delivery")) this.#director?.allow(this.delivery);
   }
 
   protected override render(): TemplateResult {
