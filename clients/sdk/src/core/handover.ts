@@ -23,47 +23,59 @@ export type Steering = { do: "steer"; hold: number; rate: number } | { do: "swap
 export const mostHold = 4000;
 // Beyond this the jitter buffer closes the gap, beneath it the speed of HLS does, in a few seconds.
 const near = 400;
-// A visible or audible picture may run this much faster or slower unnoticed; a hidden one as fast as it can be decoded and fetched.
+// HLS that is seen may run so much faster or slower unnoticed; hidden, as fast as can be decoded and fetched.
 const seen = 0.06;
 const hidden = 0.25;
-// Chromium moves a video's delay by 100 ms each second, so the whole of 4 s takes 40; whoever waits longer waits in vain.
+// A picture in front is held back by so much of the time that passes: asked for all at once, Chromium stands still for as long.
+const slow = 0.15;
+// What a jitter buffer was asked for it has done after that time, or does not do at all.
+const settle = 8000;
+// It counts as done this close to the target; what the network and the decoder need comes on top.
+const done = 150;
+// The whole of 4 s takes 27 s with a picture in front. Whoever waits longer waits in vain.
 const longest = 45_000;
-// A jitter buffer that does not do what it was asked is asked again after that.
-const settle = 4000;
 
 /** Handover steers one crossing. */
 export class Handover {
+  #goal: number;
   #hold: number;
-  #askedAt = -Infinity;
-  #last: number | undefined;
+  #askedAt = 0;
+  #after = 0;
 
   /** hold is the target that the jitter buffer has already. */
   constructor(hold = 0) {
-    this.#hold = hold;
+    this.#goal = this.#hold = hold;
   }
 
   /** steer decides on one look; a few a second are enough. */
   steer(gap: Gap): Steering {
+    const elapsed = gap.after - this.#after;
+    this.#after = gap.after;
     if (gap.after > longest) return { do: "jump" };
+    this.#ramp(gap, elapsed);
     if (gap.webrtc === undefined || gap.hls === undefined) return { do: "steer", hold: this.#hold, rate: 1 };
     const late = gap.hls - gap.webrtc; // how much later HLS shows what was captured at one time
     if (Math.abs(late) < gap.frame / 2) return { do: "swap" };
+    if (!this.#settled(gap.webrtc, gap.after)) return { do: "steer", hold: this.#hold, rate: 1 };
     if (Math.abs(late) > near) {
       if (this.#hold + late > mostHold) return { do: "jump" };
-      this.#ask(late, gap.after);
+      this.#goal = Math.max(0, Math.round(this.#hold + late));
+      this.#askedAt = gap.after;
+      this.#ramp(gap, elapsed);
+      return { do: "steer", hold: this.#hold, rate: 1 };
     }
-    this.#last = late;
     const most = gap.to === "hls" ? hidden : seen;
-    const rate = Math.abs(late) > 2 * near ? 1 : 1 + Math.max(-most, Math.min(most, late / 1000));
-    return { do: "steer", hold: this.#hold, rate };
+    return { do: "steer", hold: this.#hold, rate: 1 + Math.max(-most, Math.min(most, late / 1000)) };
   }
 
-  // Only when the buffer has stopped moving towards what it was asked for.
-  #ask(late: number, now: number): void {
-    const moving = this.#last !== undefined && Math.abs(late) < Math.abs(this.#last) - 5;
-    if (now - this.#askedAt < settle || moving) return;
-    this.#hold = Math.round(Math.max(0, Math.min(mostHold, this.#hold + late)));
-    this.#askedAt = now;
+  #ramp(gap: Gap, elapsed: number): void {
+    const most = gap.to === "hls" ? elapsed * slow : Infinity;
+    this.#hold += Math.max(-most, Math.min(most, this.#goal - this.#hold));
+    if (this.#hold !== this.#goal) this.#askedAt = gap.after;
+  }
+
+  #settled(webrtc: number, now: number): boolean {
+    return this.#hold === this.#goal && (webrtc > this.#goal - done || now - this.#askedAt > settle);
   }
 }
 

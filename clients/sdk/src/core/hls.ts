@@ -139,16 +139,24 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   /** toLive goes to where the live edge is played. */
   toLive(): void {
     this.away = false;
+    this.free();
     const { video } = this.#source;
     const to = this.#hls ? this.#hls.liveSyncPosition : video.seekable.length ? video.seekable.end(0) - usualDelay : undefined;
     if (to !== null && to !== undefined) video.currentTime = to;
     if (video.paused) void video.play().catch(() => undefined);
   }
 
-  /** rate lets it run a little faster or slower; 1 leaves the pace to the player itself. */
+  /** rate sets the speed, and ends the hurry to the live edge until free(). */
   set rate(rate: number) {
-    if (this.#hls) this.#hls.config.maxLiveSyncPlaybackRate = rate === 1 ? catchUp : 1;
-    this.#source.video.playbackRate = rate;
+    if (this.#hls) this.#hls.config.maxLiveSyncPlaybackRate = 1;
+    const { video } = this.#source;
+    if (Math.abs(video.playbackRate - rate) > 0.005) video.playbackRate = rate;
+  }
+
+  /** free leaves the pace to the player again. */
+  free(): void {
+    this.#source.video.playbackRate = 1;
+    if (this.#hls && this.#source.live && !this.away) this.#hls.config.maxLiveSyncPlaybackRate = catchUp;
   }
 
   /** choose plays that layer from the next segment on, undefined for automatic. */
@@ -225,7 +233,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
       lowLatencyMode: true,
       startPosition: time ?? (live ? -1 : 0), // a recording that still goes on is watched from its beginning, too
       backBufferLength: 30,
-      maxLiveSyncPlaybackRate: live ? catchUp : 1,
+      maxLiveSyncPlaybackRate: live && !this.away ? catchUp : 1,
       capLevelToPlayerSize: true,
       xhrSetup: (xhr: XMLHttpRequest, url: string) => void (authorized(url) && xhr.setRequestHeader("Authorization", `Bearer ${token}`)),
       fetchSetup: (context: { url: string }, init: RequestInit) => {

@@ -309,7 +309,7 @@ export class Director extends Emitter<DirectorEvents> {
     this.#crossing = undefined;
     if (this.mode !== "hls") return;
     this.#drop("webrtc");
-    if (this.#hls) this.#hls.rate = 1;
+    this.#hls?.free();
     if (!asked) return;
     this.#setAway(false);
     this.#hls?.toLive();
@@ -338,8 +338,8 @@ export class Director extends Emitter<DirectorEvents> {
     const steering = c.handover.steer({ to: c.to, webrtc, hls, frame: this.#frame, after });
     if (steering.do === "swap") return this.#complete(c, 0);
     if (steering.do === "jump") return webrtc === undefined ? this.#giveUp() : this.#complete(c, (hls ?? 0) - webrtc);
-    if (steering.hold !== this.#hold) this.#viewing?.hold((this.#hold = steering.hold));
-    if (this.#hls && Math.abs(this.#config.stage.screens.hls.video.playbackRate - steering.rate) > 0.005) this.#hls.rate = steering.rate;
+    if (steering.hold !== this.#hold) this.#viewing?.hold(Math.round((this.#hold = steering.hold)));
+    if (this.#hls) this.#hls.rate = steering.rate;
   }
 
   #complete(c: Crossing, ahead: number): void {
@@ -347,7 +347,7 @@ export class Director extends Emitter<DirectorEvents> {
     if (c.to === "webrtc") this.#setAway(false);
     this.#swap(c.to);
     this.#drop(c.to === "hls" ? "webrtc" : "hls");
-    if (c.to === "hls" && this.#hls) this.#hls.rate = 1;
+    if (c.to === "hls") this.#hls?.free();
     if (c.to === "webrtc") this.#way.connected();
     if (ahead) this.emit("jumped", c.to === "webrtc" ? ahead : -ahead);
   }
