@@ -207,9 +207,9 @@ func (b *builder) hole(from, to media.Ticks, why Reason) {
 func (b *builder) ticks(d time.Duration) media.Ticks { return ticks(d, b.s.r.Timescale) }
 
 func ticks(d time.Duration, scale uint32) media.Ticks {
-	s := time.Duration(scale)
-	whole, rest := d/time.Second, d%time.Second
-	return media.Ticks(whole*s + (rest*s+time.Second/2)/time.Second)
+	const second = int64(time.Second)
+	whole, rest := int64(d)/second, int64(d)%second
+	return media.Ticks(whole*int64(scale) + (rest*int64(scale)+second/2)/second)
 }
 
 // merge sorts holes and makes one of those that touch and have one reason.

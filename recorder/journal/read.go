@@ -61,8 +61,8 @@ func ReadStart(dir string) (Start, error) {
 	if err != nil {
 		return Start{}, fmt.Errorf("read %s: %w", dir, err)
 	}
-	defer f.Close()
-	b := make([]byte, 4096) // of which it takes about 250
+	defer func() { _ = f.Close() }() // it was only read
+	b := make([]byte, 4096)          // of which it takes about 250
 	n, err := io.ReadFull(f, b)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return Start{}, fmt.Errorf("read %s: %w", dir, err)
@@ -115,7 +115,7 @@ func readJournal(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	b, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
 	switch {
 	case err != nil:
@@ -240,7 +240,7 @@ func (f *folder) repair(sync func(*os.File) error) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it is synced before
 	var b []byte
 	for _, l := range f.lost {
 		b, err = appendFrame(b, &record{kind: kindLost, name: l.rendition, msn: l.MSN, number: uint64(l.Number), part: l.Part})

@@ -87,7 +87,7 @@ func (u *Uploader) send(ctx context.Context, key, path string) (*sums, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err

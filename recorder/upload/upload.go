@@ -282,7 +282,7 @@ func (u *Uploader) settle(ctx context.Context, t *task, now time.Time) {
 		}
 		t.tries++
 		pause := min(firstPause<<min(t.tries-1, 10), longestPause)
-		t.due = now.Add(pause/2 + rand.N(pause/2+1)) // not all at once
+		t.due = now.Add(pause/2 + rand.N(pause/2+1)) //nolint:gosec // not all at once: nobody gains by guessing it
 		u.tasks = append(u.tasks, t)
 		if t.tries == 1 || t.tries%30 == 0 { // twice an hour
 			u.c.Logger.Warn("upload failed", "incarnation", t.book.rec.Incarnation, "object", t.name(), "tries", t.tries, "error", t.err)
