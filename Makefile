@@ -69,7 +69,7 @@ e2e-short: bin/sluice
 	@scripts/stories clients/e2e
 
 integration: ## the longer stories: real clients, faults, several processes
-	@scripts/bring node ffmpeg chromium firefox postgresql
+	@scripts/bring node ffmpeg chromium firefox postgresql nginx varnish
 	@$(MAKE) build
 	@echo "== Go tests with the tag integration"
 	@packages="$(call TAGGED,integration)"; \

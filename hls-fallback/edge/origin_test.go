@@ -135,6 +135,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		keep(36 * time.Second)
+		w.Header().Set("Content-Length", strconv.Itoa(len(media(msn, part))))
 		_, _ = io.WriteString(w, media(msn, part))
 	default:
 		keep(time.Second)
