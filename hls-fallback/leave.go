@@ -82,8 +82,8 @@ func (s *Server) admit(r *http.Request, rt *route, token string) error {
 		return media.ErrUnauthorized
 	}
 	now := time.Now()
-	err := verify(s.cfg.Keys, token, Grant{Videos: rt.videos, Name: rt.name, Remote: s.remote(r)}, now)
-	if errors.Is(err, errForeign) {
+	_, err := Verify(s.cfg.Keys, token, Grant{Videos: rt.videos, Name: rt.name, Remote: s.remote(r)}, now)
+	if errors.Is(err, ErrForeign) {
 		err = s.leave.check(r.Context(), Ask{rt.videos, rt.name, token}, now)
 	}
 	if err != nil {

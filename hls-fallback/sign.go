@@ -74,23 +74,27 @@ func mac(k Key, body string, g Grant) []byte {
 var (
 	errSignature = fmt.Errorf("%w: the link's signature is not valid for this", media.ErrUnauthorized)
 	errExpired   = fmt.Errorf("%w: the link has expired", media.ErrUnauthorized)
-	errForeign   = errors.New("not a signed token")
 )
 
-// verify checks a token that Sign made; errForeign when it is another kind.
-func verify(keys []Key, token string, g Grant, now time.Time) error {
+// ErrForeign says that a token was not made by Sign.
+var ErrForeign = errors.New("not a signed token")
+
+// Verify checks whether a token that Sign made opens what g names, for g.Remote,
+// and returns when it ends; ErrForeign when it is another kind, else what wraps
+// media.ErrUnauthorized.
+func Verify(keys []Key, token string, g Grant, now time.Time) (expires time.Time, err error) {
 	rest, ok := strings.CutPrefix(token, signed+".")
 	if !ok {
-		return errForeign
+		return expires, ErrForeign
 	}
 	fields := strings.Split(rest, ".")
 	if len(fields) != 4 {
-		return errSignature
+		return expires, errSignature
 	}
-	expires, err := strconv.ParseInt(fields[1], 36, 64)
+	until, err := strconv.ParseInt(fields[1], 36, 64)
 	given, err2 := base64.RawURLEncoding.DecodeString(fields[3])
 	if err != nil || err2 != nil || fields[2] != "0" && fields[2] != "1" {
-		return errSignature
+		return expires, errSignature
 	}
 	if fields[2] == "0" {
 		g.Remote = netip.Addr{}
@@ -98,11 +102,11 @@ func verify(keys []Key, token string, g Grant, now time.Time) error {
 	for _, k := range keys {
 		body := token[:len(token)-len(fields[3])-1]
 		if k.ID == fields[0] && subtle.ConstantTimeCompare(mac(k, body, g), given) == 1 {
-			if now.Unix() >= expires {
-				return errExpired
+			if now.Unix() >= until {
+				return expires, errExpired
 			}
-			return nil
+			return time.Unix(until, 0), nil
 		}
 	}
-	return errSignature
+	return expires, errSignature
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-live/sluice/cmd/sluice/config"
+	"github.com/sluice-live/sluice/hls-fallback"
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/signaling/token"
 )
@@ -55,9 +58,16 @@ func TestEdgeCommandInTwoTiers(t *testing.T) {
 		fmt.Fprint(w, "part")
 	}))
 	defer origin.Close()
-	key := filepath.Join(data, "signing.key")
-	shield, _ := startEdge(t, "--origin", origin.URL, "--secret", "s3cret", "--edges-only", "--signing-key", key, "--size", "8MiB")
-	at, stop := startEdge(t, "--origin", shield, "--secret", "s3cret", "--signing-key", key, "--log-dir", logs, "--log-upload", "file://"+store, "--log-every", "100ms")
+	key, links := filepath.Join(data, "signing.key"), filepath.Join(data, "play.keys")
+	keys, err := playKeys(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := func(name string, ttl time.Duration) string {
+		return hlsfallback.Sign(keys[0], hlsfallback.Grant{Name: name, Expires: time.Now().Add(ttl), Remote: netip.MustParseAddr("127.0.0.1")})
+	}
+	shield, _ := startEdge(t, "--origin", origin.URL, "--secret", "s3cret", "--edges-only", "--signing-key", key, "--play-keys", links, "--size", "8MiB")
+	at, stop := startEdge(t, "--origin", shield, "--secret", "s3cret", "--signing-key", key, "--play-keys", links, "--log-dir", logs, "--log-upload", "file://"+store, "--log-every", "100ms")
 	second, _ := startEdge(t, "--origin", shield, "--secret", "s3cret", "--signing-key", key)
 	good, err := tokens.Issue(token.Claims{Play: []media.Pattern{"s"}}, time.Minute)
 	if err != nil {
@@ -73,6 +83,8 @@ func TestEdgeCommandInTwoTiers(t *testing.T) {
 	}{
 		{at + "/live/s/i/v/0.0.m4s?CMCD=bl%3D100&token=" + good, 200}, {at + "/live/s/i/v/0.0.m4s?token=" + good, 200}, {second + "/live/s/i/v/0.0.m4s?token=" + good, 200},
 		{at + "/live/s/i/v/0.0.m4s?token=" + other, 403}, {at + "/live/s/i/v/0.0.m4s?token=" + good + "x", 401},
+		{at + "/live/s/i/v/0.0.m4s?token=" + link("s", time.Hour), 200}, {at + "/live/s/i/v/0.0.m4s?token=" + link("s", -time.Hour), 401},
+		{at + "/live/x/i/v/0.0.m4s?token=" + link("s", time.Hour), 401}, {at + "/live/s/i/v/0.0.m4s?token=sl1.x", 401},
 		{shield + "/live/s/i/v/0.0.m4s?token=" + good, 403}, {at + "/readyz", 200},
 	} {
 		if got := status(t, tc.url); got != tc.want {
@@ -94,7 +106,7 @@ func TestEdgeCommandInTwoTiers(t *testing.T) {
 			}
 			lines = append(lines, strings.Split(strings.TrimSpace(string(text)), "\n")...)
 		}
-		return len(lines) == 4
+		return len(lines) == 8
 	}
 	eventually(t, "the log is in the store", uploaded)
 	var first struct {
@@ -127,6 +139,38 @@ func TestEdgeSettingsAreChecked(t *testing.T) {
 		var b bytesize
 		if err := b.UnmarshalText([]byte(text)); (err != nil) != (want < 0) || err == nil && int64(b) != want {
 			t.Errorf("%q: %d, %v", text, b, err)
+		}
+	}
+}
+
+// A node may answer edges only; it believes them, and nobody else, for whom they ask.
+func TestANodeKnowsItsEdges(t *testing.T) {
+	reached := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	for _, tc := range []struct {
+		only          bool
+		secret, given string
+		status        int
+		remote        string
+	}{
+		{false, "", "", 200, "192.0.2.1"},
+		{false, "", "x", 200, "192.0.2.1"},
+		{false, "s3cret", "s3cret", 200, "198.51.100.7"},
+		{false, "s3cret", "guess", 200, "192.0.2.1"},
+		{true, "s3cret", "s3cret", 200, "198.51.100.7"},
+		{true, "s3cret", "guess", 403, "192.0.2.1"},
+		{true, "s3cret", "", 403, "192.0.2.1"},
+	} {
+		e := edges{config.HLS{EdgesOnly: tc.only, EdgeSecret: tc.secret}, reached}
+		r := httptest.NewRequest(http.MethodGet, "/live/s/index.m3u8", nil)
+		r.RemoteAddr = "192.0.2.1:999"
+		r.Header.Set("X-Forwarded-For", "198.51.100.7")
+		if tc.given != "" {
+			r.Header.Set("Sluice-Edge", tc.given)
+		}
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		if got := e.remote(r).String(); w.Code != tc.status || got != tc.remote {
+			t.Errorf("%+v: status %d, remote %s", tc, w.Code, got)
 		}
 	}
 }

@@ -138,7 +138,7 @@ func (h *house) openOrigin(context.Context) (err error) {
 		return explainData(h.cfg.Data, err)
 	}
 	h.origin, err = hlsfallback.New(cfg, hlsfallback.Parts{
-		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Logger: h.log, Registerer: h.registry,
+		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Remote: edges{cfg: h.cfg.HLS}.remote, Logger: h.log, Registerer: h.registry,
 	})
 	return err
 }

@@ -174,7 +174,7 @@ func (h *house) openSignaling() (err error) {
 func (h *house) openMain() error {
 	door := &front.Door{
 		Signaling: h.signaling.Handler(),
-		Origin:    h.origin.Handler(),
+		Origin:    edges{h.cfg.HLS, h.origin.Handler()},
 		Catalogue: h.vod.Handler(),
 		Pages:     clients.Handler(),
 		Health:    h.health,

@@ -120,6 +120,10 @@ type HLS struct {
 	Window time.Duration `yaml:"window"`
 	// Grace is how long a publisher may be away and come back into the same recording.
 	Grace time.Duration `yaml:"grace"`
+	// EdgeSecret is what edges send to be known; empty knows none.
+	EdgeSecret string `yaml:"edge_secret"`
+	// EdgesOnly refuses media to everybody else.
+	EdgesOnly bool `yaml:"edges_only"`
 }
 
 // Uploads bounds the files that people upload to the catalogue.

@@ -179,6 +179,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"public name", "public: [example.com]", "public"},
 		{"join", "join: [':1']", "HOST:PORT"},
 		{"plain jwks", "tokens: {jwks_url: 'http://a/b'}", "https://"},
+		{"edges without a secret", "hls: {edges_only: true}", "hls.edge_secret"},
 		{"ice", "ice_servers: [{urls: ['http://a']}]", "stun:host:port"},
 		{"turn without password", "ice_servers: [{urls: ['turn:a:1']}]", "username and credential"},
 		{"header injection", "ice_servers: [{urls: ['turn:a:1'], username: \"a\\r\\nb\", credential: c}]", "Link header"},
@@ -227,7 +228,7 @@ func TestMissingAndHugeFiles(t *testing.T) {
 }
 
 func TestShowHidesSecretsAndCanBeReadAgain(t *testing.T) {
-	c, err := config.Parse("f", []byte("ice_servers: [{urls: ['turn:a:1'], username: u, credential: hunter2}]"))
+	c, err := config.Parse("f", []byte("ice_servers: [{urls: ['turn:a:1'], username: u, credential: hunter2}]\nhls: {edge_secret: hunter2, edges_only: true}"))
 	if err != nil {
 		t.Fatal(err)
 	}

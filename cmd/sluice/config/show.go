@@ -20,6 +20,9 @@ func (c Config) Show() (string, error) {
 		servers[i] = s
 	}
 	c.ICEServers = servers
+	if c.HLS.EdgeSecret != "" {
+		c.HLS.EdgeSecret = hidden
+	}
 	if u, err := url.Parse(c.Database); err == nil && u.User != nil {
 		u.User = url.UserPassword(u.User.Username(), "hidden")
 		c.Database = u.String()

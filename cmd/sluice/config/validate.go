@@ -201,6 +201,9 @@ func (s Stream) check() error {
 // and 4.4.4.9); the recorder says the rest.
 func (c *Config) checkHLS() error {
 	h := c.HLS
+	if h.EdgesOnly && h.EdgeSecret == "" {
+		return errors.New("hls.edges_only: there must be an hls.edge_secret by which edges are known")
+	}
 	switch {
 	case h.Part < 200*time.Millisecond || h.Part > 2*time.Second:
 		return fmt.Errorf("hls.part: %s is not between 200ms and 2s", h.Part)
