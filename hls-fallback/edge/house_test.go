@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	hlsfallback "github.com/sluice-live/sluice/hls-fallback"
@@ -119,7 +120,7 @@ func TestOurOriginIsAskedOnce(t *testing.T) {
 			}
 		}
 		for range parts {
-			time.Sleep(500 * time.Millisecond)
+			synctest.Wait() // all viewers wait for it
 			f.part("video-h")
 		}
 		viewers.Wait()
