@@ -38,23 +38,25 @@ func (v *Vod) caller(r *http.Request, inURL bool) (Leave, error) {
 }
 
 // asset is the one that the URL names, for a caller who may play it. Whether there
-// is one is told to those who may know.
+// is one is told to those who may know. A public one may be seen by everybody,
+// whatever token they hold.
 func (v *Vod) asset(r *http.Request, inURL bool) (media.Asset, Leave, error) {
-	l, err := v.caller(r, inURL)
-	if err != nil {
-		return media.Asset{}, l, err
-	}
+	l, refused := v.caller(r, inURL)
 	id := r.PathValue("asset")
 	a, err := media.Asset{}, error(media.ErrNotFound)
 	if validID(id) {
 		a, err = v.parts.Store.Asset(r.Context(), id)
 	}
-	if err == nil {
+	switch {
+	case err == nil && a.Public:
+		return a, l, nil
+	case refused != nil:
+		return a, l, refused
+	case err == nil:
 		return a, l, l.mayPlay(a.Stream, a.Public)
-	}
-	if errors.Is(err, media.ErrNotFound) && l.Subject == "" {
+	case errors.Is(err, media.ErrNotFound) && l.Subject == "":
 		err = media.ErrUnauthorized
-	} else if errors.Is(err, media.ErrNotFound) {
+	case errors.Is(err, media.ErrNotFound):
 		err = fmt.Errorf("%w: there is no such asset", media.ErrNotFound)
 	}
 	return a, l, err

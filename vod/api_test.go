@@ -61,6 +61,9 @@ func TestWhoSeesWhat(t *testing.T) {
 		h.want(want, "PATCH", "/v1/assets/"+math, token, `{"title":"x"}`)
 	}
 	h.want(401, "GET", "/v1/assets", "wrong", nil)
+	h.want(401, "GET", "/v1/assets/"+math, "wrong", nil)
+	h.want(200, "GET", "/v1/assets/"+open, "wrong", nil) // whatever token they hold
+	h.want(401, "PATCH", "/v1/assets/"+open, "wrong", `{"title":"x"}`)
 	h.want(401, "GET", "/v1/assets/0000000000000000", "", nil)
 	h.want(404, "GET", "/v1/assets/0000000000000000", pupil, nil)
 	h.want(404, "GET", "/v1/assets/UPPER", pupil, nil)

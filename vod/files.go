@@ -88,13 +88,14 @@ func (v *Vod) streamPicture(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, err := v.caller(r, true)
-	if err != nil {
-		return err
-	}
 	public := v.public(id)
-	if err := l.mayPlay(id, public); err != nil {
-		return err
+	if l, err := v.caller(r, true); !public {
+		if err == nil {
+			err = l.mayPlay(id, public)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	f, err := v.livePicture(r.Context(), id)
 	if err == nil {
