@@ -35,8 +35,7 @@ type Format struct {
 	Width, Height int
 	// Parameters are the parameter sets in the order in which a decoder wants them:
 	// SPS and PPS (H264), VPS, SPS and PPS (H265), the sequence header OBU with its
-	// size (AV1);
-	// none for the others.
+	// size (AV1), AudioSpecificConfig (AAC); none for the others.
 	Parameters [][]byte
 	// Profile, Depth (bits of a sample) and Subsampling (VP9: ISO BMFF's
 	// chromaSubsampling) are what VP9's configuration record wants.

@@ -31,7 +31,8 @@ func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 // Codec is a media format that Sluice forwards.
 type Codec uint8
 
-// The codecs, and RED which only carries Opus (RFC 2198).
+// The codecs; RED only carries Opus (RFC 2198), and AAC is only made here, for who
+// plays no Opus by HLS.
 const (
 	Opus Codec = iota + 1
 	H264
@@ -40,9 +41,10 @@ const (
 	H265
 	VP8
 	RED
+	AAC
 )
 
-var codecNames = [...]string{Opus: "Opus", H264: "H264", AV1: "AV1", VP9: "VP9", H265: "H265", VP8: "VP8", RED: "RED"}
+var codecNames = [...]string{Opus: "Opus", H264: "H264", AV1: "AV1", VP9: "VP9", H265: "H265", VP8: "VP8", RED: "RED", AAC: "AAC"}
 
 // String returns the codec's name as SDP writes it.
 func (c Codec) String() string {
@@ -81,7 +83,7 @@ func ParseCodec(name string) (Codec, error) {
 // Kind returns the medium that the codec encodes.
 func (c Codec) Kind() Kind {
 	switch c {
-	case Opus, RED:
+	case Opus, RED, AAC:
 		return Audio
 	case H264, AV1, VP9, H265, VP8:
 		return Video

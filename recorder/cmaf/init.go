@@ -44,6 +44,9 @@ func Init(f *media.Format, timescale uint32) (section []byte, codecs string, err
 			return nil, "", errParameters
 		}
 	}
+	if f.Codec == media.AAC && len(f.Parameters) == 1 {
+		return InitAAC(f.Parameters[0], timescale)
+	}
 	t, err := newTrack(f.Codec.Kind(), timescale)
 	if err != nil {
 		return nil, "", err
