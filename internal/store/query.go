@@ -93,8 +93,10 @@ func termChoice(cond string, args ...any) choice {
 	}
 }
 
-func rowChoice(cond string, args ...any) choice {
-	return choice{list: clause{"SELECT id FROM assets WHERE " + cond, args}, test: clause{"(" + cond + ")", args}}
+// rowChoice is a condition on columns. test says the same so that no index answers
+// it: a walk along the order must stay one.
+func rowChoice(list, test string, args ...any) choice {
+	return choice{list: clause{"SELECT id FROM assets WHERE " + list, args}, test: clause{"(" + test + ")", args}}
 }
 
 // choices are the conditions that may be much narrower than the whole.
@@ -112,10 +114,10 @@ func choices(q media.AssetQuery) []choice {
 		all = append(all, termChoice("term = ?", label(q.Label)))
 	}
 	if q.Stream != "" && q.Order != media.ByStarted {
-		all = append(all, rowChoice("stream = ?", string(q.Stream)))
+		all = append(all, rowChoice("stream = ?", "a.stream || '' = ?", string(q.Stream)))
 	}
 	if q.Own {
-		all = append(all, rowChoice("keep > 0"))
+		all = append(all, rowChoice("keep > 0", "a.keep + 0 > 0"))
 	}
 	if q.Streams != nil && !slices.Contains(q.Streams, "*") {
 		all = append(all, allowed(q))
@@ -125,22 +127,23 @@ func choices(q media.AssetQuery) []choice {
 
 // allowed is the condition that one of the patterns matches.
 func allowed(q media.AssetQuery) choice {
-	var conds []string
+	var list, test []string
 	var args []any
 	for _, p := range q.Streams {
 		if prefix, ok := strings.CutSuffix(string(p), "*"); ok {
-			conds, args = append(conds, "(stream >= ? AND stream < ?)"), append(args, prefix, past(prefix))
+			list, test = append(list, "(stream >= ? AND stream < ?)"), append(test, "(a.stream || '' >= ? AND a.stream || '' < ?)")
+			args = append(args, prefix, past(prefix))
 			continue
 		}
-		conds, args = append(conds, "stream = ?"), append(args, string(p))
+		list, test, args = append(list, "stream = ?"), append(test, "a.stream || '' = ?"), append(args, string(p))
 	}
 	if q.OrPublic {
-		conds = append(conds, "public = 1")
+		list, test = append(list, "public = 1"), append(test, "a.public + 0 = 1")
 	}
-	if conds == nil {
-		return rowChoice("1 = 0")
+	if list == nil {
+		return rowChoice("1 = 0", "1 = 0")
 	}
-	return rowChoice(strings.Join(conds, " OR "), args...)
+	return rowChoice(strings.Join(list, " OR "), strings.Join(test, " OR "), args...)
 }
 
 // plain are the conditions that are only ever tested.
@@ -287,18 +290,21 @@ func (s *Store) page(ctx context.Context, q media.AssetQuery, column string, con
 
 // narrowest is the condition with the fewest hits, or -1 when each has many.
 func (s *Store) narrowest(ctx context.Context, all []choice) (int, error) {
-	most := few
-	if len(all) > 1 {
-		most = several
-	}
-	best, fewest := -1, most+1
+	best, fewest := -1, 0
 	for i, c := range all {
+		most := few
+		if c.terms && len(all) > 1 {
+			most = several
+		}
+		if best >= 0 {
+			most = min(most, fewest-1)
+		}
 		var n int
-		query := fmt.Sprintf("SELECT count(*) FROM (%s LIMIT %d) AS hits", c.list.text, fewest)
+		query := fmt.Sprintf("SELECT count(*) FROM (%s LIMIT %d) AS hits", c.list.text, most+1)
 		if err := s.read.QueryRowContext(ctx, s.bind(query), c.list.args...).Scan(&n); err != nil {
 			return 0, err
 		}
-		if n < fewest {
+		if n <= most {
 			best, fewest = i, n
 		}
 	}
