@@ -52,9 +52,16 @@ func New(cfg Config) *Cutter { return &Cutter{cfg: cfg} }
 // Add begins a rendition and returns its index. One that comes late has a gap in
 // the segment that is open.
 func (c *Cutter) Add(r Rendition) int {
-	c.lanes = append(c.lanes, newLane(c, len(c.lanes), r))
-	return len(c.lanes) - 1
+	l := newLane(c, len(c.lanes), r)
+	c.lanes = append(c.lanes, l)
+	if l.derived && len(c.grid.bounds) > 0 {
+		l.place(c.grid.at(c.grid.newest()).at, c.epoch)
+	}
+	return l.index
 }
+
+// Tap tells of each sample of a rendition as soon as it has its place.
+func (c *Cutter) Tap(rendition int) { c.lanes[rendition].tapped = true }
 
 // Push takes a frame; frames of a rendition come in the order of decoding. What it
 // led to is told by Events.
@@ -77,7 +84,7 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 		c.grid = grid{first: c.cfg.First, bounds: []bound{{from, c.cfg.Resumed}}}
 		c.epoch, c.turn = f.Epoch, c.cfg.First
 		for _, o := range c.lanes { // those that were there before have a gap until they come back
-			if o.begins > 0 {
+			if o.begins > 0 || o.derived {
 				o.place(l.time(f.Time), f.Epoch)
 			}
 		}
@@ -90,7 +97,9 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 		c.sound(l, f)
 	} else {
 		c.picture(l, f)
-		c.newest = max(c.newest, l.time(f.Time))
+		if !l.derived {
+			c.newest = max(c.newest, l.time(f.Time))
+		}
 	}
 	c.release()
 }
@@ -104,7 +113,7 @@ func (c *Cutter) Tick(now time.Time) {
 	c.release()
 	for _, l := range c.lanes {
 		if l.placed {
-			c.lack(l, l.ticks(c.horizon(l)))
+			c.lack(l, l.ticks(min(c.horizon(l), c.reach(l))))
 		}
 	}
 	c.askKeys()
@@ -120,7 +129,7 @@ func (c *Cutter) Next() time.Time {
 		}
 	}
 	for _, l := range c.lanes {
-		if !l.placed {
+		if !l.placed || l.derived { // what is derived follows
 			continue
 		}
 		wait := c.now.Sub(c.cfg.Start) - c.horizon(l)
@@ -152,6 +161,9 @@ func (c *Cutter) End(now time.Time) {
 		if !l.placed {
 			continue
 		}
+		if l.derived {
+			c.lack(l, l.ticks(c.reach(l)))
+		}
 		l.close(l.end())
 		next = max(next, l.msn)
 		if l.number > 0 {
@@ -181,17 +193,31 @@ func (c *Cutter) media(t time.Time) time.Duration { return t.Sub(c.cfg.Start) }
 func (c *Cutter) horizon(l *lane) time.Duration {
 	patience := max(c.cfg.Patience, c.cfg.Part)
 	for _, o := range c.lanes {
-		if o != l && o.placed && c.now.Sub(o.last) < c.cfg.Patience {
+		if o != l && o.placed && !o.derived && c.now.Sub(o.last) < c.cfg.Patience {
 			patience = c.cfg.Patience
 		}
 	}
 	return c.media(c.now) - l.delay - patience
 }
 
+// reach is how far a lane may be: what is derived, as far as any other.
+func (c *Cutter) reach(l *lane) time.Duration {
+	if !l.derived {
+		return 1<<63 - 1
+	}
+	most := time.Duration(0)
+	for _, o := range c.lanes {
+		if o.placed && !o.derived {
+			most = max(most, o.time(o.end()))
+		}
+	}
+	return most
+}
+
 // flows reports whether anything at all came lately.
 func (c *Cutter) flows() bool {
 	for _, l := range c.lanes {
-		if l.placed && c.now.Sub(l.last) < alive {
+		if l.placed && !l.derived && c.now.Sub(l.last) < alive {
 			return true
 		}
 	}
@@ -201,7 +227,7 @@ func (c *Cutter) flows() bool {
 // moving reports whether a picture moves: then its key frames decide on segments.
 func (c *Cutter) moving() bool {
 	for _, l := range c.lanes {
-		if l.placed && !l.audio && c.now.Sub(l.last) < alive {
+		if l.placed && !l.audio && !l.derived && c.now.Sub(l.last) < alive {
 			return true
 		}
 	}
@@ -212,7 +238,7 @@ func (c *Cutter) moving() bool {
 func (c *Cutter) spread() time.Duration {
 	d := time.Duration(0)
 	for _, l := range c.lanes {
-		if l.placed && !l.audio {
+		if l.placed && !l.audio && !l.derived {
 			d = max(d, l.delay)
 		}
 	}

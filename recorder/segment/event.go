@@ -23,6 +23,8 @@ const (
 	// KeysLate: a segment had to be cut without a key frame. It is told once for
 	// each rendition.
 	KeysLate
+	// Laid: the sample was laid at Start; of renditions that are tapped.
+	Laid
 )
 
 // Why media is missing.
@@ -50,6 +52,7 @@ type Event struct {
 	Why     Why
 	// Independent: the part holds a key frame; the segment begins with one.
 	Independent bool
+	Epoch       media.Epoch // of what was Laid
 	// Discontinuity: EXT-X-DISCONTINUITY stands before this segment, in all
 	// renditions.
 	Discontinuity bool
@@ -85,4 +88,8 @@ type Rendition struct {
 	Timescale uint32
 	// Begin is where it ended before it was resumed; 0: at the boundary.
 	Begin media.Ticks
+	// Derived tells that it is made of another, later than that, and sometimes not at
+	// all: it has gaps from the beginning on as far as the others have something, and
+	// decides nothing.
+	Derived bool
 }

@@ -63,7 +63,7 @@ func (l *lane) fullest() media.Ticks {
 // keyDue returns the media time at which a key frame has to be asked for.
 func (c *Cutter) keyDue(l *lane) (time.Duration, bool) {
 	k := &l.keys
-	if l.audio || l.format == nil || k.asked == l.msn+1 || c.now.Sub(l.last) > alive && c.moving() {
+	if l.audio || l.derived || l.format == nil || k.asked == l.msn+1 || c.now.Sub(l.last) > alive && c.moving() {
 		return 0, false
 	}
 	if b, known := c.grid.next(l.msn); known {

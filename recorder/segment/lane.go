@@ -44,10 +44,12 @@ type lane struct {
 	held     []Frame       // sound that waits for the pictures' key frame
 	keys     keys
 	told     bool // KeysLate
+	derived  bool
+	tapped   bool
 }
 
 func newLane(c *Cutter, index int, r Rendition) *lane {
-	l := &lane{c: c, index: index, begins: r.Begin, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
+	l := &lane{c: c, index: index, begins: r.Begin, derived: r.Derived, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
 	l.part = l.ticks(c.cfg.Part)
 	l.full = (l.part*85 + 99) / 100
 	l.least = max(l.scale/1000, 1)

@@ -55,9 +55,17 @@ func (c *Cutter) lay(l *lane, f Frame) {
 		s.Offset += f.Time - at
 	}
 	l.add(s, at, f.Arrival)
+	c.laid(l, s, at)
 	end := l.end()
 	if end-l.partStart >= l.full && end+l.interval*9/10 > l.partStart+l.part {
 		l.close(end)
+	}
+}
+
+// laid tells where a sample lies, if somebody wants to know.
+func (c *Cutter) laid(l *lane, s Sample, at media.Ticks) {
+	if l.tapped {
+		c.events = append(c.events, Event{Kind: Laid, Rendition: l.index, MSN: l.msn, Start: at, Samples: []Sample{s}, Format: l.format, Epoch: l.epoch})
 	}
 }
 

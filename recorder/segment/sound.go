@@ -60,7 +60,7 @@ func (c *Cutter) sounds(l *lane, f Frame) {
 	}
 	tolerance := max(f.Duration, l.scale/50)
 	if f.Time-l.end() >= tolerance && l.format != nil {
-		c.hush(l, f.Time)
+		c.fill(l, f.Time)
 	}
 	c.speaks(l, f.Lost)
 	if l.end()-f.Time >= tolerance {
@@ -76,7 +76,7 @@ func (c *Cutter) sounds(l *lane, f Frame) {
 // silence. DTX sends a frame each 400 ms.
 func (c *Cutter) speaking() bool {
 	for _, l := range c.lanes {
-		if l.placed && c.now.Sub(l.last) < 500*time.Millisecond {
+		if l.placed && !l.derived && c.now.Sub(l.last) < 500*time.Millisecond {
 			return true
 		}
 	}
@@ -97,9 +97,23 @@ func (c *Cutter) put(l *lane, s Sample, f Frame) {
 		l.close(at)
 	}
 	l.add(s, at, f.Arrival)
+	c.laid(l, s, at)
 	if l.tail+s.Duration > l.partStart+l.part {
 		l.close(l.tail)
 	}
+}
+
+// fill reaches to where sound goes on: with silence, or a gap where there is none.
+func (c *Cutter) fill(l *lane, to media.Ticks) {
+	if l.format.Codec == media.Opus {
+		c.hush(l, to)
+		return
+	}
+	c.pass(l, to, false)
+	if len(l.samples) > 0 {
+		l.close(l.tail)
+	}
+	l.close(to)
 }
 
 // hush fills the line with silence up to to.
