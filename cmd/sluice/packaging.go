@@ -87,6 +87,8 @@ func (h *house) openUploads(context.Context) (err error) {
 	}
 	h.uploader, err = upload.New(upload.Config{
 		Blobs: h.blobs, Logger: h.log, Registerer: h.registry,
+		// Who goes back within the window is not made to wait for the store.
+		Keep: h.cfg.HLS.Window,
 		// The catalogue is made later; nothing runs before it is there.
 		Done: func(ctx context.Context, r upload.Recording, _ *journal.Manifest) error {
 			return h.vod.Stored(ctx, r.Incarnation, r.Prefix())
@@ -147,6 +149,9 @@ func (h *house) openOrigin(context.Context) (err error) {
 func (h *house) mayPlay(ctx context.Context, a hlsfallback.Ask) error {
 	if a.Videos {
 		leave, err := h.grant(ctx, a.Token)
+		if err != nil && h.vod.MayPlay(ctx, vod.Leave{}, a.Name) == nil {
+			return nil // a public asset, and a token that has ended
+		}
 		if err != nil {
 			return err
 		}
