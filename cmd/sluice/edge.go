@@ -128,9 +128,11 @@ func (c *edgeCmd) Run(ctx context.Context, term terminal) error {
 		parts = append(parts, cert.Run)
 	}
 	health.Ready()
+	attrs := []any{"version", version(), "origins", strings.Join(cfg.Origins, ",")}
 	for _, s := range servers {
-		log.Info("edge started", s.Name, s.Addr().String(), "origins", strings.Join(cfg.Origins, ","))
+		attrs = append(attrs, s.Name, s.Addr().String())
 	}
+	log.Info("edge started", attrs...)
 	return runEdge(ctx, servers, health, parts)
 }
 

@@ -490,6 +490,9 @@ func TestPackedPlaylistsForThoseWhoTakeNoGzip(t *testing.T) {
 		if a := w.want(200, "steered/videos/a/index.m3u8"); a.body != "#EXTM3U\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"/steering\"\n#X\n" {
 			t.Errorf("steered: %q", a.body)
 		}
+		if a := w.want(200, "steered/videos/a/index.m3u8", "Accept-Encoding", "gzip"); a.header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("steered and packed: %v", a.header)
+		}
 		if a := w.want(200, "steered/steering?_HLS_pathway=."); a.body != `{"VERSION":1,"TTL":60,"RELOAD-URI":"/steering","PATHWAY-PRIORITY":[".","b"],"PATHWAY-CLONES":[{"BASE-ID":".","ID":"b","URI-REPLACEMENT":{"HOST":"b.example"}}]}` {
 			t.Errorf("steering: %s", a.body)
 		}

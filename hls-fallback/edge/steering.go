@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,10 +93,20 @@ func (e *Edge) serveSteered(q *request, f *flight, h *head) {
 	out := q.w.Header()
 	out.Del("Content-Encoding")
 	weaken(out)
+	out.Set("Vary", "Accept-Encoding")
 	tag := []byte("\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"" + steeringPath + "\"\n")
 	if bytes.HasPrefix(text, []byte("#EXTM3U")) && !bytes.Contains(text, []byte("#EXT-X-CONTENT-STEERING:")) {
 		first, rest, _ := bytes.Cut(text, []byte("\n"))
 		text = bytes.Join([][]byte{first, rest}, tag)
+	}
+	if takesGzip(q.r.Header) {
+		var z bytes.Buffer
+		w := gzip.NewWriter(&z)
+		_, err1 := w.Write(text)
+		if err := errors.Join(err1, w.Close()); err == nil { // memory takes all
+			out.Set("Content-Encoding", "gzip")
+			text = z.Bytes()
+		}
 	}
 	out.Set("Content-Length", strconv.Itoa(len(text)))
 	q.w.WriteHeader(h.status)
