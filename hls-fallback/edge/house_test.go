@@ -98,8 +98,11 @@ func TestOurOriginIsAskedOnce(t *testing.T) {
 		w.edge("shield", tier, "node")
 		var viewers sync.WaitGroup
 		const parts, base = 6, "/live/show/t5abcde000000001/video-h/"
-		for _, name := range []string{"a", "b", "c"} {
+		names := []string{"a", "b", "c"}
+		for _, name := range names {
 			w.edge(name, tier, "shield")
+		}
+		for _, name := range names {
 			for v := range 40 {
 				viewers.Go(func() {
 					token := hlsfallback.Sign(key, hlsfallback.Grant{Name: "show", Expires: time.Now().Add(time.Hour + time.Duration(v)*time.Second), Remote: netip.MustParseAddr("192.0.2.1")})
