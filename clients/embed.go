@@ -52,8 +52,8 @@ type site struct {
 	files map[string]*file // by path, "/assets/…"
 }
 
-// Handler serves the embedded pages: the index for "/", "/publish/…" and
-// "/watch/…", the files of the build under their own names, 404 for the rest.
+// Handler serves the embedded pages: the index for "/", "/publish/…",
+// "/watch/…" and "/recordings…", the files of the build under their own names, 404 for the rest.
 func Handler() http.Handler {
 	build, err := fs.Sub(dist, "dist/site")
 	if err == nil {
@@ -161,7 +161,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) find(p string) *file {
-	if p == "/" || strings.HasPrefix(p, "/publish/") || strings.HasPrefix(p, "/watch/") {
+	if p == "/" || p == "/recordings" || strings.HasPrefix(p, "/recordings/") || strings.HasPrefix(p, "/publish/") || strings.HasPrefix(p, "/watch/") {
 		return s.index
 	}
 	return s.files[p]

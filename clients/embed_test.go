@@ -45,7 +45,7 @@ func do(t *testing.T, h http.Handler, method, path string, header ...string) *ht
 
 func TestEveryPageIsTheIndexAndIsAskedForAgain(t *testing.T) {
 	h := build(t)
-	for _, path := range []string{"/", "/publish/demo", "/watch/demo", "/watch/a.b-c_d"} {
+	for _, path := range []string{"/", "/publish/demo", "/watch/demo", "/watch/a.b-c_d", "/recordings", "/recordings/0touaiyyv6j56yyo"} {
 		res := get(t, h, path)
 		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 			t.Errorf("%s: %d %s", path, res.StatusCode, res.Header.Get("Content-Type"))
@@ -68,7 +68,7 @@ func TestHashedFilesAreKeptForEver(t *testing.T) {
 
 func TestWhatIsNotThereIs404(t *testing.T) {
 	h := build(t)
-	for _, path := range []string{"/assets/", "/assets/gone-1234.js", "/index.html", "/publish", "/watch", "/favicon.ico", "/assets/../index.html", "/v1/none"} {
+	for _, path := range []string{"/assets/", "/assets/gone-1234.js", "/index.html", "/publish", "/watch", "/recordingsx", "/favicon.ico", "/assets/../index.html", "/v1/none"} {
 		if res := get(t, h, path); res.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}

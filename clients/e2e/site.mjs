@@ -22,7 +22,7 @@ export async function serve() {
   const csp = await policy();
   const server = createServer(async (req, res) => {
     const path = new URL(req.url, "http://x").pathname;
-    const file = path === "/" || /^\/(publish|watch)\//.test(path) ? "/index.html" : path;
+    const file = path === "/" || /^\/((publish|watch)\/|recordings)/.test(path) ? "/index.html" : path;
     try {
       const body = file === "/ticker.js" ? ticker : await readFile(join(here("../dist/site"), file));
       res.writeHead(200, { "Content-Type": types[extname(file)] ?? "application/octet-stream", "Content-Security-Policy": csp, "Referrer-Policy": "no-referrer" });

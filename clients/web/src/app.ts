@@ -6,6 +6,8 @@ import { controls, icon, tokens } from "@sluice/sdk";
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import "./pages/home";
 import "./pages/publish";
+import "./pages/recording";
+import "./pages/recordings";
 import "./pages/watch";
 import { intercept, type Route, routeOf } from "./router";
 import { pageStyle } from "./style";
@@ -49,6 +51,9 @@ export class SluiceApp extends LitElement {
         font-weight: 400;
         white-space: nowrap;
       }
+      .tool[aria-current="page"] {
+        background: var(--s-sunken);
+      }
       .set {
         color: var(--s-accent);
       }
@@ -88,6 +93,14 @@ export class SluiceApp extends LitElement {
       @media (max-width: 480px) {
         header {
           padding: var(--s-1) var(--s-3);
+          gap: 0;
+        }
+        .word {
+          position: absolute;
+          width: 1px;
+          height: 1px;
+          overflow: hidden;
+          clip-path: inset(50%);
         }
       }
     `,
@@ -125,7 +138,8 @@ export class SluiceApp extends LitElement {
       <a class="skip button" href="#main" @click=${(e: Event) => (e.preventDefault(), this.#focusMain())}>${t("app.skip")}</a>
       <header>
         <a class="brand" href="/" aria-label=${t("app.home")}><img src=${new URL("./icon.svg", import.meta.url).href} width="28" height="28" alt="" />Sluice</a>
-        <button class="button tool ${this.token ? "set" : ""}" @click=${() => this.#ask()}>${icon("key", 20)}${this.token ? t("token.set") : t("token")}</button>
+        <a class="button tool" href="/recordings" aria-current=${this.route.page === "recordings" ? "page" : "false"}>${icon("film", 20)}${t("recordings")}</a>
+        <button class="button tool ${this.token ? "set" : ""}" @click=${() => this.#ask()}>${icon("key", 20)}<span class="word">${this.token ? t("token.set") : t("token")}</span></button>
         <button class="button tool" aria-label=${t(`theme.${this.theme}`)} title=${t(`theme.${this.theme}`)} @click=${() => (this.theme = next(this.theme))}>${icon(themeIcon[this.theme], 20)}</button>
       </header>
       <main id="main" tabindex="-1">${this.#page()}</main>
@@ -140,6 +154,10 @@ export class SluiceApp extends LitElement {
         return html`<sluice-home .token=${this.token}></sluice-home>`;
       case "publish":
         return html`<sluice-publish-page .token=${this.token} .stream=${r.stream}></sluice-publish-page>`;
+      case "recordings":
+        return html`<sluice-recordings .token=${this.token}></sluice-recordings>`;
+      case "recording":
+        return html`<sluice-recording-page .token=${this.token} .asset=${r.asset}></sluice-recording-page>`;
       case "watch":
         return html`<sluice-watch-page .token=${this.token} .stream=${r.stream}></sluice-watch-page>`;
     }

@@ -1,8 +1,8 @@
-// Three pages and their paths. Promises that a link within the site changes the
+// The pages and their paths. Promises that a link within the site changes the
 // page without loading it again, and that back and forward work. Owned by the app.
 
 /** Route is a page and what its path names. */
-export type Route = { page: "home" } | { page: "publish" | "watch"; stream: string } | { page: "missing" };
+export type Route = { page: "home" } | { page: "publish" | "watch"; stream: string } | { page: "recordings" } | { page: "recording"; asset: string } | { page: "missing" };
 
 const name = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 
@@ -14,6 +14,9 @@ export function validStream(s: string): boolean {
 /** routeOf reads a path. */
 export function routeOf(path: string): Route {
   if (path === "/" || path === "") return { page: "home" };
+  if (/^\/recordings\/?$/.test(path)) return { page: "recordings" };
+  const asset = /^\/recordings\/([a-z0-9]{1,64})\/?$/.exec(path);
+  if (asset) return { page: "recording", asset: asset[1]! };
   const m = /^\/(publish|watch)\/([^/]+)\/?$/.exec(path);
   if (m && validStream(m[2]!)) return { page: m[1] as "publish" | "watch", stream: m[2]! };
   return { page: "missing" };

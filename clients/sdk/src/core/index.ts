@@ -2,6 +2,7 @@
 // Promises no DOM but the WebRTC and media calls themselves. Whoever builds an
 // own player starts here.
 
+export * from "./assets";
 export * from "./capture";
 export * from "./condition";
 export { Emitter } from "./emitter";
@@ -21,6 +22,7 @@ export * from "./stats";
 export * from "./status";
 export * from "./storyboard";
 export * from "./time";
+export * from "./uploading";
 export * from "./verdict";
 export * from "./viewing";
 export * from "./way";

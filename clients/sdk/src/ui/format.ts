@@ -38,6 +38,14 @@ export function clock(ms: number): string {
   return h ? `${h}:${two(min)}:${two(s % 60)}` : `${min}:${two(s % 60)}`;
 }
 
+/** bytes writes a size: "820 KB", "1.4 GB". */
+export function bytes(n: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let i = 0;
+  for (; n >= 999.5 && i < units.length - 1; i++) n /= 1000;
+  return `${n < 9.95 && i > 0 ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
+}
+
 /** latency writes a delay: "120 ms", "2.3 s". */
 export function latency(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;

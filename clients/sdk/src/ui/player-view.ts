@@ -123,7 +123,7 @@ export function card(p: SluicePlayer): TemplateResult | typeof nothing {
     <h2>${title}</h2>
     <p>${line}</p>
     ${reason && state === "ended" ? html`<p>${format.sentence(reason)}</p>` : nothing}
-    ${again || state === "idle" ? html`<div class="acts">${state === "refused" ? html`<slot name="refused"></slot>` : nothing}${act(p)}</div>` : nothing}
+    ${again || state === "idle" ? html`<div class="acts">${["refused", "ended"].includes(state) ? html`<slot name=${state}></slot>` : nothing}${act(p)}</div>` : nothing}
     ${error && (error.status || error.trace) ? trace(p) : nothing}
   </div>`;
 }

@@ -6,6 +6,7 @@ import { controls, fromFailure, icon, type SluiceError, type StreamStatus, strea
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { card, cardStyle } from "../parts/card";
+import { noticeStyle } from "../parts/notice";
 import { navigate, validStream } from "../router";
 import { pageStyle } from "../style";
 import { t } from "../text";
@@ -30,6 +31,7 @@ export class SluiceHome extends LitElement {
     controls,
     pageStyle,
     cardStyle,
+    noticeStyle,
     css`
       .head {
         display: flex;
@@ -52,28 +54,6 @@ export class SluiceHome extends LitElement {
       .bad {
         color: var(--s-red);
         font-size: 0.875rem;
-      }
-      .notice {
-        margin-bottom: var(--s-4);
-        border-left: 4px solid var(--s-warn);
-      }
-      .notice .button {
-        margin-top: var(--s-3);
-      }
-      .none {
-        display: grid;
-        justify-items: center;
-        gap: var(--s-3);
-        padding: var(--s-12) var(--s-4);
-        text-align: center;
-        border-style: dashed;
-      }
-      .none p {
-        max-width: 48ch;
-        color: var(--s-dim);
-      }
-      .none svg {
-        color: var(--s-dim);
       }
     `,
   ];
@@ -123,7 +103,7 @@ export class SluiceHome extends LitElement {
   }
 
   #cards(): TemplateResult {
-    return html`<ul class="cards">${repeat(this.list, (s) => s.stream, (s) => html`<li>${card(s, Date.now())}</li>`)}</ul>`;
+    return html`<ul class="cards">${repeat(this.list, (s) => s.stream, (s) => html`<li>${card(s, Date.now(), this.token)}</li>`)}</ul>`;
   }
 
   #skeleton(): TemplateResult {

@@ -2,7 +2,7 @@
 // Promises that statistics open beside the picture and move nothing above them.
 // Owned by the app.
 
-import { type Condition, controls, icon, type SluicePlayer, tokens } from "@sluice/sdk";
+import { assets, type Condition, controls, icon, type SluicePlayer, tokens } from "@sluice/sdk";
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { copyText } from "../parts/copy";
 import { pageStyle } from "../style";
@@ -10,7 +10,7 @@ import { t } from "../text";
 
 /** SluiceWatchPage lays out watching. */
 export class SluiceWatchPage extends LitElement {
-  static override properties = { stream: {}, token: {}, viewers: { state: true }, stats: { state: true }, copied: { state: true }, state: { state: true } };
+  static override properties = { stream: {}, token: {}, viewers: { state: true }, stats: { state: true }, copied: { state: true }, recording: { state: true } };
   static override styles = [
     tokens,
     controls,
@@ -81,12 +81,14 @@ export class SluiceWatchPage extends LitElement {
   declare viewers: number | undefined;
   declare stats: boolean;
   declare copied: boolean;
-  declare state: string;
+  /** recording is the asset of what has ended, once it is known. */
+  declare recording: string;
 
   protected override willUpdate(changed: PropertyValues): void {
     if (!changed.has("stream")) return;
     document.title = `${this.stream} · Sluice`;
     this.viewers = undefined;
+    this.recording = "";
   }
 
   protected override render(): TemplateResult {
@@ -94,10 +96,11 @@ export class SluiceWatchPage extends LitElement {
       <div class="layout ${this.stats ? "with" : ""}">
         <div class="stage">
           <sluice-player keys="page" src="/whep/${this.stream}" .token=${this.token}
-            @sluice-condition=${(e: CustomEvent<Condition>) => ["ended", "refused"].includes(e.detail.state) && (this.viewers = undefined)}
+            @sluice-condition=${(e: CustomEvent<Condition>) => this.#condition(e.detail)}
             @sluice-viewers=${(e: CustomEvent<number>) => (this.viewers = e.detail)}
             @sluice-stats=${(e: CustomEvent) => this.#stats(e)}>
             <button slot="refused" class="button primary" @click=${() => this.dispatchEvent(new CustomEvent("want-token", { bubbles: true, composed: true }))}>${icon("key", 20)}${t("watch.token")}</button>
+            ${this.recording ? html`<a slot="ended" class="button primary" href="/recordings/${this.recording}">${t("watch.recording")}</a>` : nothing}
           </sluice-player>
           <div class="title">
             <h1>${this.stream}</h1>
@@ -115,6 +118,18 @@ export class SluiceWatchPage extends LitElement {
 
   get #player(): SluicePlayer | null {
     return this.renderRoot.querySelector("sluice-player");
+  }
+
+  #condition({ state }: Condition): void {
+    if (state === "ended" || state === "refused") this.viewers = undefined;
+    if (state === "ended") void this.#find();
+    else this.recording = "";
+  }
+
+  async #find(): Promise<void> {
+    const { stream } = this;
+    const page = await assets({ api: location.origin, token: this.token || undefined }, { stream, limit: 1 }).catch(() => undefined);
+    if (stream === this.stream) this.recording = page?.assets[0]?.playable ? page.assets[0].id : "";
   }
 
   #stats(event: CustomEvent): void {

@@ -4,6 +4,7 @@
 import { format, icon, largest, type StreamStatus } from "@sluice/sdk";
 import { css, html, nothing, type TemplateResult } from "lit";
 import { t } from "../text";
+import "./picture";
 
 export const cardStyle = css`
   .cards {
@@ -49,6 +50,11 @@ export const cardStyle = css`
     line-height: 20px;
     letter-spacing: 0.04em;
     text-transform: uppercase;
+  }
+  .tile .mark.calm {
+    background: #4f5866;
+    letter-spacing: 0;
+    text-transform: none;
   }
   .tile .kind {
     position: absolute;
@@ -107,13 +113,17 @@ export function picture(s: StreamStatus): string {
   return [size, video.codec].filter(Boolean).join(" · ");
 }
 
+// The server makes a new one every ten seconds.
+const pictureAge = 10_000;
+
 /** card shows one stream; now in Unix milliseconds. */
-export function card(s: StreamStatus, now: number): TemplateResult {
+export function card(s: StreamStatus, now: number, token = ""): TemplateResult {
   const age = s.since ? format.age(now - Date.parse(s.since)) : "";
   const kind = picture(s);
   return html`<a class="card" href="/watch/${s.stream}" aria-label=${t("home.watch", { stream: s.stream })}>
     <div class="tile">
       <span aria-hidden="true">${s.stream.slice(0, 1).toUpperCase()}</span>
+      ${largest(s) ? html`<sluice-picture .src=${`/v1/streams/${encodeURIComponent(s.stream)}/thumbnail.jpg`} .token=${token} .refresh=${pictureAge}></sluice-picture>` : nothing}
       <span class="mark">${"Live"}</span>
       ${kind ? html`<span class="kind">${kind}</span>` : nothing}
     </div>
