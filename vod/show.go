@@ -46,6 +46,7 @@ type assetJSON struct {
 	Views      int64      `json:"views"`
 	Parent     string     `json:"parent,omitempty"`
 	Path       string     `json:"path,omitempty"` // in the blob store; for those who may change it
+	Editable   bool       `json:"editable"`       // the caller may change it
 	Version    int64      `json:"version"`
 	Created    time.Time  `json:"created"`
 	Updated    time.Time  `json:"updated"`
@@ -84,7 +85,7 @@ func (v *Vod) show(a media.Asset, l Leave) assetJSON {
 		out.Progress = &part
 	}
 	if l.mayChange(a.Stream) == nil {
-		out.Path = a.Path
+		out.Path, out.Editable = a.Path, true
 	}
 	out.Missing = missing(a.Gaps).Seconds()
 	out.Complete = a.State == media.AssetReady && len(a.Gaps) == 0

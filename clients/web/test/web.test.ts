@@ -20,7 +20,9 @@ describe("paths", () => {
     expect(routeOf("/")).toEqual({ page: "home" });
     expect(routeOf("/watch/a.b-c_1")).toEqual({ page: "watch", stream: "a.b-c_1" });
     expect(routeOf("/publish/demo/")).toEqual({ page: "publish", stream: "demo" });
-    for (const bad of ["/watch", "/watch/", "/watch/a..b", "/watch/a/b", "/watch/%20", "/admin"]) expect(routeOf(bad), bad).toEqual({ page: "missing" });
+    expect(routeOf("/recordings")).toEqual({ page: "recordings" });
+    expect(routeOf("/recordings/0touaiyyv6j56yyo")).toEqual({ page: "recording", asset: "0touaiyyv6j56yyo" });
+    for (const bad of ["/recordings/A", "/recordings/a/b", "/watch", "/watch/", "/watch/a..b", "/watch/a/b", "/watch/%20", "/admin"]) expect(routeOf(bad), bad).toEqual({ page: "missing" });
   });
 
   it("take the names that the server takes", () => {

@@ -37,8 +37,8 @@ export interface Asset {
   storyboard?: string;
   views: number;
   parent?: string;
-  /** path is told to those who may change the asset. */
-  path?: string;
+  /** editable tells that the token may change it. */
+  editable?: boolean;
   version: number;
 }
 

@@ -80,7 +80,7 @@ export class SluiceRecordingPage extends LitElement {
   }
 
   #below(a: Asset): TemplateResult {
-    const may = a.path !== undefined;
+    const may = a.editable === true;
     return html`
       ${this.editing ? this.#editor(a) : html`<div class="title"><h1>${a.title}</h1>${may ? html`<button class="button tool" aria-label=${t("asset.rename")} title=${t("asset.rename")} @click=${() => (this.editing = true)}>${icon("pencil", 20)}</button>` : nothing}</div>`}
       <p class="facts">${this.#facts(a).map((f) => html`<span>${f}</span>`)}</p>
@@ -102,14 +102,18 @@ export class SluiceRecordingPage extends LitElement {
       ${this.stats ? html`<section class="panel" aria-label=${t("watch.stats")}><h2>${t("watch.stats")}</h2><sluice-stats .player=${this.#player}></sluice-stats></section>` : nothing}
       ${a.description ? html`<p class="description">${a.description}</p>` : nothing}
       <p><a href="/recordings">${t("asset.back")}</a></p>
-      <dialog aria-labelledby="delete-title">
-        <h2 id="delete-title">${t("asset.delete.title")}</h2>
-        <p>${t("asset.delete.line", { title: a.title })}</p>
-        <div class="row">
-          <button class="button" autofocus @click=${() => this.#dialog.close()}>${t("asset.delete.keep")}</button>
-          <button class="button danger" ?disabled=${this.busy} @click=${() => void this.#delete(a)}>${t("asset.delete")}</button>
-        </div>
-      </dialog>`;
+      ${may ? this.#question(a) : nothing}`;
+  }
+
+  #question(a: Asset): TemplateResult {
+    return html`<dialog aria-labelledby="delete-title">
+      <h2 id="delete-title">${t("asset.delete.title")}</h2>
+      <p>${t("asset.delete.line", { title: a.title })}</p>
+      <div class="row">
+        <button class="button" autofocus @click=${() => this.#dialog.close()}>${t("asset.delete.keep")}</button>
+        <button class="button danger" ?disabled=${this.busy} @click=${() => void this.#delete(a)}>${t("asset.delete")}</button>
+      </div>
+    </dialog>`;
   }
 
   #editor(a: Asset): TemplateResult {
@@ -134,7 +138,7 @@ export class SluiceRecordingPage extends LitElement {
   #facts(a: Asset): string[] {
     const size = format.size(a.width ?? 0, a.height ?? 0);
     const recording = a.state === "recording" ? mark(a) : t(`asset.kind.${a.kind}`);
-    return [`${recording} ${day(a.started)}`, format.clock(a.duration * 1000), size, a.size ? format.bytes(a.size) : "", t("asset.views", { n: a.views }), a.public ? "" : t("asset.private")].filter(Boolean);
+    return [`${recording} ${day(a.started)}`, a.duration > 0 ? format.clock(a.duration * 1000) : "", size, a.size ? format.bytes(a.size) : "", t("asset.views", { n: a.views }), a.public ? "" : t("asset.private")].filter(Boolean);
   }
 
   #refused(error: SluiceError): TemplateResult {
@@ -227,7 +231,7 @@ export class SluiceRecordingPage extends LitElement {
     this.making = 0;
     await this.#try(async () => {
       const href = await exportAsset(this.#server, a, (part) => (this.making = part));
-      const name = a.title.replace(/[^\p{L}\p{N} ._-]+/gu, "_").slice(0, 100);
+      const name = a.title.replaceAll(":", "-").replace(/[^\p{L}\p{N} ._-]+/gu, "").slice(0, 100) || a.id;
       Object.assign(document.createElement("a"), { href, download: `${name}.mp4` }).click();
     }, t("asset.download.failed"));
     this.making = undefined;

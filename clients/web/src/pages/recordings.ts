@@ -19,6 +19,14 @@ const typing = 300;
 const refresh = 5000;
 const orders = ["-started", "started", "title", "-duration", "-views"] as const;
 
+// Pictures come some seconds after a recording is ready.
+const pictured = 120_000;
+
+/** changing tells whether something is still to be expected of an asset; now in Unix milliseconds. */
+export function changing(a: Asset, now: number): boolean {
+  return a.state === "recording" || a.state === "processing" || (a.state === "ready" && !a.thumbnail && now - Date.parse(a.ended ?? a.started) < pictured);
+}
+
 /** SluiceRecordings lists assets. */
 export class SluiceRecordings extends LitElement {
   static override properties = { token: {}, list: { state: true }, next: { state: true }, error: { state: true }, loaded: { state: true }, more: { state: true }, words: { state: true }, order: { state: true } };
@@ -51,7 +59,7 @@ export class SluiceRecordings extends LitElement {
         color: var(--s-dim);
         pointer-events: none;
       }
-      form input {
+      form input[type="text"] {
         padding-left: 40px;
       }
       select {
@@ -173,7 +181,7 @@ export class SluiceRecordings extends LitElement {
   async #refresh(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await new Promise((done) => setTimeout(done, refresh));
-      const moves = this.error !== undefined || this.list.some((a) => a.state === "recording" || a.state === "processing");
+      const moves = this.error !== undefined || this.list.some((a) => changing(a, Date.now()));
       if (!signal.aborted && moves && document.visibilityState !== "hidden") await this.#load(true);
     }
   }

@@ -26,7 +26,7 @@ export function assetCard(a: Asset, token: string): TemplateResult {
       <span aria-hidden="true">${icon("film", 40)}</span>
       ${a.thumbnail ? html`<sluice-picture .src=${a.thumbnail} .token=${token} .refresh=${a.state === "recording" ? 10_000 : 0}></sluice-picture>` : nothing}
       ${said ? html`<span class="mark ${a.state === "recording" ? "" : "calm"}">${said}</span>` : nothing}
-      <span class="kind">${format.clock(a.duration * 1000)}</span>
+      ${a.duration > 0 ? html`<span class="kind">${format.clock(a.duration * 1000)}</span>` : nothing}
     </div>
     <div class="text">
       <div class="name">${a.title}</div>
