@@ -56,7 +56,7 @@ func (t *tape) complete() bool {
 		have[encoding{track: g.s.track, layer: g.s.layer}] = true
 	}
 	for _, k := range t.tracks[t.epoch] {
-		if k.Codec == media.VP8 {
+		if k.Codec == media.VP8 && !t.keepsVP8() {
 			continue
 		}
 		for _, l := range k.Layers {
@@ -87,7 +87,7 @@ func (t *tape) begin(now time.Time) {
 	}
 	t.cutter = segment.New(cfg)
 	for _, r := range t.lanes {
-		r.lane = t.cutter.Add(segment.Rendition{Kind: r.is.Kind, Timescale: r.is.Timescale, Begin: r.end()})
+		r.lane = t.cutter.Add(segment.Rendition{Kind: r.is.Kind, Timescale: r.is.Timescale, Begin: r.end(), Derived: isDerived(r.is.ID)})
 	}
 	t.keep(t.journal().Epoch(t.epoch, now))
 	for _, g := range t.gathered {
@@ -194,9 +194,18 @@ func (t *tape) assign(s *strand, f *media.Frame) bool {
 		}
 	}
 	id := name(s.codec.Kind(), rid, s.layer)
+	if s.codec == media.VP8 {
+		id = codecVP8 + strings.TrimPrefix(id, "video")
+	}
 	r := t.byName[id]
 	if r == nil {
-		if len(t.lanes) > media.MaxLayers {
+		published := 0
+		for _, o := range t.lanes {
+			if !isDerived(o.is.ID) {
+				published++
+			}
+		}
+		if published > media.MaxLayers {
 			return false
 		}
 		kind := media.VideoRendition
@@ -211,5 +220,8 @@ func (t *tape) assign(s *strand, f *media.Frame) bool {
 	}
 	r.track, r.layer = s.track, s.layer
 	s.to = r
+	if r.is.Kind == media.AudioRendition {
+		t.deriveSound(r)
+	}
 	return true
 }

@@ -2,6 +2,8 @@ package recorder
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
@@ -28,6 +30,40 @@ type Config struct {
 	Reorder time.Duration
 	// MaxBitrate bounds what is declared as bandwidth of a rendition.
 	MaxBitrate media.Bitrate
+	// FFmpeg is the program that encodes; empty: nothing is encoded.
+	FFmpeg string
+	// AAC says when there is AAC beside Opus, for players that do not play that.
+	AAC When
+	// Ladder are H.264 renditions of streams that are published in one layer, or in
+	// VP8; LadderAlways makes them whether somebody watches or not.
+	Ladder       []Rung
+	LadderAlways bool
+	// Threads bounds the processors of each rendition of pictures.
+	Threads int
+}
+
+// When says when something is made.
+type When uint8
+
+// When something is made.
+const (
+	OnDemand When = iota // from the first who asks until a minute after the last
+	Always
+	Never
+)
+
+// Rung is a rendition of a ladder.
+type Rung struct {
+	Height  int // of the shorter side, pixels
+	Bitrate media.Bitrate
+	FPS     int // at most; 0: as published
+}
+
+// size is how large pictures of w x h become: the sides are even.
+func (r Rung) size(w, h int) (int, int) {
+	short := min(r.Height, w, h)
+	scaled := func(side int) int { return max((side*short+min(w, h))/min(w, h)/2*2, 2) }
+	return scaled(w), scaled(h)
 }
 
 // DefaultConfig makes parts of half a second in segments of two.
@@ -35,9 +71,12 @@ func DefaultConfig() Config {
 	return Config{
 		Part: 500 * time.Millisecond, Segment: 2 * time.Second, Target: 6 * time.Second,
 		Window: 2 * time.Hour, Grace: time.Minute, Reorder: 250 * time.Millisecond,
-		MaxBitrate: 20_000_000,
+		MaxBitrate: 20_000_000, Threads: 1,
 	}
 }
+
+// maxRungs bounds a ladder: each is a process.
+const maxRungs = 6
 
 // maxWindow is what live origins offer at most (MediaPackage: 14 days).
 const maxWindow = 14 * 24 * time.Hour
@@ -57,6 +96,12 @@ func (c Config) Validate() error {
 		return errors.New("read the recorder's settings: the grace is at most an hour")
 	case c.Reorder < 0 || c.Reorder > 2*time.Second:
 		return errors.New("read the recorder's settings: missing packets are waited for at most 2 s")
+	case len(c.Ladder) > maxRungs:
+		return fmt.Errorf("read the recorder's settings: a ladder has at most %d renditions", maxRungs)
+	case slices.ContainsFunc(c.Ladder, func(r Rung) bool {
+		return r.Height < 90 || r.Height > 4320 || r.Bitrate < 50_000 || r.Bitrate > 100_000_000 || r.FPS < 0 || r.FPS > 240
+	}):
+		return errors.New("read the recorder's settings: renditions of a ladder have 90 to 4320 lines, 0.05 to 100 Mbit/s and at most 240 pictures a second")
 	case c.MaxBitrate <= 0:
 		return errors.New("read the recorder's settings: a largest bitrate is needed")
 	}

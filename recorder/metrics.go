@@ -14,6 +14,9 @@ type metrics struct {
 	failures  prometheus.Counter
 	stalled   prometheus.Gauge
 	steps     prometheus.Counter
+
+	encoders, encodersFailing prometheus.Gauge
+	encoderDeaths             prometheus.Counter
 }
 
 func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
@@ -36,10 +39,14 @@ func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
 		stalled:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_stalled", Help: "Streams that are live but not recorded, as the disk fails."}),
 		steps:     counter("sluice_recorder_steps_total", "Discontinuities as a publisher's timestamps jumped."),
 	}
+	m.encoders = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_encoders", Help: "Renditions that are being encoded."})
+	m.encodersFailing = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_encoders_failing", Help: "Renditions whose encoder fails again and again."})
+	m.encoderDeaths = counter("sluice_recorder_encoder_deaths_total", "Encoders that died or hung, and were replaced.")
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.parts, m.bytes, m.gaps, m.lateness, m.overflows, m.keys, m.ended, m.failures, m.stalled, m.steps)
+	reg.MustRegister(m.parts, m.bytes, m.gaps, m.lateness, m.overflows, m.keys, m.ended, m.failures, m.stalled, m.steps,
+		m.encoders, m.encodersFailing, m.encoderDeaths)
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_recorder_streams",
 		Help: "Streams that are packaged."}, func() float64 { return float64(r.running()) }))
 	return m

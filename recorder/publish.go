@@ -28,6 +28,8 @@ func (t *tape) events(now time.Time) {
 		case segment.Hole:
 			t.missing(r, e.Start, e.Duration, e.Why)
 			t.keep(t.journal().Hole(r.is.ID, e.Start, e.Start+e.Duration, string(e.Why)))
+		case segment.Laid:
+			t.listen(&e)
 		case segment.KeyWanted:
 			t.ask(r.track, r.layer)
 		case segment.KeysLate:
@@ -68,7 +70,7 @@ func (t *tape) part(r *rendition, e *segment.Event) {
 	p := Part{MSN: e.MSN, Number: e.Part, Init: r.init, Discontinuity: e.Discontinuity, Start: e.Start, Duration: e.Duration,
 		Independent: e.Independent, Gap: e.Gap, Why: string(e.Why)}
 	if e.Independent && !e.Gap {
-		p.Lead = lead(e, data)
+		p.Lead = r.lead(e, data)
 	}
 	extent, err := t.journal().Part(r.is.ID, p, data)
 	t.keep(err)
@@ -137,15 +139,23 @@ func (t *tape) missing(r *rendition, start, d media.Ticks, why segment.Why) {
 
 // show makes a new snapshot and wakes who waits for it.
 func (t *tape) show(ended bool, changed []string) {
+	known := false
 	t.version++
 	p := &media.Presentation{Stream: t.id, Incarnation: t.incarnation, Version: t.version, Start: t.start,
 		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Ended: ended}
 	for _, r := range t.lanes {
-		if len(r.is.Inits) > 0 { // before its first frame nobody can say what it is
+		known = known || len(r.is.Inits) > 0
+		if len(r.is.Inits) > 0 && !r.hidden() { // before its first frame nobody can say what it is
 			p.Renditions = append(p.Renditions, r.snapshot())
 		}
 	}
 	slices.SortStableFunc(p.Renditions, order)
+	if known && !t.told {
+		t.told = true
+		if t.policy.Record && t.store.Load() != nil {
+			t.clerk.began(t.start)
+		}
+	}
 	if len(p.Renditions) == 0 {
 		return
 	}
@@ -154,9 +164,6 @@ func (t *tape) show(ended bool, changed []string) {
 	t.bells.ring(changed...)
 	if first {
 		t.r.appeared()
-		if t.policy.Record && t.store.Load() != nil {
-			t.clerk.began(t.start)
-		}
 	}
 }
 

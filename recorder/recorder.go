@@ -24,6 +24,9 @@ type Recorder struct {
 	wait  []media.StreamID
 	came  chan struct{} // closed and replaced when a stream has its first snapshot
 	live  sync.WaitGroup
+
+	look sync.Once // for ffmpeg
+	able bool
 }
 
 // maxStreams bounds what is packaged at a time.
@@ -166,6 +169,10 @@ func (r *Recorder) Read(ctx context.Context, p *media.Presentation, rendition st
 	return (*log).Read(ctx, rendition, e)
 }
 
-// Want tells that somebody wants a rendition that is made on demand: there is none
-// yet.
-func (r *Recorder) Want(stream, rendition string) {}
+// Want tells that somebody wants a rendition that is made on demand. It is made until
+// nobody has wanted it for a minute.
+func (r *Recorder) Want(stream, rendition string) {
+	if t := r.find(stream); t != nil {
+		t.wanted(rendition)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder/cmaf"
 	"github.com/sluice-live/sluice/recorder/segment"
+	"github.com/sluice-live/sluice/recorder/webm"
 )
 
 // rendition is what has been packaged of one encoding, as its tape keeps it. What
@@ -72,10 +73,27 @@ func (r *rendition) end() media.Ticks {
 	return 0
 }
 
+// codecVP8 is the codecs parameter of pictures that live players do not get; their
+// renditions are called vp8 instead of video.
+const codecVP8 = "vp8"
+
+// hidden reports whether the rendition is kept, but has no place in HLS and DASH:
+// VP8. Its files are WebM, cut as CMAF is.
+func (r *rendition) hidden() bool { return strings.HasPrefix(r.is.ID, codecVP8) }
+
+// head is what a rendition's files begin with.
+func head(f *media.Format, timescale uint32) (section []byte, codec string, err error) {
+	if f.Codec == media.VP8 {
+		section, err = webm.Head(f, nil)
+		return section, codecVP8, err
+	}
+	return cmaf.Init(f, timescale)
+}
+
 // dress gives the rendition the initialisation section of a format. It reports
 // whether there was none that is alike.
 func (r *rendition) dress(f *media.Format, most media.Bitrate) (bool, error) {
-	section, codec, err := cmaf.Init(f, r.is.Timescale)
+	section, codec, err := head(f, r.is.Timescale)
 	if err != nil {
 		return false, err
 	}
@@ -113,7 +131,7 @@ func (r *rendition) publish(e *segment.Event, data []byte, extent media.Extent, 
 			s.Gap, s.Init, s.Independent = false, r.init, e.Samples[0].Key
 			s.Extent = extent
 			if s.Independent {
-				s.Lead = lead(e, data)
+				s.Lead = r.lead(e, data)
 			}
 		} else {
 			s.Extent.Size += extent.Size
@@ -127,7 +145,10 @@ func (r *rendition) publish(e *segment.Event, data []byte, extent media.Extent, 
 }
 
 // lead is how far the first picture reaches: the media of a part are at its end.
-func lead(e *segment.Event, data []byte) int64 {
+func (r *rendition) lead(e *segment.Event, data []byte) int64 {
+	if r.hidden() {
+		return 0
+	}
 	size := 0
 	for _, s := range e.Samples {
 		size += len(s.Data)
@@ -204,7 +225,13 @@ func (r *rendition) snapshot() *media.Rendition {
 
 // order sorts pictures from the largest down, then sound.
 func order(a, b *media.Rendition) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(b.Width*b.Height, a.Width*a.Height), cmp.Compare(a.ID, b.ID))
+	made := func(r *media.Rendition) int {
+		if isDerived(r.ID) {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(b.Width*b.Height, a.Width*a.Height), cmp.Compare(made(a), made(b)), cmp.Compare(a.ID, b.ID))
 }
 
 // names are what renditions are called in URIs: [a-z0-9-]+.
@@ -235,6 +262,9 @@ func name(kind media.Kind, rid string, layer media.Layer) string {
 
 // chunk writes a part's bytes.
 func (r *rendition) chunk(e *segment.Event, start time.Time) ([]byte, error) {
+	if r.hidden() {
+		return r.clusters(e), nil
+	}
 	p := cmaf.Part{Sequence: r.sequence + 1, Decode: uint64(e.Start), Segment: r.open == nil || e.Part == 0 || r.open.Gap,
 		Samples: make([]cmaf.Sample, len(e.Samples))}
 	size := 256
@@ -250,4 +280,25 @@ func (r *rendition) chunk(e *segment.Event, start time.Time) ([]byte, error) {
 		r.sequence++
 	}
 	return b, err
+}
+
+// clusters are a part of VP8.
+func (r *rendition) clusters(e *segment.Event) []byte {
+	blocks, at, size := make([]webm.Block, len(e.Samples)), e.Start, 64
+	for i, s := range e.Samples {
+		blocks[i] = webm.Block{Time: at + s.Offset, Key: s.Key, Data: s.Data}
+		at += s.Duration
+		size += len(s.Data) + 64
+	}
+	return webm.AppendClusters(make([]byte, 0, size), r.is.Timescale, blocks...)
+}
+
+// grow notes that pictures of VP8 have become larger: the format stays, as WebM needs
+// no other, and tells the largest.
+func (r *rendition) grow(f *media.Format) bool {
+	if f.Width*f.Height <= r.is.Width*r.is.Height {
+		return false
+	}
+	r.is.Width, r.is.Height = f.Width, f.Height
+	return true
 }

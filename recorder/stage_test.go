@@ -87,6 +87,7 @@ type shelf struct {
 	mu    sync.Mutex
 	files map[string]*bytes.Buffer // by incarnation and rendition
 	fail  bool
+	inits map[string][]byte // the newest, by rendition
 	parts int
 	gaps  []media.Gap
 	ended []string
@@ -128,8 +129,17 @@ func (s *shelf) broken(is bool) {
 	s.fail = is
 }
 
-func (f file) Rendition(*media.Rendition) error   { return nil }
-func (f file) Init(string, int, media.Init) error { return nil }
+func (f file) Rendition(*media.Rendition) error { return nil }
+func (f file) Init(rendition string, _ int, init media.Init) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.inits == nil {
+		f.inits = map[string][]byte{}
+	}
+	f.inits[rendition] = init.Data
+	return nil
+}
+
 func (f file) SegmentEnd(string, uint64) error    { return nil }
 func (f file) Epoch(media.Epoch, time.Time) error { return nil }
 func (f file) Drop(uint64, uint64) error          { return nil }

@@ -36,6 +36,7 @@ type delivery struct {
 	epoch  media.Epoch
 	tracks []media.TrackInfo
 	closed error
+	made   *made
 }
 
 // tape packages one stream from its first packet until its publisher has been gone
@@ -71,6 +72,7 @@ type tape struct {
 	byName   map[string]*rendition
 	lanes    []*rendition
 	version  uint64
+	told     bool // the catalogue knows
 	stalled  bool
 	clerk    *clerk
 	dropped  uint64 // segments before it are out of the window
@@ -80,12 +82,15 @@ type tape struct {
 	// Where a resumed presentation goes on: media time, and the number of a segment.
 	from time.Duration
 	next uint64
+
+	encoders encoders
 }
 
 func newTape(r *Recorder, id media.StreamID, p media.Policy) *tape {
 	t := &tape{r: r, id: id, policy: p, log: r.log.With("stream", id), in: make(chan delivery, queue), done: make(chan struct{}),
 		tracks: map[media.Epoch][]media.TrackInfo{}, strands: map[encoding]*strand{}, byName: map[string]*rendition{}}
 	t.clerk = newClerk(t)
+	t.encoders.wish = make(chan struct{}, 1)
 	return t
 }
 
@@ -143,9 +148,12 @@ func (t *tape) run(ctx context.Context) {
 		return
 	}
 	t.feed, t.last = feed, time.Now()
+	t.encoders.base, t.encoders.stop = context.WithCancel(ctx)
 	closing := t.record(ctx)
+	t.encoders.stop()
 	t.retire()
 	close(t.done)
+	t.encoders.live.Wait()
 	feed.Close()
 	t.finish(closing)
 	if closing == Ended {
@@ -172,6 +180,7 @@ func (t *tape) record(ctx context.Context) Closing {
 				return Ended
 			}
 			t.take(d)
+		case <-t.encoders.wish:
 		case <-timer.C:
 		}
 		now := time.Now()
@@ -209,13 +218,16 @@ func (t *tape) take(d delivery) {
 	for _, p := range d.burst {
 		t.packet(p, time.Now())
 	}
+	if d.made != nil {
+		t.encoded(d.made, time.Now())
+	}
 }
 
 // judge says so when pictures cannot be packaged.
 func (t *tape) judge(tracks []media.TrackInfo) {
 	why := ""
 	for _, k := range tracks {
-		if k.Codec == media.VP8 {
+		if k.Codec == media.VP8 && !t.laddered() {
 			why = "HLS and DASH carry no VP8; publish H264, AV1, VP9 or H265"
 		}
 	}
@@ -224,9 +236,15 @@ func (t *tape) judge(tracks []media.TrackInfo) {
 		t.trouble.Store(nil)
 	case why != "" && had == nil:
 		t.trouble.Store(&why)
-		t.log.Warn("pictures not packaged", "error", why)
+		t.log.Warn("pictures not packaged", "error", why, "recorded", t.policy.Record)
 	}
 }
+
+// keepsVP8 reports whether VP8 is of any use: for a recording, or to make H264 of.
+func (t *tape) keepsVP8() bool { return t.policy.Record || t.laddered() }
+
+// laddered reports whether a ladder is made.
+func (t *tape) laddered() bool { return len(t.r.cfg.Ladder) > 0 && t.r.encodes() }
 
 // packet takes one packet.
 func (t *tape) packet(p *media.Packet, now time.Time) {
@@ -251,7 +269,7 @@ func (t *tape) strand(p *media.Packet) *strand {
 	if p.Epoch > t.epoch {
 		t.turn(p.Epoch)
 	}
-	if len(t.strands) >= maxStrands || len(p.Payload) == 0 || p.Codec == media.VP8 || p.Codec == media.RED {
+	if len(t.strands) >= maxStrands || len(p.Payload) == 0 || p.Codec == media.VP8 && !t.keepsVP8() || p.Codec == media.RED {
 		return nil
 	}
 	params := ""
@@ -336,6 +354,9 @@ func (t *tape) lay(s *strand, f *media.Frame, now time.Time) {
 	if s.to == nil && !t.assign(s, f) {
 		return
 	}
+	if f.Format.Codec == media.VP8 {
+		f = t.keepFormat(s.to, f)
+	}
 	placed, ok := s.place(f)
 	if !ok {
 		return
@@ -346,6 +367,20 @@ func (t *tape) lay(s *strand, f *media.Frame, now time.Time) {
 	}
 	t.cutter.Push(s.to.lane, placed, now)
 	t.events(now)
+}
+
+// keepFormat gives all VP8 of a rendition the format of its first: what decodes it
+// learns of another size by the key frame.
+func (t *tape) keepFormat(r *rendition, f *media.Frame) *media.Frame {
+	if r.format == nil || r.format.Codec != media.VP8 {
+		return f
+	}
+	if f.Key && r.grow(f.Format) {
+		t.describe(r)
+	}
+	one := *f
+	one.Format = r.format
+	return &one
 }
 
 // tick lets time pass.
@@ -362,6 +397,7 @@ func (t *tape) tick(now time.Time) {
 	}
 	t.cutter.Tick(now)
 	t.events(now)
+	t.attend(now)
 }
 
 // due is when tick has something to do.

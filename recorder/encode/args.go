@@ -87,17 +87,29 @@ func arguments(c Config, skip media.Ticks) []string {
 	if p.Kind == media.Audio {
 		args = append(args, "-map", "0:a:0", "-af", "atrim=start_sample="+strconv.FormatInt(int64(skip), 10), "-c:a", "aac", "-b:a", bits(p.Bitrate), "-ar", "48000", "-ac", "2")
 	} else {
-		args = append(args, "-map", "0:v:0", "-vf", filters(p, skip), "-vsync", "passthrough",
-			"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "high", "-threads", strconv.Itoa(max(c.Threads, 1)),
-			"-b:v", bits(p.Bitrate), "-maxrate", bits(p.Bitrate), "-bufsize", bits(p.Bitrate),
-			// Key frames stand where those of the source do, and nowhere else: segments of
-			// all renditions begin with the same picture.
-			"-force_key_frames", "source_no_drop", "-forced-idr", "1", "-g", "100000", "-sc_threshold", "0",
-			// Matroska tells no frame rate, and a guess from timestamps in microseconds is
-			// far too high for the rate control.
-			"-enc_time_base", "1:90000", "-x264-params", "fps="+strconv.Itoa(cmp.Or(p.FPS, usualFPS)))
+		args = append(args, "-map", "0:v:0", "-vf", filters(p, skip))
+		args = append(args, codec(c)...)
 	}
-	return append(args, "-flush_packets", "1", "-flvflags", "no_duration_filesize+no_metadata+no_sequence_end", "-f", "flv", "pipe:1")
+	return append(args, container()...)
+}
+
+// codec are the arguments for pictures.
+func codec(c Config) []string {
+	p := c.Profile
+	return []string{"-vsync", "passthrough",
+		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-profile:v", "high", "-threads", strconv.Itoa(max(c.Threads, 1)),
+		"-b:v", bits(p.Bitrate), "-maxrate", bits(p.Bitrate), "-bufsize", bits(p.Bitrate),
+		// Key frames stand where those of the source do, and nowhere else: segments of
+		// all renditions begin with the same picture.
+		"-force_key_frames", "source_no_drop", "-forced-idr", "1", "-g", "100000", "-sc_threshold", "0",
+		// Matroska tells no frame rate, and a guess from timestamps in microseconds is
+		// far too high for the rate control.
+		"-enc_time_base", "1:90000", "-x264-params", "fps=" + strconv.Itoa(cmp.Or(p.FPS, usualFPS))}
+}
+
+// container are the arguments for what is written.
+func container() []string {
+	return []string{"-flush_packets", "1", "-flvflags", "no_duration_filesize+no_metadata+no_sequence_end", "-f", "flv", "pipe:1"}
 }
 
 func bits(b media.Bitrate) string { return strconv.FormatInt(int64(b), 10) }

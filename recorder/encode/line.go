@@ -66,7 +66,7 @@ func (l *Line) State() State {
 // is left when it returns.
 func (l *Line) Run(ctx context.Context, from media.Ticks) {
 	l.mu.Lock()
-	l.state.Running, l.from = true, from
+	l.state.Running, l.state.Failing, l.from = true, nil, from
 	l.backlog.rewind(from)
 	l.mu.Unlock()
 	defer func() {
@@ -122,13 +122,17 @@ func (l *Line) pause(ctx context.Context, err error, deaths int) {
 func (l *Line) died(err error, deaths int) {
 	l.mu.Lock()
 	l.state.Restarts++
-	tell := l.state.Failing == nil && (deaths >= failing || errors.Is(err, ErrMissing))
-	if tell {
+	known := l.state.Failing != nil
+	fails := !known && (deaths >= failing || errors.Is(err, ErrMissing))
+	if fails {
 		l.state.Failing = err
 	}
 	l.mu.Unlock()
-	if tell && l.cfg.Failed != nil {
+	switch {
+	case fails && l.cfg.Failed != nil:
 		l.cfg.Failed(err)
+	case !fails && !known && l.cfg.Died != nil:
+		l.cfg.Died(err)
 	}
 }
 

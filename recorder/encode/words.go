@@ -51,8 +51,10 @@ type Config struct {
 	// Out takes what is made: one goroutine calls, in order. While it blocks nothing is
 	// encoded.
 	Out func([]Frame)
-	// Failed is told once when encoding fails again and again, and Revived when it works
+	// Died is told of each process that died or hung, while it is not failing; Failed
+	// once when encoding fails again and again, and Revived when it works
 	// again.
+	Died    func(error)
 	Failed  func(error)
 	Revived func()
 }
