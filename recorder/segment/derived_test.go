@@ -46,6 +46,44 @@ func TestWhatIsDerivedHasGapsUntilItIsMade(t *testing.T) {
 	}
 }
 
+// Where it begins is where it belongs, to the tick, however the gap before it ended.
+func TestWhatIsDerivedIsNeverMoved(t *testing.T) {
+	for offset := range 20 {
+		c := segment.New(config())
+		pictures := c.Add(segment.Rendition{Kind: media.VideoRendition, Timescale: 90000})
+		aac := c.Add(segment.Rendition{Kind: media.AudioRendition, Timescale: 48000, Derived: true})
+		h264 := &media.Format{Codec: media.H264, Width: 64, Height: 64}
+		format := &media.Format{Codec: media.AAC, Channels: 2}
+		want := map[media.Ticks]bool{}
+		laid := 0
+		for i := range 300 {
+			now := start.Add(time.Duration(i)*20*ms + 30*ms)
+			c.Push(pictures, segment.Frame{Frame: &media.Frame{Epoch: 1, Key: i%100 == 0, Format: h264, Data: frameData}, Time: media.Ticks(i * 1800)}, now)
+			if n := i - 137; n >= 0 { // 300 ms late, from 2.43 s on: up to 2.5 s there is a gap already
+				at := media.Ticks(2430*48+offset*51) + media.Ticks(n)*960
+				want[at] = true
+				c.Push(aac, segment.Frame{Frame: &media.Frame{Epoch: 1, Key: true, Format: format, Data: frameData}, Time: at, Duration: 960}, now)
+			}
+			c.Tick(now)
+			for _, e := range c.Events() {
+				if e.Kind != segment.PartReady || e.Rendition != aac || e.Gap {
+					continue
+				}
+				at := e.Start
+				for _, s := range e.Samples {
+					if !want[at] {
+						t.Fatalf("a sample lies at %d", at)
+					}
+					at, laid = at+s.Duration, laid+1
+				}
+			}
+		}
+		if laid < 100 {
+			t.Errorf("%d samples are there", laid)
+		}
+	}
+}
+
 // It is later than what it is made of, and comes to an end with it.
 func TestWhatIsDerivedDecidesNothing(t *testing.T) {
 	with, without := newStage(t, config()), newStage(t, config())

@@ -59,6 +59,9 @@ func (c *Cutter) sounds(l *lane, f Frame) {
 		l.close(f.Time)
 	}
 	tolerance := max(f.Duration, l.scale/50)
+	if l.derived { // it has no clock of its own to drift by: what is elsewhere belongs there
+		tolerance = 1
+	}
 	if f.Time-l.end() >= tolerance && l.format != nil {
 		c.fill(l, f.Time)
 	}
