@@ -116,7 +116,11 @@ type Parts struct {
 	// Policy of a stream: Record makes an asset of it, HLS packages it for live
 	// playback; with neither it is left alone.
 	Policy func(media.StreamID) media.Policy
-	Assets Assets // nil: nobody keeps a catalogue
+	// Publishing reports whether a stream has a publisher, who may send nothing for as
+	// long as he likes: the grace begins when he is gone. Nil: it begins with the last
+	// packet.
+	Publishing func(media.StreamID) bool
+	Assets     Assets // nil: nobody keeps a catalogue
 	// Logs keeps what is packaged; nil keeps it in memory only, as long as parts may
 	// be asked for.
 	Logs       Logs

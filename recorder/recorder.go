@@ -91,7 +91,8 @@ func (r *Recorder) Published(id media.StreamID) {
 	}
 	t = newTape(r, id, policy)
 	r.tapes[id] = t
-	r.live.Go(func() { t.run(r.base) }) // Run waits for it
+	base := r.base                    // before it is taken away by the end of Run
+	r.live.Go(func() { t.run(base) }) // Run waits for it
 }
 
 // forget drops a tape that has ended, unless a newer one took its place.

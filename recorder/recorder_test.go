@@ -2,6 +2,7 @@ package recorder_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -450,4 +451,71 @@ func TestWhatNobodyWantsIsLeftAlone(t *testing.T) {
 		}
 		s.stop()
 	})
+}
+
+func TestAPublisherWhoReturnsAtTheEndOfTheGraceAndConnectsForAWhileIsPackaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, nil)
+		s.publish(1, "")
+		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
+		first := s.show()
+		time.Sleep(59 * time.Second)
+		s.publish(2, "")
+		time.Sleep(3 * time.Second) // ICE and DTLS
+		v, a := s.video(0, 40*ms), s.sound()
+		v.epoch, a.epoch = 2, 2
+		if s.streams.sink("show") == nil {
+			t.Fatal("nobody takes the publisher's packets any more")
+		}
+		shoot(10*time.Second, v, a)
+		if p := s.show(); p.Ended || p.Incarnation != first.Incarnation || gaps(p.Renditions[0]) == 0 {
+			t.Fatalf("ended %v, incarnation %s after %s", p.Ended, p.Incarnation, first.Incarnation)
+		}
+		s.stop()
+	})
+}
+
+func TestAPublisherWhoPausesLongerThanTheGraceIsPackagedWhenHeGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here := true
+		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) {
+			p.Publishing = func(media.StreamID) bool { return here }
+		})
+		s.publish(1, "")
+		v, a := s.video(0, 40*ms), s.sound()
+		shoot(10*time.Second, v, a)
+		time.Sleep(5 * time.Minute)
+		if s.streams.sink("show") == nil {
+			t.Fatal("the presentation ended under a publisher who is there")
+		}
+		shoot(10*time.Second, v, a)
+		if p := s.show(); p.Ended {
+			t.Fatal("it has ended")
+		}
+		here = false
+		time.Sleep(3 * time.Minute)
+		if p, err := s.Presentation(context.Background(), "show"); err == nil && !p.Ended {
+			t.Fatal("he is gone, and it has not ended")
+		}
+		s.stop()
+	})
+}
+
+func TestAStreamThatBeginsWhileTheRecorderStopsBreaksNothing(t *testing.T) {
+	for range 200 {
+		r, err := recorder.New(recorder.DefaultConfig(), recorder.Parts{Streams: &streams{}, Policy: func(media.StreamID) media.Policy { return media.DefaultPolicy() }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }() // waited for below
+		go cancel()                        // ends by itself
+		for i := range 20 {
+			r.Published(media.StreamID(fmt.Sprint("show-", i)))
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -56,8 +56,9 @@ type tape struct {
 	bells       bells
 	incarnation string // written before current is
 
-	mu   sync.Mutex
-	over bool // it does not take another publisher
+	mu     sync.Mutex
+	over   bool      // it does not take another publisher
+	called time.Time // when a publisher was last told of
 
 	// The rest belongs to run.
 	feed     Feed
@@ -98,7 +99,24 @@ func newTape(r *Recorder, id media.StreamID, p media.Policy) *tape {
 func (t *tape) welcome() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.called = time.Now()
 	return !t.over
+}
+
+// abandoned reports whether the publisher has been gone for the grace; then the tape
+// takes no other any more. One who was told of has that long to send something.
+func (t *tape) abandoned(now time.Time) bool {
+	if now.Sub(t.last) <= max(t.r.cfg.Grace, 2*time.Second) {
+		return false
+	}
+	if here := t.r.parts.Publishing; here != nil && here(t.id) {
+		t.last = now // a paused publisher is not gone
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = now.Sub(t.called) > max(t.r.cfg.Grace, 2*time.Second)
+	return t.over
 }
 
 // retire ends that.
@@ -185,7 +203,7 @@ func (t *tape) record(ctx context.Context) Closing {
 		}
 		now := time.Now()
 		t.tick(now)
-		if now.Sub(t.last) > t.r.cfg.Grace && now.Sub(t.last) > 2*time.Second {
+		if t.abandoned(now) {
 			return Ended
 		}
 		timer.Reset(max(t.due(now).Sub(now), time.Millisecond))

@@ -114,7 +114,7 @@ func (h *house) openRecorder(context.Context) (err error) {
 	cfg.Part, cfg.Segment, cfg.Target = h.cfg.HLS.Part, h.cfg.HLS.Segment, h.cfg.HLS.Target
 	cfg.Window, cfg.Grace = h.cfg.HLS.Window, h.cfg.HLS.Grace
 	h.recorder, err = recorder.New(cfg, recorder.Parts{
-		Streams: streams{h.sfu}, Policy: h.cfg.Policy, Logs: h.files,
+		Streams: streams{h.sfu}, Policy: h.cfg.Policy, Logs: h.files, Publishing: streams{h.sfu}.publishing,
 		Assets: later{h}, Logger: h.log, Registerer: h.registry,
 	})
 	return err
@@ -196,6 +196,12 @@ type streams struct{ sfu *sfu.SFU }
 
 func (s streams) Attach(id media.StreamID, to recorder.Sink) (recorder.Feed, error) {
 	return s.sfu.Attach(id, to)
+}
+
+// publishing reports whether somebody publishes, sending or not.
+func (s streams) publishing(id media.StreamID) bool {
+	status, err := s.sfu.Stream(id)
+	return err == nil && status.Epoch > 0 // of one who has the stream
 }
 
 // later is the catalogue, which is made after the recorder.
