@@ -3,6 +3,7 @@ package recorder
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -52,11 +53,38 @@ const (
 	Never
 )
 
-// Rung is a rendition of a ladder.
+// Rung is a rendition of a ladder. Pictures are never made larger: one that does not
+// fit is left out.
 type Rung struct {
-	Height  int // of the shorter side, pixels
+	Name    string // [a-z0-9]+
+	Height  int    // of the shorter side, pixels
 	Bitrate media.Bitrate
 	FPS     int // at most; 0: as published
+	// Fit tells that smaller pictures keep their size instead.
+	Fit bool
+}
+
+// profiles are the steps that have a name. 1080p and 720p together are what encoders
+// for events make; classic is what services take that know one rendition alone.
+var profiles = []Rung{
+	{Name: "2160p", Height: 2160, Bitrate: 16_000_000, FPS: 30},
+	{Name: "1080p", Height: 1080, Bitrate: 5_000_000, FPS: 30},
+	{Name: "720p", Height: 720, Bitrate: 3_000_000, FPS: 30},
+	{Name: "480p", Height: 480, Bitrate: 1_400_000, FPS: 30},
+	{Name: "360p", Height: 360, Bitrate: 800_000, FPS: 30},
+	{Name: "classic", Height: 1080, Bitrate: 5_000_000, FPS: 30, Fit: true},
+}
+
+// Profile returns the step of that name; false, and the names that there are, when
+// there is none.
+func Profile(name string) (r Rung, names []string, ok bool) {
+	for _, p := range profiles {
+		if p.Name == name {
+			return p, nil, true
+		}
+		names = append(names, p.Name)
+	}
+	return Rung{}, names, false
 }
 
 // size is how large pictures of w x h become: the sides are even.
@@ -74,6 +102,9 @@ func DefaultConfig() Config {
 		MaxBitrate: 20_000_000, Threads: 1,
 	}
 }
+
+// rungName is what may stand in an address.
+var rungName = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
 
 // maxRungs bounds a ladder: each is a process.
 const maxRungs = 6
@@ -99,7 +130,7 @@ func (c Config) Validate() error {
 	case len(c.Ladder) > maxRungs:
 		return fmt.Errorf("read the recorder's settings: a ladder has at most %d renditions", maxRungs)
 	case slices.ContainsFunc(c.Ladder, func(r Rung) bool {
-		return r.Height < 90 || r.Height > 4320 || r.Bitrate < 50_000 || r.Bitrate > 100_000_000 || r.FPS < 0 || r.FPS > 240
+		return !rungName.MatchString(r.Name) || r.Height < 90 || r.Height > 4320 || r.Bitrate < 50_000 || r.Bitrate > 100_000_000 || r.FPS < 0 || r.FPS > 240
 	}):
 		return errors.New("read the recorder's settings: renditions of a ladder have 90 to 4320 lines, 0.05 to 100 Mbit/s and at most 240 pictures a second")
 	case c.MaxBitrate <= 0:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -262,7 +261,7 @@ func (t *tape) ladder(now time.Time) {
 	w, h := e.ladderOf.is.Width, e.ladderOf.is.Height
 	fits := false
 	for _, p := range t.r.cfg.Ladder {
-		if p.Height <= min(w, h) {
+		if p.Fit || p.Height <= min(w, h) {
 			fits = true
 			t.rehearse(p, w, h)
 		}
@@ -275,7 +274,7 @@ func (t *tape) ladder(now time.Time) {
 
 // rehearse finds out how a step of the ladder will look, so that it can be listed.
 func (t *tape) rehearse(p Rung, w, h int) {
-	id := rungPrefix + strconv.Itoa(p.Height) + "p"
+	id := rungPrefix + p.Name
 	if t.encoders.rungs[id] {
 		return
 	}

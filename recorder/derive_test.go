@@ -244,7 +244,7 @@ func TestAVP8StreamHasH264AndItsFramesAreKept(t *testing.T) {
 	t.Parallel()
 	cfg := recorder.DefaultConfig()
 	cfg.FFmpeg, cfg.AAC = "ffmpeg", recorder.Never
-	cfg.Ladder = []recorder.Rung{{Height: 720, Bitrate: 300_000, FPS: 30}} // larger than the film
+	cfg.Ladder = []recorder.Rung{{Name: "720p", Height: 720, Bitrate: 300_000, FPS: 30}} // larger than the film
 	s := newTheatre(t, cfg, clip.Make(t, media.VP8), clicking(t))
 	testnet.Eventually(t, "H264 is listed", func() bool { r := s.show("h264-720p"); return r != nil && len(r.Inits) == 1 })
 	if r := s.show("h264-720p"); r.Width != 160 || r.Height != 96 || !strings.HasPrefix(r.Codec, "avc1.64") || !r.OnDemand {
@@ -308,7 +308,7 @@ func TestAStepOfTheLadderIsCutWhereItsSourceIs(t *testing.T) {
 	t.Parallel()
 	cfg := recorder.DefaultConfig()
 	cfg.FFmpeg, cfg.LadderAlways = "ffmpeg", true
-	cfg.Ladder = []recorder.Rung{{Height: 90, Bitrate: 200_000}, {Height: 1080, Bitrate: 5_000_000}}
+	cfg.Ladder = []recorder.Rung{{Name: "90p", Height: 90, Bitrate: 200_000}, {Name: "1080p", Height: 1080, Bitrate: 5_000_000}}
 	s := newTheatre(t, cfg, clip.Make(t, media.H264))
 	testnet.Eventually(t, "segments come", func() bool {
 		r := s.show("h264-90p")
@@ -342,7 +342,7 @@ func TestWithoutFFmpegLiveGoesOn(t *testing.T) {
 	t.Parallel()
 	cfg := recorder.DefaultConfig()
 	cfg.FFmpeg = filepath.Join(t.TempDir(), "ffmpeg") // there is none
-	cfg.Ladder = []recorder.Rung{{Height: 90, Bitrate: 200_000}}
+	cfg.Ladder = []recorder.Rung{{Name: "90p", Height: 90, Bitrate: 200_000}}
 	s := newTheatre(t, cfg, clip.Make(t, media.H264), clicking(t))
 	testnet.Eventually(t, "segments come", func() bool { r := s.show("video"); return r != nil && len(r.Segments) >= 1 })
 	p, _ := s.Presentation(context.Background(), "show")

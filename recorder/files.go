@@ -301,13 +301,9 @@ func (f *Files) Manifest(_ context.Context, incarnation string) (*media.Manifest
 	if err != nil {
 		return nil, fmt.Errorf("read recording %q: %w", incarnation, err)
 	}
+	p = journal.Lasting(p, state)
 	slices.SortStableFunc(p.Renditions, order)
-	m := &media.Manifest{Presentation: p}
-	for _, h := range state.Holes {
-		if r := p.Rendition(h.Rendition); r != nil {
-			m.Gaps = append(m.Gaps, media.Gap{Rendition: h.Rendition, Start: r.Time(h.From), End: r.Time(h.To), Why: h.Why.String()})
-		}
-	}
+	m := &media.Manifest{Presentation: p, Gaps: journal.Gaps(p, state.Holes)}
 	return m, nil
 }
 

@@ -113,6 +113,12 @@ func (h *house) openRecorder(context.Context) (err error) {
 	cfg := recorder.DefaultConfig()
 	cfg.Part, cfg.Segment, cfg.Target = h.cfg.HLS.Part, h.cfg.HLS.Segment, h.cfg.HLS.Target
 	cfg.Window, cfg.Grace = h.cfg.HLS.Window, h.cfg.HLS.Grace
+	cfg.FFmpeg, cfg.LadderAlways = "ffmpeg", h.cfg.HLS.LadderWhen == "always"
+	cfg.AAC = map[string]recorder.When{"always": recorder.Always, "off": recorder.Never}[h.cfg.HLS.AAC]
+	for _, name := range h.cfg.HLS.Ladder {
+		rung, _, _ := recorder.Profile(name) // checked when it was read
+		cfg.Ladder = append(cfg.Ladder, rung)
+	}
 	h.recorder, err = recorder.New(cfg, recorder.Parts{
 		Streams: streams{h.sfu}, Policy: h.cfg.Policy, Logs: h.files, Publishing: streams{h.sfu}.publishing,
 		Assets: later{h}, Logger: h.log, Registerer: h.registry,

@@ -62,7 +62,7 @@ func MakeReport(p *media.Presentation, s *State, uploaded map[string]Upload) Rep
 			}
 		}
 		slices.SortFunc(q.Volumes, func(a, b Upload) int { return int(a.Volume) - int(b.Volume) })
-		r.Complete = r.Complete && len(q.Holes) == 0
+		r.Complete = r.Complete && (len(q.Holes) == 0 || rendition.OnDemand)
 		r.Renditions = append(r.Renditions, q)
 	}
 	return r
@@ -84,10 +84,32 @@ func gaps(r *media.Rendition, holes []Hole) (out []media.Gap, missing time.Durat
 	return out, missing
 }
 
-// Gaps returns all holes of a presentation in the order of time.
+// brief is what may be missing of a rendition that was made on demand, and is part of
+// the recording all the same: how long an encoder takes to begin, and to be replaced.
+const brief = time.Second
+
+// Lasting returns what of a recording that has ended is worth playing: what was made
+// on demand, while somebody watched, is only if that was all the time.
+func Lasting(p *media.Presentation, s *State) *media.Presentation {
+	if !p.Ended {
+		return p
+	}
+	out := *p
+	out.Renditions = slices.DeleteFunc(slices.Clone(p.Renditions), func(r *media.Rendition) bool {
+		_, missing := gaps(r, s.Holes)
+		return r.OnDemand && missing > brief
+	})
+	return &out
+}
+
+// Gaps returns all holes of a presentation in the order of time. Nothing is missing
+// where nobody wanted it.
 func Gaps(p *media.Presentation, holes []Hole) []media.Gap {
 	var out []media.Gap
 	for _, r := range p.Renditions {
+		if r.OnDemand {
+			continue
+		}
 		some, _ := gaps(r, holes)
 		out = append(out, some...)
 	}
@@ -107,7 +129,7 @@ type Manifest struct {
 func MakeManifest(p *media.Presentation, s *State, uploaded map[string]Upload) *Manifest {
 	show := *p
 	show.Renditions = nil
-	for _, r := range p.Renditions {
+	for _, r := range Lasting(p, s).Renditions {
 		c := *r
 		c.Segments = make([]*media.Segment, len(r.Segments))
 		for i, segment := range r.Segments {

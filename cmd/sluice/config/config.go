@@ -120,6 +120,12 @@ type HLS struct {
 	Window time.Duration `yaml:"window"`
 	// Grace is how long a publisher may be away and come back into the same recording.
 	Grace time.Duration `yaml:"grace"`
+	// AAC is when there is AAC beside Opus: on_demand, always, off.
+	AAC string `yaml:"aac"`
+	// Ladder names profiles of H.264 that are made of streams in one layer.
+	Ladder []string `yaml:"ladder"`
+	// LadderWhen is when: on_demand, always.
+	LadderWhen string `yaml:"ladder_when"`
 	// EdgeSecret is what edges send to be known; empty knows none.
 	EdgeSecret string `yaml:"edge_secret"`
 	// EdgesOnly refuses media to everybody else.
@@ -169,7 +175,7 @@ func Default() Config {
 		},
 		HLS: HLS{
 			Part: 500 * time.Millisecond, Segment: 2 * time.Second, Target: 6 * time.Second,
-			Window: 2 * time.Hour, Grace: time.Minute,
+			Window: 2 * time.Hour, Grace: time.Minute, AAC: "on_demand", Ladder: []string{}, LadderWhen: "on_demand",
 		},
 		Uploads: Uploads{MaxSize: 5 << 30},
 		Streams: []Stream{defaultStream()},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder"
 )
 
 // maxHold bounds how long viewers wait for a publisher that left: beyond an
@@ -215,6 +216,18 @@ func (c *Config) checkHLS() error {
 		return fmt.Errorf("hls.window: %s is not between six times hls.target and 336h", h.Window)
 	case h.Grace < 0 || h.Grace > time.Hour:
 		return fmt.Errorf("hls.grace: %s is not between 0s and 1h", h.Grace)
+	case !slices.Contains([]string{"on_demand", "always", "off"}, h.AAC):
+		return fmt.Errorf("hls.aac: %q is none of on_demand, always, off", h.AAC)
+	case !slices.Contains([]string{"on_demand", "always"}, h.LadderWhen):
+		return fmt.Errorf("hls.ladder_when: %q is none of on_demand, always", h.LadderWhen)
+	}
+	for i, name := range h.Ladder {
+		if _, names, ok := recorder.Profile(name); !ok {
+			return fmt.Errorf("hls.ladder: %q is none of %s", name, strings.Join(names, ", "))
+		}
+		if slices.Contains(h.Ladder[:i], name) {
+			return fmt.Errorf("hls.ladder: %s is named twice", name)
+		}
 	}
 	return nil
 }
