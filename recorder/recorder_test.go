@@ -43,7 +43,15 @@ func newStudio(t *testing.T, change func(*recorder.Config, *recorder.Parts)) *st
 			t.Error(err)
 		}
 	}()
-	s.stop = func() { cancel(); <-done }
+	s.stop = func() {
+		cancel()
+		<-done
+		s.shelf.mu.Lock()
+		defer s.shelf.mu.Unlock()
+		for _, w := range s.shelf.wrong {
+			t.Error("before its rendition was described, the log was told of the", w)
+		}
+	}
 	synctest.Wait()
 	return s
 }

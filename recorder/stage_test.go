@@ -93,6 +93,15 @@ type shelf struct {
 	ended []string
 	names []string
 	old   *media.Presentation // to be resumed
+	known map[string]bool     // renditions that were described
+	wrong []string            // calls before that
+}
+
+// order notes a call about a rendition that nobody described.
+func (f file) order(call, rendition string) {
+	if name := f.incarnation + "/" + rendition; !f.known[name] {
+		f.shelf.wrong = append(f.wrong, call+" of "+rendition)
+	}
 }
 
 type file struct {
@@ -129,10 +138,20 @@ func (s *shelf) broken(is bool) {
 	s.fail = is
 }
 
-func (f file) Rendition(*media.Rendition) error { return nil }
+func (f file) Rendition(r *media.Rendition) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.known == nil {
+		f.shelf.known = map[string]bool{}
+	}
+	f.known[f.incarnation+"/"+r.ID] = true
+	return nil
+}
+
 func (f file) Init(rendition string, _ int, init media.Init) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.order("section", rendition)
 	if f.inits == nil {
 		f.inits = map[string][]byte{}
 	}
@@ -140,20 +159,28 @@ func (f file) Init(rendition string, _ int, init media.Init) error {
 	return nil
 }
 
-func (f file) SegmentEnd(string, uint64) error    { return nil }
+func (f file) SegmentEnd(rendition string, _ uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.order("end of a segment", rendition)
+	return nil
+}
+
 func (f file) Epoch(media.Epoch, time.Time) error { return nil }
 func (f file) Drop(uint64, uint64) error          { return nil }
 
 func (f file) Hole(rendition string, _, _ media.Ticks, why string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.gaps = append(f.gaps, media.Gap{Rendition: rendition, Why: why})
+	f.order("hole", rendition)
+	f.shelf.gaps = append(f.gaps, media.Gap{Rendition: rendition, Why: why})
 	return nil
 }
 
 func (f file) Part(rendition string, p recorder.Part, data []byte) (media.Extent, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.order("part", rendition)
 	if p.Gap {
 		return media.Extent{}, nil
 	}

@@ -46,6 +46,7 @@ type lane struct {
 	told     bool // KeysLate
 	derived  bool
 	tapped   bool
+	still    memory
 }
 
 func newLane(c *Cutter, index int, r Rendition) *lane {

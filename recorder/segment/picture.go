@@ -56,6 +56,7 @@ func (c *Cutter) lay(l *lane, f Frame) {
 	}
 	l.add(s, at, f.Arrival)
 	c.laid(l, s, at)
+	l.still.keep(f)
 	end := l.end()
 	if end-l.partStart >= l.full && end+l.interval*9/10 > l.partStart+l.part {
 		l.close(end)
@@ -72,6 +73,9 @@ func (c *Cutter) laid(l *lane, s Sample, at media.Ticks) {
 // begin returns where a picture of time t is laid: there, if that can be. What lies
 // before it is shown longer, or is a gap when it was one already or is too long.
 func (l *lane) begin(t media.Ticks) media.Ticks {
+	if t-l.partStart > 2*l.interval {
+		l.c.hold(l, t)
+	}
 	if len(l.samples) > 0 {
 		return max(t, l.tail+l.least)
 	}
@@ -137,7 +141,7 @@ func (c *Cutter) cutAt(l *lane, flowing bool) media.Ticks {
 }
 
 // pass lets the line reach to without frames: what lies last is shown up to the end
-// of its part, then there are gaps.
+// of its part, and held in the next ones, or else there are gaps.
 func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 	for {
 		cut, edge := c.cutAt(l, flowing), l.partStart+l.part
@@ -147,6 +151,10 @@ func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 		if l.audio && len(l.samples) > 0 { // sound cannot last longer than it does
 			l.close(l.tail)
 			continue
+		}
+		c.hold(l, min(cut, edge))
+		if min(cut, edge)-l.tail > 2*l.interval {
+			l.arrival = time.Time{} // it is the clock that closes it, not a frame
 		}
 		if cut > edge {
 			l.close(edge)
@@ -247,11 +255,11 @@ func (c *Cutter) fresh(l *lane) bool {
 
 // differs reports whether a decoder has to be told something new before the frame.
 func (c *Cutter) differs(l *lane, f Frame) bool {
-	a, b := l.format, f.Format
-	if a == nil || a == b {
-		return false
-	}
-	same := a.Codec == b.Codec && a.Width == b.Width && a.Height == b.Height && a.Profile == b.Profile && a.Depth == b.Depth &&
+	return l.format != nil && !alike(l.format, f.Format)
+}
+
+// alike reports whether two formats tell a decoder the same.
+func alike(a, b *media.Format) bool {
+	return a == b || a.Codec == b.Codec && a.Width == b.Width && a.Height == b.Height && a.Profile == b.Profile && a.Depth == b.Depth &&
 		a.Subsampling == b.Subsampling && a.Channels == b.Channels && slices.EqualFunc(a.Parameters, b.Parameters, bytes.Equal)
-	return !same
 }

@@ -205,7 +205,47 @@ func TestC5_PartsAreLongEnoughAtEveryFrameRateThatFits(t *testing.T) {
 	}
 }
 
-func TestC6_AScreenWithoutFramesHasGapsOnTheClockAndHoldsNoSound(t *testing.T) {
+// A screen share that stands still: VP9 shows a reference again. Sound goes on.
+func TestC6_AScreenWithoutFramesPlaysOnFromEverySegment(t *testing.T) {
+	s := newStage(t, config())
+	s.brief = true
+	v, a := s.video(33333*time.Microsecond, 30*ms), s.sound()
+	v.formats[0] = &media.Format{Codec: media.VP9, Width: 1280, Height: 720, Depth: 8}
+	v.dress = func(f *shot) {
+		f.background = []byte{0x86, 0x00, 0x40} // a picture that goes into the first slot
+		if f.key {
+			f.background = []byte{0x82, 0x49, 0x83}
+		}
+	}
+	v.quiet = func(at time.Duration) bool { // a picture a second, then none
+		return at > 10*time.Second && at < 40*time.Second && at%time.Second > 40*ms || at > 25*time.Second && at < 40*time.Second
+	}
+	s.play(60*time.Second, v, a)
+	s.end()
+	s.prompt(600 * ms)
+	if a.gaps()+v.gaps() != 0 || len(a.holes)+len(v.holes) != 0 {
+		t.Fatalf("sound has %d gaps, the picture %d", a.gaps(), v.gaps())
+	}
+	repeats := 0
+	for _, g := range v.segs {
+		if g.hard || !g.independent {
+			t.Fatalf("segment %d: discontinuity %v, independent %v", g.msn, g.hard, g.independent)
+		}
+		for _, p := range g.parts {
+			for _, f := range p.Samples {
+				if len(f.Data) == 1 {
+					repeats++
+				}
+			}
+		}
+	}
+	if repeats < 40 || repeats > 60 { // 15 s with one between pictures, 15 s of three in four parts
+		t.Fatalf("%d repeats", repeats)
+	}
+}
+
+// Where nothing shows a picture again, there are gaps on the clock.
+func TestC6_AScreenWithoutRepeatsHasGapsOnTheClockAndHoldsNoSound(t *testing.T) {
 	s := newStage(t, config())
 	s.brief = true
 	v, a := s.video(33333*time.Microsecond, 30*ms), s.sound()
@@ -217,12 +257,12 @@ func TestC6_AScreenWithoutFramesHasGapsOnTheClockAndHoldsNoSound(t *testing.T) {
 	if a.gaps() != 0 || len(a.holes) != 0 {
 		t.Fatalf("sound has %d gaps", a.gaps())
 	}
-	if n := v.gaps(); n < 55 || n > 65 {
+	if n := v.gaps(); n < 40 || n > 48 { // each segment begins with what leads to the picture
 		t.Fatalf("%d gaps of half a second, in 30 s", n)
 	}
 	for _, g := range v.segs {
-		if g.hard {
-			t.Fatalf("segment %d has a discontinuity", g.msn)
+		if g.hard || !g.independent {
+			t.Fatalf("segment %d: discontinuity %v, independent %v", g.msn, g.hard, g.independent)
 		}
 	}
 }

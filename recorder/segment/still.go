@@ -1,0 +1,120 @@
+package segment
+
+import (
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/still"
+)
+
+const (
+	// What is remembered of the pictures since the last key frame, to begin a segment
+	// with: more would be a burst of bytes, and a hurry for decoders.
+	maxMemory = 128
+	maxWeight = 2 << 20 // bytes
+	// maxHeavy bounds a key frame that stands in for repeats, in bytes: two parts a
+	// second of it are a megabit per second.
+	maxHeavy = 64 << 10
+	// flash is how long those are shown that only lead to the last picture, in ticks:
+	// no screen shows them.
+	flash = 1
+)
+
+// memory is what a lane needs to show its last picture once more.
+type memory struct {
+	since  []Sample // the last key frame and what came after it; empty: too much
+	weight int      // bytes of since
+	last   []byte
+	again  []byte // shows last again; nil: nothing does
+	looked bool   // for again
+	format *media.Format
+	epoch  media.Epoch
+}
+
+// keep remembers a picture.
+func (m *memory) keep(f Frame) {
+	m.last, m.looked, m.again = f.Data, false, nil
+	if f.Key {
+		m.forget()
+		m.format, m.epoch = f.Format, f.Epoch
+	} else if len(m.since) == 0 {
+		return
+	}
+	m.weight += len(f.Data)
+	if len(m.since) == maxMemory || m.weight > maxWeight {
+		m.forget()
+		return
+	}
+	m.since = append(m.since, Sample{Data: f.Data, Key: f.Key})
+}
+
+func (m *memory) forget() {
+	clear(m.since)
+	m.since, m.weight = m.since[:0], 0
+}
+
+// repeat is a sample that shows the last picture to who has seen it.
+func (m *memory) repeat() (Sample, bool) {
+	if !m.looked {
+		m.again, m.looked = nil, true
+		if b, ok := still.Repeat(m.format, m.last); ok {
+			m.again = b
+		}
+	}
+	if m.again != nil {
+		return Sample{Data: m.again}, true
+	}
+	if len(m.since) == 1 && m.weight <= maxHeavy {
+		return m.since[0], true
+	}
+	return Sample{}, false
+}
+
+// hold begins the open part with the last picture once more, if nothing is in it,
+// so that a screen that does not change plays on up to end. Where a segment begins,
+// all comes along that leads to the picture: who joins there sees it.
+func (c *Cutter) hold(l *lane, end media.Ticks) {
+	if len(l.samples) > 0 || end <= l.partStart || !c.stands(l) {
+		return
+	}
+	m := &l.still
+	at := l.partStart
+	if l.hasMedia {
+		if s, ok := m.repeat(); ok {
+			l.add(s, at, l.arrival)
+		}
+		return
+	}
+	n := media.Ticks(len(m.since))
+	if n == 0 || at+n*flash+l.least > end {
+		return
+	}
+	for _, s := range m.since {
+		l.add(s, at, l.arrival)
+		at += flash
+	}
+}
+
+// stands reports whether a lane's picture is what there is to see: the publisher is
+// here, nothing was lost, and no other layer has gone on without it.
+func (c *Cutter) stands(l *lane) bool {
+	m := &l.still
+	if m.format == nil || l.needKey || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch || c.fresh(l) || !c.here() {
+		return false
+	}
+	for _, o := range c.lanes {
+		if o != l && !o.audio && o.placed && o.time(o.lastTime)-l.time(l.lastTime) > c.cfg.Part {
+			return false
+		}
+	}
+	return true
+}
+
+// here reports whether the publisher is: sound tells within half a second, pictures
+// alone come each second at least.
+func (c *Cutter) here() bool {
+	for _, l := range c.lanes {
+		if l.placed && l.audio && c.now.Sub(l.last) < alive {
+			return c.speaking()
+		}
+	}
+	return c.flows()
+}
