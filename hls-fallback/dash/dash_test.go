@@ -62,6 +62,30 @@ func TestGoldenManifests(t *testing.T) {
 	golden(t, "ended.mpd", w.MPD(s.End(), dash.Options{}))
 }
 
+func TestWhatIsMadeOnDemandIsLeftOutWhileItIsLive(t *testing.T) {
+	s := stage.New("show")
+	for range 3 {
+		s.Segment(4)
+	}
+	p := *s.Snapshot()
+	aac := *p.Rendition("audio-aac")
+	aac.OnDemand = true
+	for i, r := range p.Renditions {
+		if r.ID == aac.ID {
+			p.Renditions[i] = &aac
+		}
+	}
+	var w dash.Writer
+	if text := w.MPD(&p, dash.Options{Window: time.Minute}); bytes.Contains(text, []byte("mp4a")) || !bytes.Contains(text, []byte("opus")) {
+		t.Errorf("it is\n%s", text)
+	}
+	p.Ended = true
+	var again dash.Writer
+	if text := again.MPD(&p, dash.Options{}); !bytes.Contains(text, []byte("mp4a")) {
+		t.Errorf("of a recording it is\n%s", text)
+	}
+}
+
 func TestTimeShiftBecomesStatic(t *testing.T) {
 	s := stage.New("shift")
 	for range 20 {

@@ -3,6 +3,7 @@ package dash
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,11 @@ type Options struct {
 }
 
 // MPD returns the manifest of a snapshot, nil when there is nothing to show yet.
+//
+// What is made on demand is left out while it is live: its manifest is nobody's wish
+// for one rendition, and each beginning and end of it would be a period.
 func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
+	p = lasting(p)
 	w.update(p)
 	lead := leading(p)
 	if lead == nil {
@@ -56,6 +61,17 @@ func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
 		return nil // a model of strings and numbers always marshals
 	}
 	return []byte(text)
+}
+
+// lasting is a presentation without what comes and goes.
+func lasting(p *media.Presentation) *media.Presentation {
+	fleeting := func(r *media.Rendition) bool { return r.OnDemand && !p.Ended }
+	if !slices.ContainsFunc(p.Renditions, fleeting) {
+		return p
+	}
+	out := *p
+	out.Renditions = slices.DeleteFunc(slices.Clone(p.Renditions), fleeting)
+	return &out
 }
 
 // view is one manifest that is being made.
