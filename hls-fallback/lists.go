@@ -113,6 +113,9 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 		if err != nil || verdict == playlist.Wait {
 			return false, err
 		}
+		if len(v.r.Segments) == 0 && !directives.HasMSN && !v.p.Ended && v.r.Open != nil && len(v.r.Open.Parts) > 0 {
+			return false, nil // hls.js takes a playlist of parts alone for an empty one, and comes again later
+		}
 		a = v.shelf.get(key, v.p, s.maker(key, func() []byte { return v.shelf.list(key, v.p, v.r) }))
 		if a.nothing && (v.p.Ended || view.Shift) {
 			return false, missing("nothing was captured in that time, or it is not kept any more")

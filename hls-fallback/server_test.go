@@ -549,6 +549,11 @@ func TestOnDemandIsWantedAndWaitedFor(t *testing.T) {
 			t.Errorf("waiting %v, wanted %v", list.waiting(), f.wanted)
 		}
 		f.do(func(s *stage.Stage) { s.Part("audio-es") })
+		synctest.Wait()
+		if !list.waiting() {
+			t.Errorf("a playlist of parts alone: %s", list.w.Body)
+		}
+		f.do(func(s *stage.Stage) { s.Close("audio-es") })
 		<-list.done
 		if list.w.Code != 200 {
 			t.Errorf("%d %s", list.w.Code, list.w.Body)

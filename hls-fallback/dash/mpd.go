@@ -51,6 +51,10 @@ func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
 	if len(m.Periods) == 0 {
 		return nil
 	}
+	// Of the segments in this manifest, as it is understood when it is left out
+	// (ISO/IEC 23009-1 section 5.3.1.2): Shaka Player takes the live edge to be that
+	// long ago, so that a bound that is never reached costs latency.
+	m.MaxSegmentDuration = mpd.Ptr(mpd.Duration(roundUp(v.longest, 10*time.Millisecond)))
 	if v.ended {
 		// A period's length is the next one's start; the last one's ends the whole.
 		m.MediaPresentationDuration = mpd.Ptr(mpd.Duration(v.end.Round(time.Millisecond)))
@@ -81,6 +85,7 @@ type view struct {
 	ended    bool
 	from, to time.Duration // of what is shown
 	end      time.Duration // of the last segment that is shown
+	longest  time.Duration // of the segments that are shown
 }
 
 // limits chooses what is shown.
@@ -113,7 +118,6 @@ func (v *view) frame() *mpd.MPD {
 	m := mpd.NewMPD(kind)
 	m.Profiles = mpd.ListOfProfilesType(mpd.PROFILE_LIVE).AddProfile(mpd.PROFILE_CMAF)
 	m.MinBufferTime = mpd.Ptr(mpd.Duration(max(v.p.PartTarget, 500*time.Millisecond)))
-	m.MaxSegmentDuration = mpd.Ptr(mpd.Duration(v.p.TargetDuration))
 	if v.ended {
 		return m
 	}
@@ -136,6 +140,8 @@ func (v *view) frame() *mpd.MPD {
 	m.UTCTimings = []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:utc:http-xsdate:2014", Value: "time.txt"}}
 	return m
 }
+
+func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1).Truncate(unit) }
 
 func date(t time.Time) mpd.DateTime {
 	return mpd.DateTime(t.UTC().Format("2006-01-02T15:04:05.000Z"))
@@ -258,7 +264,7 @@ func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 	if v.o.Token {
 		set.SupplementalProperties = []*mpd.DescriptorType{{
 			SchemeIdUri:  "urn:mpeg:dash:urlparam:2014",
-			UrlQueryInfo: &mpd.UrlQueryInfoType{QueryTemplate: "token=$query:token$", UseMPDUrlQuery: true},
+			UrlQueryInfo: &mpd.UrlQueryInfoType{QueryTemplate: "$querypart$", UseMPDUrlQuery: true},
 		}}
 	}
 	return set

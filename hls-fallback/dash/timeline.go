@@ -15,7 +15,6 @@ import (
 // have as far as anybody knows; the next manifest has its true one.
 func (v *view) template(r *media.Rendition, run *period, until uint64, init int) *mpd.SegmentTemplateType {
 	var line timeline
-	shortest := media.Ticks(0)
 	msn := run.first
 	if len(r.Segments) > 0 {
 		// What is too old is skipped by halving: hours of it are kept.
@@ -37,20 +36,18 @@ func (v *view) template(r *media.Rendition, run *period, until uint64, init int)
 		case r.Open != nil && r.Open.MSN == msn && !v.ended:
 			s, d = r.Open, max(sum(r.Open), line.last)
 		default:
-			return v.describe(r, run, &line, init, shortest)
+			return v.describe(r, run, &line, init)
 		}
 		if s.Start >= limit {
 			break
 		}
 		line.add(s.Start, d, msn)
-		if shortest == 0 || d < shortest {
-			shortest = d
-		}
+		v.longest = max(v.longest, r.Time(d))
 	}
-	return v.describe(r, run, &line, init, shortest)
+	return v.describe(r, run, &line, init)
 }
 
-func (v *view) describe(r *media.Rendition, run *period, line *timeline, init int, shortest media.Ticks) *mpd.SegmentTemplateType {
+func (v *view) describe(r *media.Rendition, run *period, line *timeline, init int) *mpd.SegmentTemplateType {
 	if len(line.s) == 0 {
 		return nil
 	}
@@ -63,8 +60,9 @@ func (v *view) describe(r *media.Rendition, run *period, line *timeline, init in
 	t.PresentationTimeOffset = mpd.Ptr(ticks(run.start, r.Timescale))
 	t.StartNumber = mpd.Ptr(uint32(line.first))
 	t.SegmentTimeline = &mpd.SegmentTimelineType{S: line.s}
-	if ahead := r.Time(shortest) - v.p.PartTarget; !v.ended && ahead > 0 {
-		// A segment can be asked for when its first part is there, and comes in parts.
+	if ahead := r.Time(line.last) - v.p.PartTarget; !v.ended && ahead > 0 {
+		// The last segment can be asked for when its first part is there, and comes in
+		// parts; those before it are there.
 		t.AvailabilityTimeOffset = mpd.FloatInf64(float64(ahead.Milliseconds()/10) / 100)
 		t.AvailabilityTimeComplete = mpd.Ptr(false)
 	}
