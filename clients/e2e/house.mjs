@@ -52,8 +52,8 @@ export function run(args, options = {}) {
   });
 }
 
-/** openHouse starts a server on free ports and waits until it is ready. */
-export async function openHouse(args = []) {
+/** openHouse starts a server on free ports, with flags and settings (SLUICE_…) of the story, and waits until it is ready. */
+export async function openHouse(args = [], settings = {}) {
   const dir = mkdtempSync(join(tmpdir(), "sluice-"));
   const data = join(dir, "data");
   const [http, admin, media] = [await freePort(), await freePort(), await freePort()];
@@ -61,7 +61,7 @@ export async function openHouse(args = []) {
   house.start = async () => {
     const { SLUICE_BINARY: _, ...env } = process.env; // ours, and no setting of the server
     house.server = spawn(binary, ["serve", "--data", data, "--http", `:${http}`, "--admin", `127.0.0.1:${admin}`, "--media", `:${media}`, ...args], {
-      stdio: ["ignore", "pipe", "pipe"], env,
+      stdio: ["ignore", "pipe", "pipe"], env: { ...env, ...settings },
     });
     for (const s of [house.server.stdout, house.server.stderr]) s.on("data", (b) => (house.out += b));
     await eventually("the server is ready", async () => (await fetch(`${house.http}/readyz`)).ok).catch((error) => {

@@ -1,0 +1,177 @@
+// A hall where players that others wrote play ours: a page of the story's own with hls.js, Shaka Player or dash.js as
+// people have them from npm, from another origin than the server, and what can be asked of each in the same words.
+
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+
+const module = (path) => fileURLToPath(new URL(`../node_modules/${path}`, import.meta.url));
+const scripts = {
+  "/hls.js": module("hls.js/dist/hls.min.js"),
+  "/shaka.js": module("shaka-player/dist/shaka-player.compiled.js"),
+  "/dash.js": module("dashjs/dist/modern/umd/dash.all.min.js"),
+};
+const page = `<!doctype html><title>hall</title><video playsinline width="640" height="360"></video>`;
+
+/** openHall serves the page on a free port of loopback. */
+export async function hall() {
+  const server = createServer(async (req, res) => {
+    const script = scripts[new URL(req.url, "http://x").pathname];
+    if (!script) return res.writeHead(200, { "Content-Type": "text/html" }).end(page);
+    res.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(script));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { url: `http://localhost:${server.address().port}/`, close: () => server.close() };
+}
+
+/** seat opens a page of the hall with one player: hls.js, shaka or dash.js. */
+export async function seat(browser, hall, { player, url, spy }) {
+  const page = await (await browser.newContext({ viewport: { width: 680, height: 400 } })).newPage();
+  const said = [];
+  spy?.(page);
+  page.on("pageerror", (e) => said.push(`page: ${e.message}`));
+  await page.goto(hall.url);
+  await page.addScriptTag({ url: { "hls.js": "/hls.js", shaka: "/shaka.js", "dash.js": "/dash.js" }[player] });
+  await page.evaluate(observe);
+  await page.evaluate({ "hls.js": playHLS, shaka: playShaka, "dash.js": playDASH }[player], url);
+  return {
+    page,
+    /** seen is what has happened up to now. */
+    seen: async () => {
+      const seen = await page.evaluate(() => window.seat.seen());
+      return { ...seen, errors: [...seen.errors, ...said] };
+    },
+    /** heights of the pictures that may be chosen, ascending. */
+    heights: async () => [...new Set(await page.evaluate(() => window.seat.heights()))].filter(Boolean).sort((a, b) => a - b),
+    choose: (height) => page.evaluate((h) => window.seat.choose(h), height),
+    height: () => page.evaluate(() => document.querySelector("video").videoHeight),
+    /** loudness is the largest amplitude in two seconds of sound. */
+    loudness: () => page.evaluate(loudness),
+    /** delays from the time code in the picture to its display, of the next frames, in milliseconds. */
+    delays: (frames) => page.evaluate(delays, frames),
+  };
+}
+
+/** observe notes stalls and errors; it runs in the page. */
+function observe() {
+  const video = document.querySelector("video");
+  const notes = { errors: [], waits: [], frozen: 0, longest: 0, began: 0 };
+  window.seat = { notes, video };
+  const error = (text) => notes.errors.push(String(text).slice(0, 300));
+  window.seat.error = error;
+  video.addEventListener("error", () => error(`video: ${video.error?.code} ${video.error?.message}`));
+  for (const name of ["waiting", "stalled"]) video.addEventListener(name, () => notes.began && name === "waiting" && notes.waits.push({ at: Date.now() - notes.began, position: video.currentTime }));
+  video.addEventListener("playing", () => (notes.began ||= Date.now()), { once: true });
+  // Currency that is not an event's word: time that does not go on although nobody paused.
+  let [position, since] = [0, Date.now()];
+  setInterval(() => {
+    if (!notes.began || video.seeking || video.currentTime !== position) [position, since] = [video.currentTime, Date.now()];
+    else if (Date.now() - since > 500) [notes.frozen, notes.longest] = [notes.frozen + 1, Math.max(notes.longest, Date.now() - since)];
+  }, 100);
+  window.seat.seen = () => {
+    const q = video.getVideoPlaybackQuality();
+    const buffered = video.buffered.length ? video.buffered.end(video.buffered.length - 1) - video.currentTime : 0;
+    return { ...notes, seconds: notes.began ? (Date.now() - notes.began) / 1000 : 0, position: video.currentTime, rate: video.playbackRate, buffered, frames: q.totalVideoFrames, dropped: q.droppedVideoFrames };
+  };
+}
+
+async function playHLS(url) {
+  const { video, error } = window.seat;
+  // A little faster when behind, as players that care do; all else is as it comes.
+  const hls = new window.Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.05 });
+  window.seat.player = hls;
+  hls.on(window.Hls.Events.ERROR, (_, e) => error(`${e.type} ${e.details} ${e.fatal ? "fatal " : ""}${e.error?.message ?? e.reason ?? ""} ${e.response?.code ?? ""} ${e.url ?? e.frag?.url ?? ""}`));
+  window.seat.heights = () => hls.levels.map((l) => l.height);
+  window.seat.choose = (height) => (hls.nextLevel = hls.levels.findIndex((l) => l.height === height));
+  hls.attachMedia(video);
+  hls.loadSource(url);
+  await video.play();
+}
+
+async function playShaka(url) {
+  const { video, error } = window.seat;
+  window.shaka.polyfill.installAll();
+  const player = new window.shaka.Player();
+  window.seat.player = player;
+  player.addEventListener("error", (e) => error(`${e.detail.severity} ${e.detail.category} ${e.detail.code} ${JSON.stringify(e.detail.data)}`));
+  await player.attach(video);
+  player.configure({ streaming: { lowLatencyMode: true, liveSync: { enabled: true } } });
+  window.seat.heights = () => player.getVariantTracks().map((t) => t.height);
+  window.seat.choose = (height) => {
+    player.configure("abr.enabled", false);
+    player.selectVariantTrack(player.getVariantTracks().find((t) => t.height === height), true);
+  };
+  await player.load(url);
+  await video.play();
+}
+
+async function playDASH(url) {
+  const { video, error } = window.seat;
+  const player = window.dashjs.MediaPlayer().create();
+  window.seat.player = player;
+  player.updateSettings({ streaming: { delay: { applyServiceDescription: true } } });
+  player.on("error", (e) => error(`${e.error?.code} ${e.error?.message}`));
+  window.seat.heights = () => player.getRepresentationsByType("video").map((r) => r.height);
+  window.seat.choose = (height) => {
+    player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } }, buffer: { fastSwitchEnabled: true } } });
+    player.setRepresentationForTypeById("video", player.getRepresentationsByType("video").find((r) => r.height === height).id, true);
+  };
+  player.initialize(video, url, true);
+}
+
+async function loudness() {
+  const { video } = window.seat;
+  if (!window.seat.meter) {
+    const context = new AudioContext();
+    await context.resume();
+    const meter = context.createAnalyser();
+    meter.fftSize = 8192;
+    context.createMediaElementSource(video).connect(meter);
+    window.seat.meter = meter;
+  }
+  const samples = new Float32Array(8192);
+  let largest = 0;
+  for (const end = Date.now() + 2000; Date.now() < end; await new Promise((done) => setTimeout(done, 50))) {
+    window.seat.meter.getFloatTimeDomainData(samples);
+    for (const s of samples) largest = Math.max(largest, Math.abs(s));
+  }
+  return largest;
+}
+
+function delays(frames) {
+  const { video } = window.seat;
+  const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 90 });
+  const g = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  const out = [];
+  return new Promise((done) => {
+    const look = (_, frame) => {
+      g.drawImage(video, 0, 0, canvas.width, canvas.height);
+      const { data } = g.getImageData(0, 0, 160, 20);
+      let code = 0;
+      for (let bit = 0; bit < 32; bit++) {
+        const [x, y] = [(bit % 16) * 10 + 5, Math.floor(bit / 16) * 10 + 5];
+        if (data[4 * (y * 160 + x)] > 127) code += 2 ** bit;
+      }
+      out.push(((performance.timeOrigin + frame.expectedDisplayTime) % 2 ** 32) - code);
+      if (out.length < frames) video.requestVideoFrameCallback(look);
+      else done(out);
+    };
+    video.requestVideoFrameCallback(look);
+  });
+}
+
+/** publishLayers sends the page's camera in three layers of one codec, as a page of its own would; it runs in the page. */
+export async function publishLayers({ url, token, codec, height = 540, fps = 15 }) {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: { width: (height / 9) * 16, height, frameRate: fps }, audio: true });
+  window.pc?.close();
+  const pc = (window.pc = new RTCPeerConnection());
+  pc.addTransceiver(stream.getAudioTracks()[0], { direction: "sendonly" });
+  const video = pc.addTransceiver(stream.getVideoTracks()[0], { direction: "sendonly", sendEncodings: [
+    { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 100_000 }, { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 300_000 }, { rid: "f", maxBitrate: 900_000 },
+  ] });
+  video.setCodecPreferences(RTCRtpSender.getCapabilities("video").codecs.filter((c) => c.mimeType === `video/${codec}` || /rtx/.test(c.mimeType)));
+  await pc.setLocalDescription();
+  const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` }, body: pc.localDescription.sdp });
+  if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
+  await pc.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+}

@@ -1,0 +1,86 @@
+// What hls.js, Shaka Player and dash.js make of a live stream, for as long as a story wants: one stream in three layers to
+// be switched and heard, one with the time in its picture to measure how late it is shown.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hall, seat } from "./hall.mjs";
+import { binary, eventually, openBrowser, openHouse } from "./house.mjs";
+import { camera, median } from "./timecode.mjs";
+
+/** guests are the players: each with one of the two manifests. */
+export const guests = [
+  { name: "hls.js", player: "hls.js", file: "index.m3u8" },
+  { name: "Shaka, HLS", player: "shaka", file: "index.m3u8" },
+  { name: "Shaka, DASH", player: "shaka", file: "manifest.mpd" },
+  { name: "dash.js", player: "dash.js", file: "manifest.mpd" },
+];
+
+/** openShow starts a server with both streams and a browser for the players. */
+export async function openShow(settings) {
+  const show = { house: await openHouse([], settings), hall: await hall(), seats: [] };
+  const { house } = show;
+  show.close = async () => {
+    show.encoder?.kill("SIGKILL");
+    await show.browser?.close();
+    show.hall.close();
+    await house.close();
+  };
+  try {
+    const token = await house.token("--publish", "*", "--play", "*");
+    show.url = (stream, file) => `${house.http}/live/${stream}/${file}?token=${token}`;
+    show.encoder = spawn(binary, ["load", "publish", `${house.http}/whip/layers`, "--layers", "3", "--bitrate", "1500000", "--duration", "24h", "--media", join(tmpdir(), "sluice-media")], {
+      stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, SLUICE_PUBLISH_TOKEN: token, SLUICE_TOKEN: token },
+    });
+    show.browser = await openBrowser();
+    const page = await (await show.browser.newContext({ permissions: ["camera", "microphone"] })).newPage();
+    await page.addInitScript(camera, { width: 320, height: 180, fps: 15 });
+    await page.addInitScript(() => localStorage.setItem("sluice.publish", JSON.stringify({ codec: "H264", simulcast: false, bitrate: 300_000 })));
+    await page.goto(`${house.http}/publish/clock#token=${token}`);
+    await page.getByRole("button", { name: /go live/i }).click();
+    const variants = async (stream) => ((await (await fetch(show.url(stream, "index.m3u8"))).text()).match(/^#EXT-X-STREAM-INF/gm) ?? []).length;
+    await eventually("both streams are packaged", async () => (await variants("layers")) === 3 && (await variants("clock")) === 1, 150000); // the first encoder makes its media, which takes a while
+    return show;
+  } catch (error) {
+    await show.close();
+    throw error;
+  }
+}
+
+/** play seats one player before a stream and waits until it plays. */
+export async function play(show, guest, stream) {
+  const s = await seat(show.browser, show.hall, { player: guest.player, url: show.url(stream, guest.file) });
+  await eventually(`${guest.name} plays ${stream}`, async () => (await s.seen()).position > 0 && (await s.height()) > 0, 30000);
+  return s;
+}
+
+/** switchAll forces every height in turn, and returns how long each took to be shown. */
+export async function switchAll(s, name) {
+  const took = {};
+  const heights = await s.heights();
+  assert.deepEqual(heights, [180, 360, 720], `${name}: the layers`);
+  for (const h of [...heights, heights[0]]) {
+    const at = Date.now();
+    await s.choose(h);
+    await eventually(`${name} shows ${h} lines`, async () => (await s.height()) === h, 20000);
+    took[h] = Date.now() - at;
+  }
+  return took;
+}
+
+/** heard asks that something is heard: the encoder's tone and the browser's beep are far louder. */
+export async function heard(s, name) {
+  const loudness = await s.loudness();
+  assert.ok(loudness > 0.01, `${name}: the largest amplitude in two seconds is ${loudness}`);
+  return Number(loudness.toFixed(2));
+}
+
+/** lateness is how long after its capture a picture was shown, of that many frames, in milliseconds. */
+export async function lateness(s, frames) {
+  const all = (await s.delays(frames)).sort((a, b) => a - b);
+  return { frames, p50: Math.round(median(all)), p95: Math.round(all[Math.floor(all.length * 0.95)]) };
+}
+
+/** faults are the errors that are not the player's own change of mind: hls.js says "aborted" of its own requests. */
+export const faults = (seen) => seen.errors.filter((e) => !/^networkError aborted /.test(e));
