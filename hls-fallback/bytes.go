@@ -235,6 +235,8 @@ func (s *Server) bytes(w *reply, r *http.Request, v *visit, c content) error {
 	if want := r.Header.Get("Range"); want != "" && r.Method == http.MethodGet && (r.Header.Get("If-Range") == "" || r.Header.Get("If-Range") == etag) {
 		var ok, partial bool
 		if from, size, partial, ok = cutRange(want, c.size); !ok {
+			// Kept for long, it would be what others get who ask for the whole.
+			h.Set("Cache-Control", "no-store")
 			h.Set("Content-Range", "bytes */"+strconv.FormatInt(c.size, 10))
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return nil
@@ -336,12 +338,35 @@ func (s *Server) copy(ctx context.Context, w *reply, v *visit, e media.Extent) e
 	return send(w, in, e.Size)
 }
 
+// send copies size bytes. That the client has gone is not a fault of the disk: who
+// rewinds leaves many answers half read.
 func send(w *reply, in io.Reader, size int64) error {
-	n, err := io.Copy(w, io.LimitReader(in, size))
-	if err == nil && n < size {
+	from := reading{in: io.LimitReader(in, size)}
+	n, err := io.Copy(w, &from)
+	switch {
+	case from.err != nil:
+		return fmt.Errorf("%w: %w", errBytes, from.err)
+	case err != nil:
+		return errAway
+	case n < size:
 		return fmt.Errorf("%w: %d bytes of %d", errBytes, n, size)
 	}
-	return err
+	return nil
+}
+
+// reading remembers whether it was reading that failed.
+type reading struct {
+	in  io.Reader
+	err error
+}
+
+// Read reads.
+func (s *reading) Read(b []byte) (int, error) {
+	n, err := s.in.Read(b)
+	if err != nil && err != io.EOF { //nolint:errorlint // the end comes as it is
+		s.err = err
+	}
+	return n, err
 }
 
 // cutRange reads a Range header of one range. Several ranges and other units are

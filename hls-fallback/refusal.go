@@ -63,6 +63,8 @@ func explain(err error) *refusal {
 		return errMissing
 	case errors.Is(err, media.ErrNotLive):
 		return missing("nobody publishes this stream now")
+	case errors.Is(err, media.ErrUnsupported):
+		return errPicture
 	case errors.Is(err, media.ErrOverloaded):
 		return errFull
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/dash"
@@ -15,15 +16,22 @@ import (
 
 // shelves keep what was rendered, by name. What nobody asked for in a while goes.
 type shelves struct {
-	mu  sync.Mutex
-	all map[string]*shelf
+	most int64 // bytes of renderings, over all names
+	mu   sync.Mutex
+	all  map[string]*shelf
+	size atomic.Int64 // bytes of renderings
 }
 
-// maxShelves bounds the names that are remembered: an asset catalogue is long, and
-// its playlists are rendered again when they are wanted again.
-const maxShelves = 1024
+const (
+	// maxShelves bounds the names that are remembered: an asset catalogue is long, and
+	// its playlists are rendered again when they are wanted again.
+	maxShelves = 1024
+	// maxKept bounds the renderings of all names together, in bytes: a playlist of a
+	// day has 5 MB, and anybody may ask for any number of such.
+	maxKept = 128 << 20
+)
 
-func newShelves() *shelves { return &shelves{all: make(map[string]*shelf)} }
+func newShelves() *shelves { return &shelves{most: maxKept, all: make(map[string]*shelf)} }
 
 // of returns the shelf of a name and incarnation.
 func (s *shelves) of(name, incarnation string) *shelf {
@@ -31,13 +39,18 @@ func (s *shelves) of(name, incarnation string) *shelf {
 	defer s.mu.Unlock()
 	sh := s.all[name]
 	if sh == nil || sh.incarnation != incarnation {
-		if sh == nil && len(s.all) >= maxShelves {
+		if sh != nil {
+			sh.close()
+		} else if len(s.all) >= maxShelves {
 			s.drop()
 		}
-		sh = &shelf{incarnation: incarnation, answers: make(map[wish]*answer), scribes: make(map[scribeKey]*scribe)}
+		sh = &shelf{of: s, incarnation: incarnation, answers: make(map[wish]*answer), scribes: make(map[scribeKey]*scribe)}
 		s.all[name] = sh
 	}
 	sh.used = time.Now()
+	for s.size.Load() > s.most && len(s.all) > 1 {
+		s.drop() // never the one that was used just now
+	}
 	return sh
 }
 
@@ -49,14 +62,18 @@ func (s *shelves) drop() {
 			oldest = name
 		}
 	}
+	s.all[oldest].close()
 	delete(s.all, oldest)
 }
 
 // shelf is what was rendered of one incarnation.
 type shelf struct {
+	of          *shelves
 	incarnation string
 	used        time.Time // under the lock of shelves
 	mu          sync.Mutex
+	closed      bool  // it is not on the shelves any more
+	size        int64 // bytes of answers that are made
 	answers     map[wish]*answer
 	scribes     map[scribeKey]*scribe
 	dash        dash.Writer // under dashing
@@ -85,6 +102,49 @@ type answer struct {
 	gzLength []string
 	nothing  bool // there is nothing to show yet
 	failed   bool
+	cost     int64 // bytes that it counts on its shelf
+}
+
+// close takes the shelf's bytes off the sum.
+func (sh *shelf) close() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.of.size.Add(-sh.size)
+	sh.size, sh.closed = 0, true
+}
+
+// count notes what an answer has come to weigh; an answer alone may weigh anything.
+func (sh *shelf) count(key wish, a *answer) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.closed || sh.answers[key] != a {
+		return
+	}
+	a.cost = int64(cap(a.body) + cap(a.gz))
+	sh.weigh(a.cost)
+	for other := range sh.answers {
+		if sh.size <= sh.of.most/4 {
+			return
+		}
+		if other != key {
+			sh.forget(other)
+		}
+	}
+}
+
+// weigh and forget are called under the lock.
+func (sh *shelf) weigh(bytes int64) {
+	if !sh.closed {
+		sh.size += bytes
+		sh.of.size.Add(bytes)
+	}
+}
+
+func (sh *shelf) forget(key wish) {
+	if a := sh.answers[key]; a != nil {
+		sh.weigh(-a.cost)
+		delete(sh.answers, key)
+	}
 }
 
 // get returns the rendering of a snapshot or of a newer one: whoever comes first
@@ -103,12 +163,14 @@ func (sh *shelf) get(key wish, p *media.Presentation, render func(*answer)) *ans
 	if a == nil && len(sh.answers) >= maxAnswers {
 		sh.tidy()
 	}
+	sh.forget(key)
 	a = &answer{version: p.Version, done: make(chan struct{}), failed: true}
 	sh.answers[key] = a
 	sh.mu.Unlock()
 	defer close(a.done) // also when rendering panics: nobody waits for ever
 	render(a)
 	a.failed = false
+	sh.count(key, a)
 	return a
 }
 
@@ -121,7 +183,7 @@ func (sh *shelf) tidy() {
 	n := 0
 	for key, a := range sh.answers {
 		if a.version <= lowest+(highest-lowest)/4 || n < maxAnswers/4 && a.version < highest {
-			delete(sh.answers, key)
+			sh.forget(key)
 			n++
 		}
 	}
@@ -129,7 +191,7 @@ func (sh *shelf) tidy() {
 		if len(sh.answers) < maxAnswers {
 			break
 		}
-		delete(sh.answers, key)
+		sh.forget(key)
 	}
 }
 
@@ -147,13 +209,17 @@ type scribe struct {
 	joined playlist.Joined
 }
 
-func (sh *shelf) scribe(key scribeKey) *scribe {
+// scribe returns who wrote the playlist before. What has ended is written once: its
+// lines are not kept.
+func (sh *shelf) scribe(key scribeKey, ended bool) *scribe {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s := sh.scribes[key]
 	if s == nil {
 		s = &scribe{lines: playlist.NewLines(key.token)}
-		sh.scribes[key] = s
+		if !ended {
+			sh.scribes[key] = s
+		}
 	}
 	return s
 }
@@ -167,7 +233,7 @@ func (sh *shelf) list(key wish, p *media.Presentation, r *media.Rendition) []byt
 	if key.file == iframeList {
 		return playlist.IFrames(nil, p, r, v)
 	}
-	s := sh.scribe(scribeKey{r.ID, v.Token, v.Form == playlist.Legacy})
+	s := sh.scribe(scribeKey{r.ID, v.Token, v.Form == playlist.Legacy}, p.Ended)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v.Form == playlist.Legacy {

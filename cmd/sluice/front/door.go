@@ -57,8 +57,11 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // others go on.
 func (d *Door) recover(rec *recorder, r *http.Request) {
 	what := recover()
-	if what == nil {
+	switch what {
+	case nil:
 		return
+	case http.ErrAbortHandler: // a handler breaks its answer off, and has said why
+		panic(what)
 	}
 	d.Log.ErrorContext(r.Context(), "request panicked", "method", cut(r.Method, 16), "path", LogPath(r.URL.Path),
 		"panic", fmt.Sprint(what), "stack", string(debug.Stack()))

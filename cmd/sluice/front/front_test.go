@@ -200,3 +200,15 @@ func TestEachPieceOfAnAnswerHasItsOwnTime(t *testing.T) {
 		t.Error("nothing was flushed")
 	}
 }
+
+func TestAHandlerThatBreaksItsAnswerOffIsNoPanic(t *testing.T) {
+	var out strings.Builder
+	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+	door := &Door{Origin: origin, Health: &Health{}, Log: slog.New(slog.NewTextHandler(&out, nil))}
+	defer func() {
+		if what := recover(); what != http.ErrAbortHandler || out.Len() > 0 {
+			t.Errorf("%v, %s", what, &out)
+		}
+	}()
+	ask(door, "GET", "/live/x/index.m3u8", nil)
+}

@@ -1,0 +1,149 @@
+package hlsfallback_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	hlsfallback "github.com/sluice-live/sluice/hls-fallback"
+	"github.com/sluice-live/sluice/hls-fallback/stage"
+	"github.com/sluice-live/sluice/media"
+)
+
+// Faults that were found; each leaves its name here.
+
+// unfit is a source that says why there is nothing.
+type unfit struct{ *source }
+
+func (unfit) Presentation(context.Context, string) (*media.Presentation, error) {
+	return nil, fmt.Errorf("play: %w: no VP8", media.ErrUnsupported)
+}
+
+func TestALiveStreamOfVP8IsNotAnInternalError(t *testing.T) {
+	h := serve(t, newSource(story()), func(_ *hlsfallback.Config, p *hlsfallback.Parts) { p.Live = unfit{newSource(story())} }).Handler()
+	if w := ask(h, "/live/show/index.m3u8"); w.Code != 422 || !strings.Contains(w.Body.String(), "VP8") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestARangeBehindTheEndIsKeptByNoCache(t *testing.T) {
+	w := ask(serve(t, newSource(story()), nil).Handler(), base+"video-h/1.m4s", "Range", "bytes=999999-")
+	if w.Code != 416 || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Range") != "bytes */4000" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// diary is a log that is read while it is written.
+type diary struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (d *diary) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(b)
+}
+
+func (d *diary) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.String()
+}
+
+func TestAViewerWhoLeavesInTheMiddleOfASegmentIsNoFaultOfTheDisk(t *testing.T) {
+	s := stage.New("show")
+	s.Bytes = 4 << 20
+	s.Segment(4)
+	s.Part("video-h")
+	f := newSource(s)
+	f.archive("video-h")
+	log := &diary{}
+	server := serve(t, f, func(_ *hlsfallback.Config, p *hlsfallback.Parts) { p.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	left := make(chan struct{})
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(left)
+		server.Handler().ServeHTTP(w, r)
+	}))
+	defer h.Close()
+	conn, err := net.Dial("tcp", h.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "GET %svideo-h/0.m4s HTTP/1.1\r\nHost: x\r\n\r\n", base)
+	if _, err := io.ReadFull(bufio.NewReader(conn), make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	select {
+	case <-left:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the request does not end")
+	}
+	if text := log.String(); text != "" {
+		t.Error(text)
+	}
+}
+
+// A link that has expired, or an old cookie, keeps nobody from what is for everybody.
+func TestAnOldTokenClosesNothingThatIsPublic(t *testing.T) {
+	key := hlsfallback.Key{ID: "k1", Secret: []byte("0123456789abcdef")}
+	h := serve(t, newSource(story()), func(c *hlsfallback.Config, p *hlsfallback.Parts) {
+		c.Keys = []hlsfallback.Key{key}
+		p.Authorize = func(_ context.Context, a hlsfallback.Ask) error {
+			if a.Token == "" {
+				return nil
+			}
+			return media.ErrUnauthorized
+		}
+	}).Handler()
+	for _, token := range []string{"junk", hlsfallback.Sign(key, hlsfallback.Grant{Name: "show", Expires: time.Now().Add(-time.Hour)})} {
+		for _, header := range [][2]string{{"Cookie", "sluice_play=" + token}, {"Authorization", "Bearer " + token}} {
+			if w := ask(h, base+"video-h/media.m3u8", header[0], header[1]); w.Code != 200 {
+				t.Errorf("%s: %d %s", header[0], w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// Each playlist of hours is megabytes, and there are as many as somebody makes up.
+func TestLongTimeShiftsOfManyNamesTakeBoundedMemory(t *testing.T) {
+	s := stage.New("show")
+	for range 2600 {
+		s.Segment(1)
+	}
+	f := newSource(s)
+	h := serve(t, f, nil).Handler()
+	size := ask(h, base+"video-h/media.m3u8?dvr=1").Body.Len()
+	const asked = 250
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for i := range asked {
+		if w := ask(h, fmt.Sprintf("%svideo-%c/media.m3u8?start=%d.%03d&end=%d", base, "hl"[i%2], stage.Start.Unix(), i%1000, stage.Start.Unix()+80000)); w.Code != 200 {
+			t.Fatal(w.Code)
+		}
+	}
+	if grown := int64(heap()) - int64(before); grown > 44<<20 {
+		t.Errorf("%d playlists of %d KB take %d MB", asked, size>>10, grown>>20)
+	} else {
+		t.Logf("%d playlists of %d KB take %d MB", asked, size>>10, grown>>20)
+	}
+	if w := ask(h, base+"video-h/media.m3u8?dvr=1"); w.Body.Len() != size {
+		t.Error("what was forgotten is rendered otherwise")
+	}
+}
