@@ -60,3 +60,26 @@ export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
 }
+
+/** readClock reads frames of what a player has in front: by how much its capture time and the time code in the picture differ. */
+export function readClock(player, frames) {
+  const video = player.media;
+  const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 90 });
+  const g = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
+  const seen = [];
+  return new Promise((done) => {
+    const look = () => {
+      g.drawImage(video, 0, 0, canvas.width, canvas.height);
+      let code = 0;
+      for (let bit = 0; bit < 32; bit++) {
+        const [x, y] = [(bit % 16) * 10 + 5, Math.floor(bit / 16) * 10 + 5];
+        if (g.getImageData(x, y, 1, 1).data[0] > 127) code += 2 ** bit;
+      }
+      // The first frames come before the server's clock is known.
+      if (player.dataset.captureMs) seen.push((Number(player.dataset.captureMs) % 2 ** 32) - code);
+      if (seen.length < frames) video.requestVideoFrameCallback(look);
+      else done(seen);
+    };
+    video.requestVideoFrameCallback(look);
+  });
+}

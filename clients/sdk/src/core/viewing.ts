@@ -140,7 +140,9 @@ export class Viewing extends Emitter<ViewingEvents> {
     session.on("gone", (error) => mine() && this.#gone(error));
     this.emit("stream", session.stream);
     void pause(connectTime, this.#life.signal).then(() => {
-      if (mine() && !this.#reached && session.pc.connectionState !== "failed" && !this.#life.signal.aborted) this.emit("reached", false);
+      if (!mine() || this.#reached || session.pc.connectionState === "failed" || this.#life.signal.aborted) return;
+      this.emit("reached", false);
+      if (mine()) this.#lost(false); // browsers that find no pair to check may say nothing for ever
     });
     void pause(patience, this.#life.signal).then(() => {
       if (mine() && this.condition.state !== "live" && !this.#active) this.#waiting();

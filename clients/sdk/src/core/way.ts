@@ -11,8 +11,8 @@ export type Delivery = "auto" | "webrtc" | "hls";
 /** Mode is the way in use. */
 export type Mode = "webrtc" | "hls";
 
-/** connectTime is how long ICE may take: direct checks have 2.5 s, relays as much again; whoever is not connected then never is. */
-export const connectTime = 6000;
+/** connectTime is how long ICE may take: direct checks have 2.5 s, relays as much again: whoever is not connected then never is. */
+export const connectTime = 5000;
 // One failure may be bad luck: a network that changed, a server that restarts.
 const tries = 2;
 // The first look whether WebRTC can be had again, and the longest pause between looks: each is a session at the server.

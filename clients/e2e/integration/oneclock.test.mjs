@@ -1,0 +1,80 @@
+// One clock: what was captured at one time is the same picture by WebRTC, gone back to by HLS, and in the recording.
+// A viewer goes back and comes home; a minute later others watch it from the catalogue.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { eventually, openBrowser, openHouse } from "../house.mjs";
+import { camera, median, readClock } from "../timecode.mjs";
+
+const fps = 15;
+const settings = mkdtempSync(join(tmpdir(), "sluice-"));
+let house, browser, publisher, page, player, token;
+const apart = {}; // capture time minus time code, by way
+
+before(async () => {
+  writeFileSync(join(settings, "sluice.yaml"), "hls:\n  grace: 1s\n"); // a stream that is over is a recording at once
+  house = await openHouse(["--config", join(settings, "sluice.yaml")]);
+  browser = await openBrowser();
+  token = await house.token("--publish", "*", "--play", "*");
+  const context = await browser.newContext({ permissions: ["camera", "microphone"], viewport: { width: 1280, height: 800 } });
+  publisher = await context.newPage();
+  await publisher.addInitScript(camera, { width: 640, height: 360, fps });
+  await publisher.addInitScript(() => localStorage.setItem("sluice.publish", JSON.stringify({ codec: "H264", simulcast: false })));
+  await publisher.goto(`${house.http}/publish/clock#token=${token}`);
+  await publisher.getByRole("button", { name: /go live/i }).click();
+  page = await context.newPage();
+  await page.goto(`${house.http}/watch/clock#token=${token}`);
+  player = page.locator("sluice-player");
+});
+
+after(async () => {
+  await browser?.close();
+  await house?.close();
+  rmSync(settings, { recursive: true, force: true });
+});
+
+const is = (state, mode, within = 20000) => eventually(`${state} by ${mode}`, async () => (await player.getAttribute("state")) === state && (await player.getAttribute("data-mode")) === mode, within);
+const read = async (way) => {
+  apart[way] = median(await player.evaluate(readClock, 25));
+  console.log(`${way}: ${apart[way].toFixed(0)} ms between capture time and picture`);
+};
+const same = (way) => assert.ok(Math.abs(apart[way] - apart.webrtc) <= 1000 / fps + 5, `more than a frame apart: ${JSON.stringify(apart)}`);
+
+test("a viewer goes back, and sees what was captured then", async () => {
+  await is("live", "webrtc", 30000);
+  await read("webrtc");
+  const bar = player.getByRole("slider", { name: "Position" });
+  await player.hover();
+  await eventually("there are seconds to go back to", () => player.evaluate((p) => p.span?.to - p.span?.from > 9000), 20000);
+  await bar.focus();
+  await bar.press("ArrowLeft");
+  await is("playing", "hls");
+  assert.match(await player.locator(".badge").innerText(), /^−0:0[4-9]/);
+  await read("hls");
+  same("hls");
+});
+
+test("the viewer comes home to live with one press", async () => {
+  await player.getByRole("button", { name: "Go to live" }).click();
+  await is("live", "webrtc");
+  assert.ok(Number(await eventually("a latency", () => player.getAttribute("data-latency-ms"))) < 1500);
+});
+
+test("the recording shows the same, and can be searched in by keys", async () => {
+  await publisher.getByRole("button", { name: /^stop/i }).click();
+  await page.goto(`${house.http}/recordings#token=${token}`);
+  const list = async () => (await (await fetch(`${house.http}/v1/assets`, { headers: { Authorization: `Bearer ${token}` } })).json()).assets;
+  await eventually("the recording is ready", async () => (await list())[0]?.state === "ready", 30000);
+  await page.getByRole("link", { name: /^Watch clock/ }).click();
+  await is("playing", "hls");
+  await page.keyboard.press("l");
+  await eventually("it is ten seconds further", () => player.evaluate((p) => p.media.currentTime > 9.5 && p.media.readyState >= 3 && !p.media.seeking));
+  // A recording begins with times of arrival, and is slewed to those of capture by half a percent: 10 s have 50 ms.
+  await read("recording");
+  same("recording");
+  await page.keyboard.press("j");
+  await eventually("it is back", () => player.evaluate((p) => p.media.currentTime < 9 && p.media.readyState >= 3));
+});
