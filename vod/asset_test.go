@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,28 +23,48 @@ import (
 
 const recorded = "t00000000000000a"
 
-// tape makes a film and lends it to the fake recorder as what it records: an
-// ended recording, whose files are on this node alone.
-func (h *house) tape(seconds int) *media.Manifest {
-	h.t.Helper()
-	id := h.upload(lesson(h.t, seconds), "video/mp4", "school.studio")
-	h.wait(id, "the film is there", isReady)
-	p := *h.presentation(id)
-	bytesOf := map[string][]byte{}
-	for _, r := range p.Renditions {
-		all := h.whole(&p, r)
-		bytesOf[r.ID] = all[len(r.Inits[0].Data):]
+// reel is a film of twelve seconds as the catalogue repackages it, with its bytes.
+type reel struct {
+	once  sync.Once
+	show  media.Presentation
+	bytes map[string][]byte // of a rendition
+}
+
+// studio is the one reel of these tests: it is made by the first that wants it.
+var studio reel
+
+// shoot makes the reel by an upload.
+func (f *reel) shoot(t *testing.T) {
+	h := newHouse(t, nil)
+	id := h.upload(lesson(t, 12), "video/mp4", "school.studio")
+	h.wait(id, "the film is there", func(a media.Asset) bool { return a.State == media.AssetReady })
+	f.show, f.bytes = *h.presentation(id), map[string][]byte{}
+	for _, r := range f.show.Renditions {
+		all := h.whole(&f.show, r)
+		f.bytes[r.ID] = all[len(r.Inits[0].Data):]
 		at := int64(0)
 		for _, s := range r.Segments {
 			s.Extent = media.Extent{Offset: at, Size: s.Extent.Size}
 			at += s.Extent.Size
 		}
 	}
-	h.want(202, "DELETE", "/v1/assets/"+id, admin, nil)
-	testnetGone(h, "/v1/assets/"+id)
-	p.Stream, p.Incarnation = "school.math", recorded
+	h.stop()
+}
+
+// tape lends the beginning of the reel to the fake recorder as what it records: an
+// ended recording, whose files are on this node alone. Segments have two seconds.
+func (h *house) tape(seconds int) *media.Manifest {
+	h.t.Helper()
+	studio.once.Do(func() { studio.shoot(h.t) })
+	p := studio.show
+	p.Stream, p.Incarnation, p.Renditions = "school.math", recorded, nil
+	for _, r := range studio.show.Renditions {
+		one := *r
+		one.Segments = slices.Clone(r.Segments[:seconds/2])
+		p.Renditions = append(p.Renditions, &one)
+	}
 	h.recorder.read = func(_ *media.Presentation, rendition string, e media.Extent) (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(bytesOf[rendition][e.Offset : e.Offset+e.Size])), nil
+		return io.NopCloser(bytes.NewReader(studio.bytes[rendition][e.Offset : e.Offset+e.Size])), nil
 	}
 	return &media.Manifest{Presentation: &p, Gaps: []media.Gap{{Rendition: "video", Start: time.Second, End: 3 * time.Second, Why: "lost"}}}
 }
@@ -305,6 +326,11 @@ func TestExport(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	h.export(p.Incarnation, "?end=6", "150")
+	// Who exports does not fill the disk that is recorded to.
+	h.stop()
+	h.cfg.Uploads.Reserve = 1 << 60
+	h.start()
+	h.want(507, "GET", "/v1/assets/"+recorded+"/export.mp4", pupil, nil)
 }
 
 // A deletion that is stopped in the middle goes on.

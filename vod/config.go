@@ -33,7 +33,7 @@ type Config struct {
 type UploadConfig struct {
 	MaxSize  int64         // bytes of one file
 	PartSize int64         // bytes of a part; larger when a file would have more than 1000
-	Reserve  int64         // bytes of the disk that uploads leave free
+	Reserve  int64         // bytes of the disk that uploads and exports leave free
 	Expiry   time.Duration // after this time without a part an upload is dropped
 	URLs     time.Duration // how long a part's URL may be used
 	Active   int           // uploads at the same time

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/vod/ffmpeg"
+	"github.com/sluice-live/sluice/vod/upload"
 )
 
 // exports makes files of assets that every player reads, and keeps them for a
@@ -219,6 +220,9 @@ func (x *exports) write(ctx context.Context, e *export, c cut, spec exportSpec) 
 	if len(all) == 0 {
 		return "", errEmptyCut
 	}
+	if err := x.fits(all); err != nil {
+		return "", err
+	}
 	ending, format := "mp4", []string{"-movflags", "+faststart", "-f", "mp4"}
 	if spec.webm {
 		ending, format = "webm", []string{"-f", "webm"}
@@ -254,6 +258,24 @@ func (x *exports) write(ctx context.Context, e *export, c cut, spec exportSpec) 
 		err = fmt.Errorf("make a file of %s: %w", e.asset, err)
 	}
 	return path, err
+}
+
+// fits refuses what would fill the disk, which recordings are written to: viewers ask
+// for exports, and of a day of film one has a hundred gigabytes.
+func (x *exports) fits(all []*media.Rendition) error {
+	need := x.vod.cfg.Uploads.Reserve
+	for _, r := range all {
+		size, _ := contents(r)
+		need += size
+	}
+	free, err := upload.Free(x.dir)
+	if err != nil {
+		return fmt.Errorf("look at the disk: %w", err)
+	}
+	if free < need {
+		return upload.ErrNoSpace
+	}
+	return nil
 }
 
 // feed writes a rendition as one file: its initialisation section and its segments.

@@ -65,6 +65,10 @@ func (k *packer) read(ctx context.Context, r io.Reader) error {
 	}
 }
 
+// maxPieces bounds what timestamps from outside can make of a file: it is ten days of
+// pieces of 0.2 s.
+const maxPieces = 1 << 22
+
 func (k *packer) add(ctx context.Context, moof, mdat []byte) error {
 	f, err := fragment.Parse(moof, k.track)
 	if err != nil {
@@ -76,10 +80,14 @@ func (k *packer) add(ctx context.Context, moof, mdat []byte) error {
 	if err := fragment.Move(moof, f, -k.moved); err != nil {
 		return err
 	}
-	if f.Key && k.batch.held.Len() > maxVolume {
+	// Between key frames too, when there are none for long: what is held is memory.
+	if held := k.batch.held.Len(); f.Key && held > maxVolume || held > 2*maxVolume {
 		if err := k.batch.flush(ctx); err != nil {
 			return err
 		}
+	}
+	if len(k.pieces) >= maxPieces {
+		return fmt.Errorf("%w: it is cut into more than %d pieces", fragment.ErrBad, maxPieces)
 	}
 	at := int64(k.batch.held.Len())
 	k.batch.held.Write(moof)

@@ -64,12 +64,12 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 		return nil, 0, 0, err
 	}
 	o := &opened{asset: a, show: m.Presentation, gaps: m.Gaps}
-	if !o.show.Ended {
-		return o, 0, 0, nil
-	}
 	cost := int64(1)
 	for _, r := range o.show.Renditions {
 		cost += int64(len(r.Segments))
+	}
+	if !o.show.Ended { // interrupted: each time its whole journal would be read
+		return o, cost, liveGoodFor, nil
 	}
 	return o, cost, goodFor, nil
 }

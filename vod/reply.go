@@ -41,6 +41,7 @@ var problems = []problemRow{
 	{media.ErrBadStreamID, 400, "stream-name", "Bad stream name"},
 	{media.ErrBadQuery, 400, "query", "Bad query"},
 	{media.ErrNotFound, 404, "not-found", "Not found"},
+	{media.ErrUnsupported, 422, "codec", "The picture cannot be packaged"},
 	{media.ErrStale, 412, "stale", "Precondition failed"},
 	{media.ErrOverloaded, 503, "overloaded", "Server is busy"},
 	{errNoRoute, 404, "not-found", "Not found"},

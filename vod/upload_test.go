@@ -142,7 +142,7 @@ func TestUploadedSubtitlesAndForeignCodecs(t *testing.T) {
 		t.Fatal(err)
 	}
 	// VP8 has no place in CMAF, Vorbis neither.
-	path := film(t, "old.mkv", "-f", "lavfi", "-i", "testsrc2=size=322x180:rate=25", "-f", "lavfi", "-i", "sine=440", "-i", srt, "-t", "5",
+	path := film(t, "old.mkv", "-f", "lavfi", "-i", "testsrc2=size=322x180:rate=25", "-f", "lavfi", "-i", "sine=440", "-i", srt, "-t", "3",
 		"-map", "0", "-map", "1", "-map", "2", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis", "-c:s", "srt", "-metadata:s:s:0", "language=ger")
 	id := h.upload(path, "video/x-matroska", "school.math")
 	a := h.wait(id, "the asset is ready", isReady)
@@ -150,8 +150,8 @@ func TestUploadedSubtitlesAndForeignCodecs(t *testing.T) {
 		t.Errorf("asset %+v", a)
 	}
 	p := h.presentation(id)
-	if n := h.frames(p, p.Renditions[0]); n != "125" {
-		t.Errorf("%s frames of 125", n)
+	if n := h.frames(p, p.Renditions[0]); n != "75" {
+		t.Errorf("%s frames of 75", n)
 	}
 	res, vtt := h.do("GET", "/v1/assets/"+id+"/subtitles-ger.vtt?token="+pupil, "", nil)
 	if res.StatusCode != 200 || !strings.Contains(string(vtt), "00:01.0") || !strings.Contains(string(vtt), "Guten Tag") {

@@ -101,13 +101,14 @@ const (
 	// retainEvery is how often retention rules are applied; they count in days.
 	retainEvery = 10 * time.Minute
 	viewsEvery  = 5 * time.Second
+	// lastTime is what a stop waits for the store.
+	lastTime = time.Second
 )
 
 // Run does the catalogue's work until ctx ends, and returns when all that it
 // started is gone.
 func (v *Vod) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	for range v.cfg.Jobs {
 		wg.Go(func() { v.worker(ctx) }) // Run waits
 	}
@@ -119,7 +120,10 @@ func (v *Vod) Run(ctx context.Context) error {
 	v.every(ctx, &wg, viewsEvery, v.countViews)
 	v.every(ctx, &wg, retainEvery, v.cleanUploads)
 	<-ctx.Done()
-	return nil
+	wg.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTime)
+	defer cancel()
+	return v.countViews(last) // of the last seconds
 }
 
 // every calls fn now and then again, until ctx ends.

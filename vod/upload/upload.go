@@ -206,7 +206,7 @@ func (s *Store) Create(i Info) (Info, error) {
 	if open >= s.cfg.Active {
 		return i, fmt.Errorf("%w: %d", ErrBusy, s.cfg.Active)
 	}
-	free, err := free(s.cfg.Dir)
+	free, err := Free(s.cfg.Dir)
 	if err != nil {
 		return i, fmt.Errorf("open an upload: %w", err)
 	}
@@ -228,8 +228,8 @@ func (s *Store) Create(i Info) (Info, error) {
 	return i, nil
 }
 
-// free is how many bytes the disk has left for us.
-func free(dir string) (int64, error) {
+// Free is how many bytes the disk of a folder has left for us.
+func Free(dir string) (int64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, err
