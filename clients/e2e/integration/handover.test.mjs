@@ -62,6 +62,7 @@ test("policy takes a viewer to HLS and back, and no picture is missed or seen tw
   await page.goto(`${house.http}/watch/over#token=${token}`);
   player = page.locator("sluice-player");
   await is("live", "webrtc", 30000);
+  await eventually("it is known when frames were captured", () => player.getAttribute("data-capture-ms"));
   await player.evaluate(keep);
   await player.evaluate((p) => void (p.delivery = "hls"));
   await is("live", "hls", 50000);

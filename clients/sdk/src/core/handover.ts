@@ -16,7 +16,7 @@ export interface Gap {
   after: number;
 }
 
-/** Steering is what to do next: the jitter buffer's target in milliseconds, and the speed of HLS. */
+/** Steering is what to do next: the jitter buffer's target in milliseconds, and the speed of HLS, 1 for its own pace. */
 export type Steering = { do: "steer"; hold: number; rate: number } | { do: "swap" } | { do: "jump" };
 
 /** mostHold is the largest RTCRtpReceiver.jitterBufferTarget (webrtc-extensions). */
@@ -26,6 +26,8 @@ const near = 400;
 // HLS that is seen may run so much faster or slower unnoticed; hidden, as fast as can be decoded and fetched.
 const seen = 0.06;
 const hidden = 0.25;
+// What is left is closed in about so many milliseconds: faster would swing about, as looks are a quarter of a second apart.
+const closing = 500;
 // A picture in front is held back by so much of the time that passes: asked for all at once, Chromium stands still for as long.
 const slow = 0.15;
 // What a jitter buffer was asked for it has done after that time, or does not do at all.
@@ -37,14 +39,13 @@ const longest = 45_000;
 
 /** Handover steers one crossing. */
 export class Handover {
-  #goal: number;
   #hold: number;
   #askedAt = 0;
   #after = 0;
 
   /** hold is the target that the jitter buffer has already. */
   constructor(hold = 0) {
-    this.#goal = this.#hold = hold;
+    this.#hold = hold;
   }
 
   /** steer decides on one look; a few a second are enough. */
@@ -52,30 +53,24 @@ export class Handover {
     const elapsed = gap.after - this.#after;
     this.#after = gap.after;
     if (gap.after > longest) return { do: "jump" };
-    this.#ramp(gap, elapsed);
     if (gap.webrtc === undefined || gap.hls === undefined) return { do: "steer", hold: this.#hold, rate: 1 };
     const late = gap.hls - gap.webrtc; // how much later HLS shows what was captured at one time
     if (Math.abs(late) < gap.frame / 2) return { do: "swap" };
-    if (!this.#settled(gap.webrtc, gap.after)) return { do: "steer", hold: this.#hold, rate: 1 };
+    if (gap.to === "webrtc" && !this.#settled(gap.webrtc, gap.after)) return { do: "steer", hold: this.#hold, rate: 1 };
     if (Math.abs(late) > near) {
       if (this.#hold + late > mostHold) return { do: "jump" };
-      this.#goal = Math.max(0, Math.round(this.#hold + late));
+      // In front it follows each small step; hidden it is asked once and given its time.
+      const most = gap.to === "hls" ? elapsed * slow : Infinity;
+      this.#hold = Math.max(0, this.#hold + Math.max(-most, Math.min(most, late)));
       this.#askedAt = gap.after;
-      this.#ramp(gap, elapsed);
       return { do: "steer", hold: this.#hold, rate: 1 };
     }
     const most = gap.to === "hls" ? hidden : seen;
-    return { do: "steer", hold: this.#hold, rate: 1 + Math.max(-most, Math.min(most, late / 1000)) };
-  }
-
-  #ramp(gap: Gap, elapsed: number): void {
-    const most = gap.to === "hls" ? elapsed * slow : Infinity;
-    this.#hold += Math.max(-most, Math.min(most, this.#goal - this.#hold));
-    if (this.#hold !== this.#goal) this.#askedAt = gap.after;
+    return { do: "steer", hold: this.#hold, rate: 1 + Math.max(-most, Math.min(most, late / closing)) };
   }
 
   #settled(webrtc: number, now: number): boolean {
-    return this.#hold === this.#goal && (webrtc > this.#goal - done || now - this.#askedAt > settle);
+    return webrtc > this.#hold - done || now - this.#askedAt > settle;
   }
 }
 

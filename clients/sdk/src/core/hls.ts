@@ -70,6 +70,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #repairedAt = -Infinity;
   #placed = false;
   #shown = false;
+  #steered = false; // somebody else sets the pace
   #stats: HlsStats;
 
   constructor(source: HlsSource) {
@@ -139,24 +140,22 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   /** toLive goes to where the live edge is played. */
   toLive(): void {
     this.away = false;
-    this.free();
+    this.#steered = true;
+    this.rate = 1; // the hurry is for who is live
     const { video } = this.#source;
     const to = this.#hls ? this.#hls.liveSyncPosition : video.seekable.length ? video.seekable.end(0) - usualDelay : undefined;
     if (to !== null && to !== undefined) video.currentTime = to;
     if (video.paused) void video.play().catch(() => undefined);
   }
 
-  /** rate sets the speed, and ends the hurry to the live edge until free(). */
+  /** rate sets the speed; 1 leaves the pace to the player itself, which hurries when it is late. */
   set rate(rate: number) {
-    if (this.#hls) this.#hls.config.maxLiveSyncPlaybackRate = 1;
-    const { video } = this.#source;
-    if (Math.abs(video.playbackRate - rate) > 0.005) video.playbackRate = rate;
-  }
-
-  /** free leaves the pace to the player again. */
-  free(): void {
-    this.#source.video.playbackRate = 1;
-    if (this.#hls && this.#source.live && !this.away) this.#hls.config.maxLiveSyncPlaybackRate = catchUp;
+    const { video, live } = this.#source;
+    const own = rate === 1;
+    if (own && !this.#steered) return;
+    this.#steered = !own;
+    if (this.#hls) this.#hls.config.maxLiveSyncPlaybackRate = own && live && !this.away ? catchUp : 1;
+    video.playbackRate = rate;
   }
 
   /** choose plays that layer from the next segment on, undefined for automatic. */

@@ -37,7 +37,9 @@ export interface DirectorEvents {
 
 const tick = 250;
 // No frame for so long: what was measured then says nothing of now.
-const stale = 1200;
+const stale = 2500;
+// Sender reports come within some seconds; a picture whose capture time is not known by then never tells.
+const unmeasured = 6000;
 // A dead picture is waited for by HLS so long; then any picture is better than a still.
 const patience = 15_000;
 // What network and decoder add to the jitter buffer's target, about; the handover corrects it.
@@ -309,7 +311,7 @@ export class Director extends Emitter<DirectorEvents> {
     this.#crossing = undefined;
     if (this.mode !== "hls") return;
     this.#drop("webrtc");
-    this.#hls?.free();
+    if (this.#hls) this.#hls.rate = 1;
     if (!asked) return;
     this.#setAway(false);
     this.#hls?.toLive();
@@ -328,7 +330,9 @@ export class Director extends Emitter<DirectorEvents> {
 
   #steer(c: Crossing, after: number): void {
     const [webrtc, hls] = [this.#lag("webrtc"), this.#lag("hls")];
-    if (c.to === "hls" && webrtc === undefined) {
+    // The first frames come before it is known when they were captured: that is not dead yet.
+    const dead = webrtc === undefined && (localNow() - this.#frameAt.webrtc > stale || after > unmeasured);
+    if (c.to === "hls" && dead) {
       // The other one is dead: HLS comes to where it stopped, or soon takes over anyhow.
       const there = hls !== undefined && (this.#last === undefined || this.#hls!.capture! >= this.#last - this.#frame);
       if (there || (hls !== undefined && after > patience)) this.#complete(c, 0);
@@ -347,7 +351,7 @@ export class Director extends Emitter<DirectorEvents> {
     if (c.to === "webrtc") this.#setAway(false);
     this.#swap(c.to);
     this.#drop(c.to === "hls" ? "webrtc" : "hls");
-    if (c.to === "hls") this.#hls?.free();
+    if (c.to === "hls" && this.#hls) this.#hls.rate = 1;
     if (c.to === "webrtc") this.#way.connected();
     if (ahead) this.emit("jumped", c.to === "webrtc" ? ahead : -ahead);
   }
