@@ -165,9 +165,9 @@ func (r *rendition) measure(e *segment.Event, size int) {
 		r.frames, r.lasting, r.bytes, r.spent = r.frames/2, r.lasting/2, r.bytes/2, r.spent/2
 	}
 	if r.is.Kind == media.VideoRendition && r.lasting > 0 {
-		r.is.FPS = float64(r.frames) * float64(r.is.Timescale) / float64(r.lasting)
+		r.is.FPS = declaredRate(r.is.FPS, float64(r.frames)*float64(r.is.Timescale)/float64(r.lasting), r.is.Time(r.lasting))
 	}
-	r.is.Mean = media.Bitrate(float64(r.bytes) * 8 * float64(r.is.Timescale) / float64(r.spent))
+	r.is.Mean = declaredMean(r.is.Mean, media.Bitrate(float64(r.bytes)*8*float64(r.is.Timescale)/float64(r.spent)))
 }
 
 // close ends the open segment and lets go of what is too old: the bytes of parts
@@ -183,7 +183,7 @@ func (r *rendition) close(e *segment.Event, memory, window time.Duration, most m
 	}
 	if t := r.is.Time(s.Duration).Seconds(); t >= 1 {
 		peak := media.Bitrate(float64(r.openLen) * 8 / t * headroom)
-		r.is.Bandwidth = min(max(r.is.Bandwidth, peak), max(most, r.is.Bandwidth))
+		r.is.Bandwidth = declaredPeak(r.is.Bandwidth, peak, most)
 	}
 	end := s.Start + s.Duration
 	kept := make([]*media.Segment, 0, len(r.segments)+1)
