@@ -41,6 +41,7 @@ type RenditionReport struct {
 
 // MakeReport makes the report of what Recover or Read returned; uploaded may be nil.
 func MakeReport(p *media.Presentation, s *State, uploaded map[string]Upload) Report {
+	p, holes := trim(p, s.Holes)
 	r := Report{
 		Stream: p.Stream, Incarnation: p.Incarnation, Start: p.Start, Ended: s.Ended,
 		Complete: true, Torn: s.Torn, Lost: s.Lost,
@@ -55,7 +56,7 @@ func MakeReport(p *media.Presentation, s *State, uploaded map[string]Upload) Rep
 			last := rendition.Segments[n-1]
 			q.From, q.To = rendition.Time(rendition.Segments[0].Start), rendition.Time(last.Start+last.Duration)
 		}
-		q.Holes, q.Missing = gaps(rendition, s.Holes)
+		q.Holes, q.Missing = gaps(rendition, holes)
 		for _, u := range uploaded {
 			if u.Rendition == rendition.ID {
 				q.Volumes = append(q.Volumes, u)
@@ -88,15 +89,17 @@ func gaps(r *media.Rendition, holes []Hole) (out []media.Gap, missing time.Durat
 // the recording all the same: how long an encoder takes to begin, and to be replaced.
 const brief = time.Second
 
-// Lasting returns what of a recording that has ended is worth playing: what was made
-// on demand, while somebody watched, is only if that was all the time.
+// Lasting returns what of a recording that has ended is worth playing: nothing after
+// its last picture and sound, and what was made on demand, while somebody watched,
+// only if that was all the time.
 func Lasting(p *media.Presentation, s *State) *media.Presentation {
 	if !p.Ended {
 		return p
 	}
+	p, holes := trim(p, s.Holes)
 	out := *p
 	out.Renditions = slices.DeleteFunc(slices.Clone(p.Renditions), func(r *media.Rendition) bool {
-		_, missing := gaps(r, s.Holes)
+		_, missing := gaps(r, holes)
 		return r.OnDemand && missing > brief
 	})
 	return &out
@@ -106,6 +109,7 @@ func Lasting(p *media.Presentation, s *State) *media.Presentation {
 // where nobody wanted it.
 func Gaps(p *media.Presentation, holes []Hole) []media.Gap {
 	var out []media.Gap
+	p, holes = trim(p, holes)
 	for _, r := range p.Renditions {
 		if r.OnDemand {
 			continue
