@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	hlsfallback "github.com/sluice-live/sluice/hls-fallback"
@@ -146,4 +147,25 @@ func TestLongTimeShiftsOfManyNamesTakeBoundedMemory(t *testing.T) {
 	if w := ask(h, base+"video-h/media.m3u8?dvr=1"); w.Body.Len() != size {
 		t.Error("what was forgotten is rendered otherwise")
 	}
+}
+
+// timed is a ResponseWriter that remembers its deadline.
+type timed struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (w *timed) SetWriteDeadline(at time.Time) error { w.until = at; return nil }
+
+// With a target duration of a minute a request waits for three.
+func TestALongWaitIsNotBrokenOffByTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newSource(story())
+		f.p.TargetDuration = time.Minute
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		serve(t, f, nil).Handler().ServeHTTP(w, httptest.NewRequest("GET", base+"video-h/media.m3u8?_HLS_msn=4&_HLS_part=1", nil))
+		if w.Code != 503 || time.Now().After(w.until) {
+			t.Errorf("%d, and the answer had until %v, now it is %v", w.Code, w.until, time.Now())
+		}
+	})
 }

@@ -112,6 +112,7 @@ func (s *Server) count(w *reply, rt *route) {
 // visit is a request that was let in: whose it is, and what there is now.
 type visit struct {
 	*route
+	w     http.ResponseWriter
 	src   Source
 	shelf *shelf
 	q     playlist.Query
@@ -120,7 +121,7 @@ type visit struct {
 }
 
 func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
-	v := visit{route: rt, src: s.parts.Live}
+	v := visit{route: rt, w: w, src: s.parts.Live}
 	kept := s.live
 	if rt.videos {
 		v.src, kept = s.parts.Videos, s.videos
@@ -190,6 +191,9 @@ func away(err error) error {
 	return nil
 }
 
+// serverPatience is what servers grant an answer at least.
+const serverPatience = 20 * time.Second
+
 // await calls ready with each new snapshot of the visit's rendition until it says
 // so. It waits three target durations at most (section 6.2.5.2).
 func (s *Server) await(ctx context.Context, v *visit, ready func() (bool, error)) error {
@@ -205,7 +209,12 @@ func (s *Server) await(ctx context.Context, v *visit, ready func() (bool, error)
 	defer func() { <-s.waiting }()
 	began := time.Now()
 	defer func() { s.metrics.wait.Observe(time.Since(began).Seconds()) }()
-	late := time.NewTimer(3 * v.p.TargetDuration)
+	patience := 3 * v.p.TargetDuration
+	if patience > serverPatience {
+		// HTTP/2 breaks off what was not answered within http.Server.WriteTimeout.
+		_ = http.NewResponseController(v.w).SetWriteDeadline(began.Add(2 * patience)) // tests' writers have none
+	}
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		changed := v.src.Changed(v.name, v.rendition)

@@ -197,16 +197,24 @@ func (t *tape) journal() Log {
 
 // keep says once that the disk fails.
 func (t *tape) keep(err error) {
-	if err != nil && !t.stalled {
-		t.stalled = true
-		t.r.metrics.stalled.Inc()
+	if err != nil && t.stall() {
 		t.log.Error("recording stands still, live goes on", "error", err)
 	}
 }
 
+// stall raises the alarm, and reports whether it was not raised yet.
+func (t *tape) stall() bool {
+	if t.stalled {
+		return false
+	}
+	t.stalled = true
+	t.r.metrics.stalled.Inc()
+	return true
+}
+
 // kept notes that media was.
 func (t *tape) kept() {
-	if t.stalled {
+	if t.stalled && t.store.Load() != nil { // one that did not begin does not go on
 		t.stalled = false
 		t.r.metrics.stalled.Dec()
 		t.log.Info("recording goes on")
@@ -221,6 +229,7 @@ func (t *tape) create() {
 	l, err := t.r.parts.Logs.Create(Start{Stream: t.id, Incarnation: t.incarnation, Start: t.start,
 		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Record: t.policy.Record})
 	if err != nil {
+		t.stall()
 		t.log.Error("recording did not begin, live goes on", "error", err)
 		return
 	}

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder"
 )
@@ -526,4 +528,37 @@ func TestAStreamThatBeginsWhileTheRecorderStopsBreaksNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// noRoom is a disk on which nothing can begin.
+type noRoom struct{ *shelf }
+
+func (noRoom) Create(recorder.Start) (recorder.Log, error) { return nil, errFull }
+
+func TestARecordingThatCannotBeginIsAnAlarmAndLiveGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs, p.Registerer = noRoom{&shelf{}}, reg })
+		alarm := func() (value float64) {
+			families, err := reg.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range families {
+				if f.GetName() == "sluice_recorder_stalled" {
+					value = f.GetMetric()[0].GetGauge().GetValue()
+				}
+			}
+			return value
+		}
+		s.publish(1, "")
+		shoot(20*time.Second, s.video(0, 40*ms), s.sound())
+		if p := s.show(); len(p.Renditions[0].Segments) < 6 || alarm() != 1 {
+			t.Errorf("%d segments, alarm %v", len(p.Renditions[0].Segments), alarm())
+		}
+		s.stop()
+		if alarm() != 0 {
+			t.Error("the alarm outlives the stream")
+		}
+	})
 }

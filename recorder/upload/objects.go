@@ -61,10 +61,15 @@ func (u *Uploader) volume(ctx context.Context, r Recording, v journal.Volume) (s
 	if err != nil {
 		return 0, err
 	}
-	return sum.size, journal.MarkUploaded(r.Dir, journal.Upload{
+	err = journal.MarkUploaded(r.Dir, journal.Upload{
 		Rendition: v.Rendition, Volume: v.Number, Size: sum.size,
 		CRC32C: sum.crc.Sum32(), MD5: hex.EncodeToString(sum.md5.Sum(nil)),
 	})
+	if errors.Is(err, os.ErrNotExist) {
+		// Deleted while this was on its way: who deletes has perhaps looked already.
+		err = errors.Join(err, u.c.Blobs.Delete(ctx, r.Prefix()+"/"+name))
+	}
+	return sum.size, err
 }
 
 // rest uploads the volumes that nobody told of: those of before a restart.

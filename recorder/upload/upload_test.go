@@ -431,3 +431,23 @@ func TestItIsDeletedMeanwhile(t *testing.T) {
 		stop()
 	})
 }
+
+// The catalogue deletes the folder, then what it finds in the store; a volume that was
+// on its way came after that, and stayed for ever.
+func TestAVolumeThatIsOnItsWayWhileItIsDeletedLeavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		r, volumes := recording(t, "0000008aaaaaaaaa", 2)
+		u, stop := run(t, upload.Config{Blobs: s})
+		u.Finished(r, volumes[0])
+		time.Sleep(100 * time.Millisecond) // of 300 that the network takes
+		if err := os.RemoveAll(r.Dir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if len(s.objects) > 0 {
+			t.Errorf("%d objects are left", len(s.objects))
+		}
+		stop()
+	})
+}
