@@ -329,8 +329,14 @@ func (t *tape) length() time.Duration {
 // clerk tells the catalogue, in order, until it has heard.
 type clerk struct {
 	t    *tape
-	jobs chan func(context.Context) error
+	jobs chan errand
 	done chan struct{}
+}
+
+// errand is one thing to tell, of an incarnation that is not always the tape's own.
+type errand struct {
+	incarnation string
+	do          func(context.Context) error
 }
 
 const (
@@ -339,7 +345,7 @@ const (
 )
 
 func newClerk(t *tape) *clerk {
-	return &clerk{t: t, jobs: make(chan func(context.Context) error, 4), done: make(chan struct{})}
+	return &clerk{t: t, jobs: make(chan errand, 4), done: make(chan struct{})}
 }
 
 // run tells until there is nothing more to tell; when ctx ends it tries once more.
@@ -348,12 +354,12 @@ func (c *clerk) run(ctx context.Context) {
 	for job := range c.jobs {
 		for {
 			one, cancel := context.WithTimeout(context.WithoutCancel(ctx), clerkTime)
-			err := job(one)
+			err := job.do(one)
 			cancel()
 			if err == nil {
 				break
 			}
-			c.t.log.Error("catalogue not told", "incarnation", c.t.incarnation, "error", err)
+			c.t.log.Error("catalogue not told", "incarnation", job.incarnation, "error", err)
 			if ctx.Err() != nil {
 				break
 			}
@@ -371,20 +377,20 @@ func (c *clerk) stop() {
 	<-c.done
 }
 
-func (c *clerk) tell(job func(context.Context, Assets) error) {
+func (c *clerk) tell(incarnation string, job func(context.Context, Assets) error) {
 	assets := c.t.r.parts.Assets
 	if assets == nil {
 		return
 	}
 	select {
-	case c.jobs <- func(ctx context.Context) error { return job(ctx, assets) }:
+	case c.jobs <- errand{incarnation, func(ctx context.Context) error { return job(ctx, assets) }}:
 	default: // three events are all that there are
 	}
 }
 
 func (c *clerk) began(at time.Time) {
 	id, incarnation := c.t.id, c.t.incarnation
-	c.tell(func(ctx context.Context, a Assets) error { return a.Began(ctx, id, incarnation, at) })
+	c.tell(incarnation, func(ctx context.Context, a Assets) error { return a.Began(ctx, id, incarnation, at) })
 }
 
 func (c *clerk) ended() { c.over(c.t.incarnation) }
@@ -393,5 +399,5 @@ func (c *clerk) endedOther(p *media.Presentation) { c.over(p.Incarnation) }
 
 func (c *clerk) over(incarnation string) {
 	id := c.t.id
-	c.tell(func(ctx context.Context, a Assets) error { return a.Ended(ctx, id, incarnation) })
+	c.tell(incarnation, func(ctx context.Context, a Assets) error { return a.Ended(ctx, id, incarnation) })
 }

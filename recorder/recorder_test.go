@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -487,9 +488,10 @@ func TestAPublisherWhoReturnsAtTheEndOfTheGraceAndConnectsForAWhileIsPackaged(t 
 
 func TestAPublisherWhoPausesLongerThanTheGraceIsPackagedWhenHeGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		here := true
+		var here atomic.Bool
+		here.Store(true)
 		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) {
-			p.Publishing = func(media.StreamID) bool { return here }
+			p.Publishing = func(media.StreamID) bool { return here.Load() }
 		})
 		s.publish(1, "")
 		v, a := s.video(0, 40*ms), s.sound()
@@ -502,7 +504,7 @@ func TestAPublisherWhoPausesLongerThanTheGraceIsPackagedWhenHeGoesOn(t *testing.
 		if p := s.show(); p.Ended {
 			t.Fatal("it has ended")
 		}
-		here = false
+		here.Store(false)
 		time.Sleep(3 * time.Minute)
 		if p, err := s.Presentation(context.Background(), "show"); err == nil && !p.Ended {
 			t.Fatal("he is gone, and it has not ended")
