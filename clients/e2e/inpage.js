@@ -56,6 +56,14 @@
     return canvas;
   };
 
+  // An hour that may be gone back to.
+  fake.playlist = () => `#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:${new Date(Date.now() - 3600_000).toISOString()}\n#EXTINF:3600.0,\n1.m4s\n`;
+  fake.still = () => new Promise((done) => {
+    const small = Object.assign(document.createElement("canvas"), { width: 320, height: 180 });
+    small.getContext("2d").drawImage((fake.drawn ??= fake.canvas()), 0, 0, 320, 180);
+    small.toBlob((blob) => done(new Response(blob)), "image/jpeg");
+  });
+
   async function gathered(pc) {
     if (pc.iceGatheringState !== "complete") await new Promise((done) => pc.addEventListener("icegatheringstatechange", () => pc.iceGatheringState === "complete" && done()));
     return pc.localDescription.sdp;
@@ -107,7 +115,13 @@
     if (path === "/v1/time") return json({ now: "", unix_ms: performance.timeOrigin + performance.now() + (fake.clockAhead ?? 0) });
     if (path === "/v1/server") return json({ version: "dev", https: fake.https ?? true, ice: [] });
     if (path === "/v1/streams") return fake.hold ? new Promise(() => {}) : fake.listStatus ? problem(fake.listStatus, "the token has expired") : json(fake.streams);
+    if (path.endsWith("/thumbnail.jpg")) return fake.still();
     if (path.startsWith("/v1/streams/")) return json(fake.status);
+    if (path === "/v1/assets") return fake.hold ? new Promise(() => {}) : fake.listStatus ? problem(fake.listStatus, "the token has expired") : json({ assets: fake.assets ?? [], next: fake.next });
+    if (path.startsWith("/v1/assets/") && !path.split("/")[4]) return fake.assetStatus ? problem(fake.assetStatus, "no") : json({ ...fake.assets[0], id: path.split("/")[3] });
+    if (path.startsWith("/v1/assets/")) return new Response(null, { status: 404 });
+    if (path.startsWith("/live/")) return fake.past ? new Response(path.endsWith("index.m3u8") ? "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv/media.m3u8" : fake.playlist()) : problem(404, "there is no such stream");
+    if (path.startsWith("/v1/uploads")) return new Promise(() => {});
     if (method === "DELETE") return new Response(null, { status: 200 });
     const kind = /^\/(whip|whep)\//.exec(path)?.[1];
     if (!kind) return real(input, init);

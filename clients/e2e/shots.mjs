@@ -29,6 +29,14 @@ const many = [
   stream("a-very-long-name.that-does-not-fit.into-one-line-of-a-card", 1, ago(12_000), publisher("VP9", layers)),
 ];
 const wireLayers = { 1: layers.toReversed().map((l) => ({ rid: l.rid, width: l.width, height: l.height, bitrate: l.bitrate, current: l.rid === "f" })) };
+const film = (title, more = {}) => ({
+  id: title.toLowerCase().replace(/[^a-z]/g, "").padEnd(16, "0").slice(0, 16), stream: "physics", kind: "recording", title, description: "", public: false, state: "ready", started: ago(26 * hour), ended: ago(25 * hour), duration: 3127,
+  size: 812_000_000, codecs: ["avc1.64001f", "opus"], width: 1280, height: 720, complete: true, playable: true, export: "/v1/assets/x/export.mp4", thumbnail: "/v1/assets/x/thumbnail.jpg", views: 38, version: 3, editable: true, ...more,
+});
+const films = [
+  film("Physics, lesson 4", { state: "recording", views: 2, duration: 754 }), film("Physics, lesson 3"), film("A very long title of a recording that does not fit into one line", { kind: "clip", duration: 42, views: 1204 }),
+  film("Holiday", { kind: "upload", state: "processing", playable: false, thumbnail: undefined, progress: 0.4, duration: 0, views: 0 }), film("Broken", { state: "failed", playable: false, thumbnail: undefined, duration: 0, views: 0, reason: "the file holds no picture and no sound" }),
+];
 const events = [["active", {}], ["layers", wireLayers], ["viewercount", { viewercount: 38 }]];
 const token = "#token=eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJzbHVpY2UifQ.c2lnbmF0dXJl";
 const status = (health, isPublic = true) => stream("demo", 12, ago(90_000), publisher("H264", layers, health), isPublic);
@@ -52,6 +60,19 @@ const states = {
   "home-denied": { path: "/" + token, fake: { listStatus: 401 } },
   "home-badname": { path: "/", fake: { streams: many }, then: all((page) => page.fill("#name", "no spaces please"), click("sluice-home form button")) },
   "home-token": { path: "/", fake: { streams: many }, then: click("header button >> nth=0") },
+  "recordings-cards": { path: "/recordings" + token, fake: { assets: films, next: "n" }, then: seconds(1), full: true },
+  "recordings-empty": { path: "/recordings" + token, fake: {} },
+  "recordings-public": { path: "/recordings", fake: {} },
+  "recordings-loading": { path: "/recordings", fake: { hold: true } },
+  "recordings-denied": { path: "/recordings" + token, fake: { listStatus: 401 } },
+  "recordings-none": { path: "/recordings" + token, fake: {}, then: all((page) => page.fill("sluice-recordings form input", "algebra"), seconds(0.8)) },
+  "recordings-upload": { path: "/recordings" + token, fake: { assets: films }, then: all((page) => page.setInputFiles("sluice-upload input", { name: "Holiday.mp4", mimeType: "video/mp4", buffer: Buffer.alloc(9) }), seconds(0.5)) },
+  "recording-gone": { path: "/recordings/gone", fake: { assetStatus: 404 } },
+  "recording-refused": { path: "/recordings/secret", fake: { assetStatus: 403 } },
+  "recording-processing": { path: "/recordings/holiday" + token, fake: { assets: [films[3]] } },
+  "recording-failed": { path: "/recordings/broken" + token, fake: { assets: [films[4]] } },
+  "recording-delete": { path: "/recordings/holiday" + token, fake: { assets: [films[3]] }, then: all(click("text=Delete"), seconds(0.3)) },
+  "recording-rename": { path: "/recordings/holiday" + token, fake: { assets: [films[3]] }, then: all(click('[aria-label="Change the title"]'), seconds(0.3)) },
   "publish-ask": { path: "/publish/demo", fake: {}, deny: true },
   "publish-denied": { path: "/publish/demo", fake: {}, deny: true, then: all(set(() => (navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NotAllowedError")))), click("text=Turn on camera")) },
   "publish-preview": { path: "/publish/demo" + token, fake: {}, then: all((page) => page.waitForSelector("sluice-publisher video:not([hidden])"), seconds(2)) },
@@ -68,6 +89,7 @@ const states = {
   "watch-live": { path: "/watch/demo", fake: { events }, then: all(live, seconds(3)) },
   "watch-sound": { path: "/watch/demo", fake: { events }, then: all(live, seconds(1), press("m"), seconds(2), (page) => page.mouse.move(200, 150), seconds(0.3)) },
   "watch-layers": { path: "/watch/demo", fake: { events }, then: all(live, seconds(2), press("m"), click('sluice-player [aria-label="Quality"]'), seconds(0.3)) },
+  "watch-rewind": { path: "/watch/demo", fake: { events, past: true }, then: all(live, seconds(1), (page) => page.hover("sluice-player"), seconds(1), (page) => page.hover("sluice-timeline", { position: { x: 150, y: 12 } }), seconds(0.4)) },
   "watch-help": { path: "/watch/demo", fake: { events }, then: all(live, seconds(1), press("?"), seconds(0.3)) },
   "watch-stats": { path: "/watch/demo", fake: { events }, then: all(live, press("s"), seconds(14)), full: true },
   "watch-reconnecting": { path: "/watch/demo", fake: { events }, then: all(live, seconds(1), set(() => { window.fake.down = true; window.fake.pcs.forEach((pc) => pc.close()); }), wait("reconnecting"), seconds(0.5)) },

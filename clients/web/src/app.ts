@@ -90,6 +90,11 @@ export class SluiceApp extends LitElement {
       main:focus {
         outline: none;
       }
+      @media (max-width: 359px) {
+        header a.tool svg {
+          display: none;
+        }
+      }
       @media (max-width: 480px) {
         header {
           padding: var(--s-1) var(--s-3);

@@ -187,6 +187,7 @@ export const playerStyle = css`
     text-align: right;
   }
   .sound {
+    white-space: nowrap;
     display: inline-flex;
     align-items: center;
     gap: var(--s-2);

@@ -117,8 +117,11 @@ export class SluiceTimeline extends LitElement {
         .slider {
           height: 44px;
         }
-        .rail {
+        .rail,
+        .slider:hover .rail,
+        .slider:focus-visible .rail {
           top: 20px;
+          height: 4px;
         }
         .knob {
           top: 13px;
