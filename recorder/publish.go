@@ -33,6 +33,9 @@ func (t *tape) events(now time.Time) {
 		case segment.KeyWanted:
 			t.ask(r.track, r.layer)
 		case segment.KeysLate:
+			if isDerived(r.is.ID) {
+				continue // its encoder does not keep up, or its source says so itself
+			}
 			t.log.Warn("segments without key frames", "rendition", r.is.ID,
 				"advice", "the encoder sends none when asked; set its key frame interval to 2 s or less")
 		}

@@ -166,12 +166,19 @@ func (x *exports) progress(e *export) float64 {
 	return min(1, float64(e.part)/float64(max(e.total, 1)))
 }
 
-// chosen are the renditions that go into a file: one picture, all sound.
+// codecVP8 is the codecs parameter of renditions that are WebM: no HLS and no MP4
+// holds their pictures.
+const codecVP8 = "vp8"
+
+func isWebM(r *media.Rendition) bool { return r.Codec == codecVP8 }
+
+// chosen are the renditions that go into a file: one picture, all sound that has a
+// place there.
 func chosen(c cut, spec exportSpec) (all []*media.Rendition, err error) {
 	var picture *media.Rendition
 	for _, r := range c.show.Renditions {
 		switch {
-		case r.Kind == media.VideoRendition && spec.rendition == "" && (picture == nil || r.Height > picture.Height),
+		case r.Kind == media.VideoRendition && spec.rendition == "" && fits(r, spec) && (picture == nil || r.Height > picture.Height),
 			r.ID == spec.rendition && r.Kind == media.VideoRendition:
 			picture = r
 		}
@@ -179,11 +186,15 @@ func chosen(c cut, spec exportSpec) (all []*media.Rendition, err error) {
 	if spec.rendition != "" && picture == nil {
 		return nil, fmt.Errorf("%w: there is no picture %q in this range", media.ErrBadQuery, spec.rendition)
 	}
-	if picture != nil {
+	if picture == nil {
+		if err := unfit(c.show, spec); err != nil {
+			return nil, err
+		}
+	} else {
 		all = append(all, picture)
 	}
 	for _, r := range c.show.Renditions {
-		if r.Kind == media.AudioRendition {
+		if r.Kind == media.AudioRendition && (!spec.webm || strings.EqualFold(r.Codec, "opus")) {
 			all = append(all, r)
 		}
 	}
@@ -194,6 +205,19 @@ func chosen(c cut, spec exportSpec) (all []*media.Rendition, err error) {
 		}
 	}
 	return all, nil
+}
+
+// fits reports whether pictures have a place in that kind of file.
+func fits(r *media.Rendition, spec exportSpec) bool { return spec.webm || !isWebM(r) }
+
+// unfit says why there are no pictures in a file, if there are some.
+func unfit(p *media.Presentation, spec exportSpec) error {
+	for _, r := range p.Renditions {
+		if r.Kind == media.VideoRendition && !fits(r, spec) {
+			return &errUnfit{"its pictures are VP8, which MP4 does not hold: ask for export.webm"}
+		}
+	}
+	return nil
 }
 
 // uniform refuses what one track of a file cannot hold. begin is where the asset
@@ -237,7 +261,11 @@ func (x *exports) write(ctx context.Context, e *export, c cut, spec exportSpec) 
 	var maps []string
 	var inputs []func(io.Writer) error
 	for i, r := range all {
-		args = append(args, "-f", "mp4", "-i", ffmpeg.Input(i))
+		from := "mp4"
+		if isWebM(r) {
+			from = "matroska"
+		}
+		args = append(args, "-f", from, "-i", ffmpeg.Input(i))
 		maps = append(maps, "-map", strconv.Itoa(i))
 		inputs = append(inputs, func(w io.Writer) error { return x.feed(ctx, c.of, r, w) })
 		if r.Language != "" {

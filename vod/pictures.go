@@ -202,9 +202,14 @@ func (v *Vod) frames(ctx context.Context, j frameJob, got func(i int, rgb []byte
 
 func (v *Vod) framesOf(ctx context.Context, j frameJob, wanted []*media.Segment, got func(i int, rgb []byte)) error {
 	init := j.rendition.Inits[wanted[0].Init]
-	track, err := fragment.ParseInit(init.Data)
-	if err != nil {
-		return err
+	var track fragment.Track
+	from := "matroska"
+	if !isWebM(j.rendition) {
+		var err error
+		if track, err = fragment.ParseInit(init.Data); err != nil {
+			return err
+		}
+		from = "mp4"
 	}
 	var distinct []*media.Segment
 	for i, s := range wanted {
@@ -238,10 +243,10 @@ func (v *Vod) framesOf(ctx context.Context, j frameJob, wanted []*media.Segment,
 		}
 		at++
 	}}
-	err = ffmpeg.Run(ctx, ffmpeg.Job{
+	err := ffmpeg.Run(ctx, ffmpeg.Job{
 		Program: v.cfg.FFmpeg, Inputs: []func(io.Writer) error{feed}, Stdout: out, Limit: pictureLimit,
 		Args: []string{
-			"-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", "-f", "mp4", "-i", ffmpeg.Input(0), "-an",
+			"-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", "-f", from, "-i", ffmpeg.Input(0), "-an",
 			"-vf", fmt.Sprintf("scale=%d:%d,format=rgb24", j.width, j.height), "-vsync", "passthrough", "-f", "rawvideo", ffmpeg.Output,
 		},
 	})
@@ -265,6 +270,9 @@ func (v *Vod) picture(ctx context.Context, j frameJob, s *media.Segment, t fragm
 		return nil, err
 	}
 	defer func() { _ = r.Close() }() // it was only read
+	if isWebM(j.rendition) {
+		return fragment.ClusterPicture(r)
+	}
 	return fragment.Picture(r, t)
 }
 

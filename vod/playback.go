@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
@@ -23,6 +24,7 @@ func (v *Vod) Videos() *Videos { return &Videos{v} }
 type opened struct {
 	asset media.Asset
 	show  *media.Presentation
+	play  *media.Presentation // what of it HLS and DASH carry; nil: no pictures
 	gaps  []media.Gap
 	live  bool
 }
@@ -56,14 +58,14 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 	}
 	if a.State == media.AssetRecording {
 		if p, err := v.parts.Live.Presentation(ctx, string(a.Stream)); err == nil && p.Incarnation == id {
-			return &opened{asset: a, show: p, live: true}, 1, liveGoodFor, nil
+			return &opened{asset: a, show: p, play: p, live: true}, 1, liveGoodFor, nil
 		}
 	}
 	m, err := v.manifest(ctx, a)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	o := &opened{asset: a, show: m.Presentation, gaps: m.Gaps}
+	o := &opened{asset: a, show: m.Presentation, play: carried(m.Presentation), gaps: m.Gaps}
 	cost := int64(1)
 	for _, r := range o.show.Renditions {
 		cost += int64(len(r.Segments))
@@ -84,7 +86,7 @@ func (v *Vod) openCached(ctx context.Context, id string) (*opened, error) {
 		return o, err
 	}
 	if p, err := v.parts.Live.Presentation(ctx, string(o.asset.Stream)); err == nil && p.Incarnation == id {
-		return &opened{asset: o.asset, show: p, live: true}, nil
+		return &opened{asset: o.asset, show: p, play: p, live: true}, nil
 	}
 	v.opened.drop(id) // it has ended in this moment
 	return v.opened.get(id, open)
@@ -130,14 +132,31 @@ func volumeKey(path, rendition string, volume uint32) string {
 	return fmt.Sprintf("%s/%s/%06d.cmaf", path, rendition, volume)
 }
 
+// carried is what of a presentation HLS and DASH carry: all but VP8. It is nil when
+// that were its only pictures.
+func carried(p *media.Presentation) *media.Presentation {
+	if !slices.ContainsFunc(p.Renditions, isWebM) {
+		return p
+	}
+	out := *p
+	out.Renditions = slices.DeleteFunc(slices.Clone(p.Renditions), isWebM)
+	if !slices.ContainsFunc(out.Renditions, func(r *media.Rendition) bool { return r.Kind == media.VideoRendition }) {
+		return nil
+	}
+	return &out
+}
+
 // Presentation returns the newest snapshot of an asset; media.ErrNotFound when it
-// cannot be played.
+// cannot be played, media.ErrUnsupported when its pictures cannot.
 func (x *Videos) Presentation(ctx context.Context, asset string) (*media.Presentation, error) {
 	o, err := x.vod.openCached(ctx, asset)
 	if err != nil {
 		return nil, err
 	}
-	return o.show, nil
+	if o.play == nil {
+		return nil, fmt.Errorf("play %s: %w: HLS and DASH carry no VP8; its export.webm has it", asset, media.ErrUnsupported)
+	}
+	return o.play, nil
 }
 
 // Changed returns a channel that is closed when there is a newer snapshot. That of

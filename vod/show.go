@@ -96,6 +96,9 @@ func (v *Vod) show(a media.Asset, l Leave) assetJSON {
 	own := "/v1/assets/" + a.ID
 	if a.State == media.AssetReady {
 		out.Export = own + "/export.mp4"
+		if onlyVP8(a) {
+			out.HLS, out.DASH, out.Export = "", "", own+"/export.webm"
+		}
 	}
 	if a.Thumbnail {
 		out.Thumbnail = own + "/thumbnail.jpg"
@@ -109,6 +112,16 @@ func (v *Vod) show(a media.Asset, l Leave) assetJSON {
 		out.Subtitles = append(out.Subtitles, subJSON{Language: s, URL: own + "/subtitles-" + s + ".vtt"})
 	}
 	return out
+}
+
+// onlyVP8 reports whether all pictures of an asset are VP8.
+func onlyVP8(a media.Asset) bool {
+	vp8, others := false, false
+	for _, r := range a.Renditions {
+		vp8 = vp8 || r.Codec == codecVP8
+		others = others || r.Codec != codecVP8 && r.Width > 0
+	}
+	return vp8 && !others
 }
 
 func orEmpty[T any](all []T) []T {
