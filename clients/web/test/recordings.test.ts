@@ -123,6 +123,15 @@ describe("a recording's page", () => {
     expect(words()).toContain("No picture and no sound.");
   });
 
+  it("plays what no playlist carries as a file", async () => {
+    server.routes["GET /v1/assets/a"] = () => json(film("a", { codecs: ["vp8"], export: "/v1/assets/a/export.webm" }));
+    server.routes["GET /v1/assets/a/export.webm"] = () => new Response("x", { status: 206 });
+    await mount("sluice-recording-page", { token: "t", asset: "a" });
+    await settled();
+    expect(root().querySelector("sluice-player")).toBeNull();
+    expect(root().querySelector("video")!.getAttribute("src")).toContain("/v1/assets/a/export.webm?token=t");
+  });
+
   it("reads times as people write them", () => {
     expect(["1:05", "1:02:05", "65", "0:07,5"].map(seconds)).toEqual([65, 3725, 65, 7.5]);
     for (const bad of ["", "a", "1:", ":5", "-1", "1:2:3:4"]) expect(seconds(bad)).toBeUndefined();

@@ -14,6 +14,12 @@ export const recordingStyle = css`
     display: grid;
     gap: var(--s-2);
   }
+  video {
+    aspect-ratio: 16 / 9;
+    width: 100%;
+    border-radius: var(--s-radius);
+    background: #000;
+  }
   .hole {
     aspect-ratio: 16 / 9;
     display: grid;
@@ -119,11 +125,12 @@ export const recordingStyle = css`
     .wrap {
       padding: 0 0 var(--s-8);
     }
-    .stage > *:not(sluice-player, .hole, dialog) {
+    .stage > *:not(sluice-player, video, .hole, dialog) {
       margin-left: var(--s-3);
       margin-right: var(--s-3);
     }
     sluice-player,
+    video,
     .hole {
       border-radius: 0;
     }

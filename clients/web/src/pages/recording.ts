@@ -18,11 +18,14 @@ import { recordingStyle } from "./recording-style";
 
 const refresh = 3000; // while it is being prepared
 
+/** whole tells that a film is one file and no playlist: VP8, which only WebM carries. */
+const whole = (a: Asset): boolean => a.export?.endsWith(".webm") ?? false;
+
 /** SluiceRecordingPage lays out a recording. */
 export class SluiceRecordingPage extends LitElement {
   static override properties = {
     asset: {}, token: {}, found: { state: true }, error: { state: true }, editing: { state: true }, clipping: { state: true }, clip: { state: true }, said: { state: true },
-    making: { state: true }, copied: { state: true }, busy: { state: true }, stats: { state: true },
+    making: { state: true }, copied: { state: true }, film: { state: true }, busy: { state: true }, stats: { state: true },
   };
   static override styles = [tokens, controls, pageStyle, noticeStyle, recordingStyle];
   declare asset: string;
@@ -37,6 +40,8 @@ export class SluiceRecordingPage extends LitElement {
   /** making is how much of the file to download is made, from 0 to 1. */
   declare making: number | undefined;
   declare copied: boolean;
+  /** film is the address of a whole file, of what no playlist carries. */
+  declare film: string | undefined;
   declare busy: boolean;
   declare stats: boolean;
   #life = new AbortController();
@@ -51,7 +56,7 @@ export class SluiceRecordingPage extends LitElement {
     if (!changed.has("asset") && !changed.has("token")) return;
     this.#life.abort();
     this.#life = new AbortController();
-    if (changed.has("asset")) Object.assign(this, { found: undefined, clip: undefined, clipping: false, editing: false, said: "", making: undefined });
+    if (changed.has("asset")) Object.assign(this, { found: undefined, clip: undefined, clipping: false, editing: false, said: "", making: undefined, film: undefined });
     this.error = undefined;
     this.#seen = false;
     void this.#follow(this.#life.signal); // ends with the signal
@@ -67,9 +72,12 @@ export class SluiceRecordingPage extends LitElement {
   }
 
   #picture(a: Asset): TemplateResult {
+    if (a.playable && whole(a)) {
+      return html`<video controls playsinline aria-label=${a.title} src=${this.film ?? nothing} @playing=${() => this.#plays()}></video>`;
+    }
     if (a.playable) {
       return html`<sluice-player keys="page" .asset=${a.id} .token=${this.token} .storyboard=${a.storyboard ?? ""}
-        @sluice-condition=${(e: CustomEvent<Condition>) => this.#plays(e.detail)} @sluice-stats=${(e: CustomEvent) => this.#stats(e)}></sluice-player>`;
+        @sluice-condition=${(e: CustomEvent<Condition>) => e.detail.state === "playing" && this.#plays()} @sluice-stats=${(e: CustomEvent) => this.#stats(e)}></sluice-player>`;
     }
     const failed = a.state === "failed";
     return html`<div class="hole"><div>
@@ -169,9 +177,16 @@ export class SluiceRecordingPage extends LitElement {
     while (!signal.aborted) {
       await this.#load();
       const settled = this.found ? this.found.state === "ready" || this.found.state === "failed" : this.error && !this.error.retry;
+      if (settled && this.found && whole(this.found)) await this.#fetch(this.found);
       if (settled) return;
       await new Promise((done) => setTimeout(done, refresh));
     }
+  }
+
+  /** fetch has the whole film made, and plays it from there. */
+  async #fetch(a: Asset): Promise<void> {
+    await this.#try(async () => void (this.film = await exportAsset(this.#server, a, (part) => (this.making = part))), t("asset.download.failed"));
+    this.making = undefined;
   }
 
   async #load(): Promise<void> {
@@ -184,8 +199,8 @@ export class SluiceRecordingPage extends LitElement {
     }
   }
 
-  #plays(c: Condition): void {
-    if (c.state !== "playing" || this.#seen || !this.found) return;
+  #plays(): void {
+    if (this.#seen || !this.found) return;
     this.#seen = true;
     void viewAsset(this.#server, this.found.id).catch(() => undefined); // a view more or less
   }
@@ -232,7 +247,7 @@ export class SluiceRecordingPage extends LitElement {
     await this.#try(async () => {
       const href = await exportAsset(this.#server, a, (part) => (this.making = part));
       const name = a.title.replaceAll(":", "-").replace(/[^\p{L}\p{N} ._-]+/gu, "").slice(0, 100) || a.id;
-      Object.assign(document.createElement("a"), { href, download: `${name}.mp4` }).click();
+      Object.assign(document.createElement("a"), { href, download: `${name}.${whole(a) ? "webm" : "mp4"}` }).click();
     }, t("asset.download.failed"));
     this.making = undefined;
   }
