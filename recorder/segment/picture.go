@@ -25,8 +25,12 @@ func (c *Cutter) picture(l *lane, f Frame) {
 		return
 	}
 	c.cutAtPicture(l, f)
-	if f.Lost && f.Time > start {
-		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: start, Duration: f.Time - start, Why: Loss})
+	why := Loss
+	if l.still.stood { // what could not be decoded is missing, although there was a picture
+		l.still.stood, start, why = false, min(start, l.still.from), NoKeyFrame
+	}
+	if (f.Lost || why != Loss) && f.Time > start {
+		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: start, Duration: f.Time - start, Why: why})
 	}
 	if l.format == nil || c.differs(l, f) {
 		l.format = f.Format
@@ -172,6 +176,7 @@ func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 func (c *Cutter) lose(l *lane) {
 	if !l.needKey {
 		l.needKey = true
+		l.still.from = l.end()
 		c.ask(l)
 	}
 }

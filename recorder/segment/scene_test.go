@@ -205,11 +205,8 @@ func TestC5_PartsAreLongEnoughAtEveryFrameRateThatFits(t *testing.T) {
 	}
 }
 
-// A screen share that stands still: VP9 shows a reference again. Sound goes on.
-func TestC6_AScreenWithoutFramesPlaysOnFromEverySegment(t *testing.T) {
-	s := newStage(t, config())
-	s.brief = true
-	v, a := s.video(33333*time.Microsecond, 30*ms), s.sound()
+// slides makes a source's pictures VP9's.
+func slides(v *source) {
 	v.formats[0] = &media.Format{Codec: media.VP9, Width: 1280, Height: 720, Depth: 8}
 	v.dress = func(f *shot) {
 		f.background = []byte{0x86, 0x00, 0x40} // a picture that goes into the first slot
@@ -217,6 +214,36 @@ func TestC6_AScreenWithoutFramesPlaysOnFromEverySegment(t *testing.T) {
 			f.background = []byte{0x82, 0x49, 0x83}
 		}
 	}
+}
+
+// A packet of the last picture before a long silence is lost: the one before it
+// stands, and that is told.
+func TestC11_ALostPictureOfAStillScreenIsAHoleInWhichTheOneBeforeStands(t *testing.T) {
+	s := newStage(t, config())
+	s.brief = true
+	v, a := s.video(33333*time.Microsecond, 30*ms), s.sound()
+	slides(v)
+	v.quiet = func(at time.Duration) bool { return at > 10*time.Second && at < 20*time.Second }
+	s.play(11*time.Second, v, a)
+	s.c.Lost(v.index, s.now)
+	s.take()
+	s.play(30*time.Second, v, a)
+	s.end()
+	if v.gaps() != 0 || len(v.holes) != 1 {
+		t.Fatalf("%d gaps, %d holes", v.gaps(), len(v.holes))
+	}
+	h := v.holes[0]
+	if from, d := v.time(h.Start), v.time(h.Duration); h.Why != segment.NoKeyFrame || from < 10*time.Second || from > 11*time.Second || (from+d-20*time.Second).Abs() > 100*ms {
+		t.Fatalf("a hole from %v for %v, why %q", from, d, h.Why)
+	}
+}
+
+// A screen share that stands still: VP9 shows a reference again. Sound goes on.
+func TestC6_AScreenWithoutFramesPlaysOnFromEverySegment(t *testing.T) {
+	s := newStage(t, config())
+	s.brief = true
+	v, a := s.video(33333*time.Microsecond, 30*ms), s.sound()
+	slides(v)
 	v.quiet = func(at time.Duration) bool { // a picture a second, then none
 		return at > 10*time.Second && at < 40*time.Second && at%time.Second > 40*ms || at > 25*time.Second && at < 40*time.Second
 	}

@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"time"
+
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/media/still"
 )
@@ -27,6 +29,8 @@ type memory struct {
 	looked bool   // for again
 	format *media.Format
 	epoch  media.Epoch
+	from   media.Ticks // from where on pictures could not be decoded
+	stood  bool        // the last one stood in for them
 }
 
 // keep remembers a picture.
@@ -75,29 +79,34 @@ func (c *Cutter) hold(l *lane, end media.Ticks) {
 	if len(l.samples) > 0 || end <= l.partStart || !c.stands(l) {
 		return
 	}
-	m := &l.still
 	at := l.partStart
-	if l.hasMedia {
-		if s, ok := m.repeat(); ok {
-			l.add(s, at, l.arrival)
-		}
-		return
-	}
-	n := media.Ticks(len(m.since))
-	if n == 0 || at+n*flash+l.least > end {
-		return
-	}
-	for _, s := range m.since {
+	for _, s := range l.still.shows(l.hasMedia, end-at-l.least) {
 		l.add(s, at, l.arrival)
 		at += flash
+		l.still.stood = l.needKey
 	}
 }
 
-// stands reports whether a lane's picture is what there is to see: the publisher is
-// here, nothing was lost, and no other layer has gone on without it.
+// shows returns what shows the last picture again within d: to who has seen it, or
+// to who begins here.
+func (m *memory) shows(seen bool, d media.Ticks) []Sample {
+	if seen {
+		if s, ok := m.repeat(); ok {
+			return []Sample{s}
+		}
+		return nil
+	}
+	if media.Ticks(len(m.since))*flash > d {
+		return nil
+	}
+	return m.since
+}
+
+// stands reports whether a lane's picture is the best there is to see: the publisher
+// is here, and no other layer has gone on without it.
 func (c *Cutter) stands(l *lane) bool {
 	m := &l.still
-	if m.format == nil || l.needKey || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch || c.fresh(l) || !c.here() {
+	if m.format == nil || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch || c.fresh(l) || !c.here(l.time(l.partStart)) {
 		return false
 	}
 	for _, o := range c.lanes {
@@ -108,12 +117,12 @@ func (c *Cutter) stands(l *lane) bool {
 	return true
 }
 
-// here reports whether the publisher is: sound tells within half a second, pictures
-// alone come each second at least.
-func (c *Cutter) here() bool {
+// here reports whether the publisher was at a media time: sound tells within half a
+// second, pictures alone come each second at least.
+func (c *Cutter) here(at time.Duration) bool {
 	for _, l := range c.lanes {
 		if l.placed && l.audio && c.now.Sub(l.last) < alive {
-			return c.speaking()
+			return c.speaking() || l.time(l.lastTime) > at
 		}
 	}
 	return c.flows()
