@@ -1,7 +1,7 @@
 // A house for stories: a real server with its data in a folder of its own, and a real Chromium. Whoever makes one ends it.
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -52,8 +52,8 @@ export function run(args, options = {}) {
   });
 }
 
-/** openHouse starts a server on free ports, with flags and settings (SLUICE_…) of the story, and waits until it is ready. */
-export async function openHouse(args = [], settings = {}) {
+/** openHouse starts a server on free ports, with flags and settings (SLUICE_…) of the story, and waits until it is ready. prepare may do something to the data directory before. */
+export async function openHouse(args = [], settings = {}, prepare = undefined) {
   const dir = mkdtempSync(join(tmpdir(), "sluice-"));
   const data = join(dir, "data");
   const [http, admin, media] = [await freePort(), await freePort(), await freePort()];
@@ -81,6 +81,10 @@ export async function openHouse(args = [], settings = {}) {
     rmSync(dir, { recursive: true, force: true });
   };
   if (!existsSync(binary)) throw new Error(`there is no ${binary}: run make build`);
+  if (prepare) {
+    mkdirSync(data);
+    prepare(data);
+  }
   await house.start();
   return house;
 }
