@@ -60,7 +60,8 @@ test("a viewer goes back, and sees what was captured then", async () => {
 test("the viewer comes home to live with one press", async () => {
   await player.getByRole("button", { name: "Go to live" }).click();
   await is("live", "webrtc");
-  assert.ok(Number(await eventually("a latency", () => player.getAttribute("data-latency-ms"))) < 1500);
+  // At once from far away; from less than four seconds the delay that was gathered is let down gently.
+  await eventually("a latency of WebRTC", async () => Number((await player.getAttribute("data-latency-ms")) ?? Infinity) < 1500, 40000);
 });
 
 test("the recording shows the same, and can be searched in by keys", async () => {

@@ -303,6 +303,10 @@ export const playerStyle = css`
     }
   }
   @container (max-width: 340px) {
+    .sound {
+      gap: var(--s-1);
+      padding: 0 var(--s-3) 0 var(--s-2);
+    }
     .roomy {
       display: none;
     }
