@@ -104,7 +104,8 @@ func shoot(d time.Duration, cameras ...*camera) {
 		time.Sleep(time.Until(at.Add(c.delay)))
 		if sink := c.s.sink(c.id); sink != nil {
 			if burst := c.shoot(at); len(burst) > 0 {
-				sink.Write(burst, 0)
+				sink.Write(burst, c.s.lost)
+				c.s.lost = 0
 			}
 		}
 		next[first] += c.every
@@ -328,6 +329,60 @@ func TestC8_LayersPauseAndTheResolutionChanges(t *testing.T) {
 		}
 		if n := gaps(p.Renditions[0]); n < 8 {
 			t.Fatalf("the layer that paused has %d gaps", n)
+		}
+		s.stop()
+	})
+}
+
+func TestWhatTheNodeDroppedIsListedAsOverflow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, nil)
+		s.publish(1, "")
+		v, a := s.video(0, 40*ms), s.sound()
+		drop := false
+		v.lose, a.lose = func(int) bool { return drop }, func(int) bool { return drop }
+		shoot(10*time.Second, v, a)
+		drop = true
+		shoot(400*ms, v, a)
+		drop, s.streams.lost = false, 32
+		shoot(10*time.Second, v, a)
+		drop = true // and then on the way to the node
+		shoot(400*ms, v, a)
+		drop = false
+		shoot(10*time.Second, v, a)
+		s.stop()
+		told := map[string]int{}
+		for _, g := range s.shelf.gaps {
+			told[g.Rendition+" "+g.Why]++
+		}
+		for _, want := range []string{"video overflow", "audio overflow", "video loss", "audio loss"} {
+			if told[want] != 1 {
+				t.Errorf("%s is told %d times", want, told[want])
+			}
+		}
+		if len(told) != 4 {
+			t.Error(told)
+		}
+	})
+}
+
+// A tape that stood still finds everything in its queue: nothing is missing.
+func TestWhatWaitedForTheTapeIsNotMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, nil)
+		s.publish(1, "")
+		v, a := s.video(0, 40*ms), s.sound()
+		shoot(10*time.Second, v, a)
+		s.shelf.slow(3 * time.Second)
+		shoot(20*time.Second, v, a)
+		for _, r := range s.show().Renditions {
+			for _, g := range r.Segments[1:] { // tracks do not begin at the same moment
+				for i, p := range g.Parts {
+					if p.Gap {
+						t.Errorf("part %d.%d of %s is a gap", g.MSN, i, r.ID)
+					}
+				}
+			}
 		}
 		s.stop()
 	})

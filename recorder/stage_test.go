@@ -22,6 +22,7 @@ type streams struct {
 	mu    sync.Mutex
 	sinks map[media.StreamID]recorder.Sink
 	asked []ask
+	lost  int // bursts, told with the next
 }
 
 type ask struct {
@@ -87,6 +88,7 @@ type shelf struct {
 	mu    sync.Mutex
 	files map[string]*bytes.Buffer // by incarnation and rendition
 	fail  bool
+	sleep time.Duration     // of the next part
 	inits map[string][]byte // the newest, by rendition
 	parts int
 	gaps  []media.Gap
@@ -130,6 +132,13 @@ func (s *shelf) Resume(media.StreamID, time.Time) (*media.Presentation, recorder
 		return nil, nil, nil
 	}
 	return p, file{s, p.Incarnation}, nil
+}
+
+// slow lets the next part take some time.
+func (s *shelf) slow(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sleep = d
 }
 
 func (s *shelf) broken(is bool) {
@@ -181,6 +190,8 @@ func (f file) Part(rendition string, p recorder.Part, data []byte) (media.Extent
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.order("part", rendition)
+	time.Sleep(f.sleep) // in a bubble
+	f.shelf.sleep = 0
 	if p.Gap {
 		return media.Extent{}, nil
 	}

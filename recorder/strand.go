@@ -29,6 +29,8 @@ type strand struct {
 	// waiting is zero, or frames are dropped until a key frame comes: when to remind of
 	// the first one.
 	waiting time.Time
+	// Until overflowed, what is missing was dropped on its way to us.
+	overflowed time.Time
 }
 
 func newStrand(e encoding, params string, budget time.Duration) *strand {
@@ -51,6 +53,9 @@ func (s *strand) place(f *media.Frame) (segment.Frame, bool) {
 		s.order = depack.Order{}
 	}
 	out := segment.Frame{Frame: f, Time: shown, Step: stepped}
+	if f.Lost && f.Arrival.Before(s.overflowed) {
+		out.Why, s.overflowed = segment.Overflow, time.Time{}
+	}
 	if s.order.Reorders() && !stepped {
 		out.Time = s.clock.Extrapolate(dts)
 		out.Offset = shown - out.Time

@@ -27,6 +27,11 @@ const (
 	again   = 2 * time.Second
 	// idle is how often a tape looks at the clock when nothing is due.
 	idle = time.Second
+	// behind is how long a burst may have waited before the tape hurries instead of
+	// looking at the clock, recovery how long after packets were dropped the next
+	// key frame is missed because of it.
+	behind   = 500 * time.Millisecond
+	recovery = 5 * time.Second
 )
 
 // delivery is what a sink was given.
@@ -198,8 +203,16 @@ func (t *tape) record(ctx context.Context) Closing {
 				return Ended
 			}
 			t.take(d)
+			if late(d.burst) { // what waits behind it is not missing
+				timer.Reset(behind)
+				continue
+			}
 		case <-t.encoders.wish:
 		case <-timer.C:
+			if len(t.in) > 0 { // the clock went on while we did not
+				timer.Reset(behind)
+				continue
+			}
 		}
 		now := time.Now()
 		t.tick(now)
@@ -232,6 +245,7 @@ func (t *tape) take(d delivery) {
 	if d.lost > 0 {
 		t.r.metrics.overflows.Add(float64(d.lost))
 		t.log.Error("recorder fell behind", "bursts_lost", d.lost)
+		t.overflowed(d.burst)
 	}
 	for _, p := range d.burst {
 		t.packet(p, time.Now())
@@ -239,6 +253,22 @@ func (t *tape) take(d delivery) {
 	if d.made != nil {
 		t.encoded(d.made, time.Now())
 	}
+}
+
+// overflowed marks what is missing before a burst as dropped here.
+func (t *tape) overflowed(burst []*media.Packet) {
+	if len(burst) == 0 {
+		return
+	}
+	until := burst[len(burst)-1].Arrival.Add(recovery)
+	for _, s := range t.strands {
+		s.overflowed = until
+	}
+}
+
+// late reports whether a burst has waited for us.
+func late(burst []*media.Packet) bool {
+	return len(burst) > 0 && time.Since(burst[len(burst)-1].Arrival) > behind
 }
 
 // judge says so when pictures cannot be packaged.

@@ -33,10 +33,16 @@ type Feed interface {
 	Close()
 }
 
+// parcel is a delivery, and how many bursts were dropped right before it.
+type parcel struct {
+	delivery
+	lost int
+}
+
 type sink struct {
 	st    *stream
 	to    Sink
-	queue chan delivery
+	queue chan parcel
 	want  atomic.Pointer[media.Demand]
 	lost  atomic.Int64
 	done  chan struct{}
@@ -51,7 +57,7 @@ func (s *SFU) Attach(id media.StreamID, to Sink) (Feed, error) {
 		return nil, err
 	}
 	defer st.pending.Add(-1)
-	k := &sink{st: st, to: to, queue: make(chan delivery, sinkQueue), done: make(chan struct{})}
+	k := &sink{st: st, to: to, queue: make(chan parcel, sinkQueue), done: make(chan struct{})}
 	k.want.Store(&media.Demand{Audio: true, Video: true})
 	st.mu.Lock()
 	st.sinks = append(st.sinks, k)
@@ -68,12 +74,14 @@ func (st *stream) shareSinks() {
 	st.fan.Store(&sinks)
 }
 
-// offer hands a burst over; a full queue drops it and counts.
+// offer hands a burst over; a full queue drops it, and the next one that finds room
+// tells how many.
 func (k *sink) offer(src *source, burst []*media.Packet) {
+	lost := k.lost.Swap(0)
 	select {
-	case k.queue <- delivery{k.st, src, burst}:
+	case k.queue <- parcel{delivery{k.st, src, burst}, int(lost)}:
 	default:
-		k.lost.Add(1)
+		k.lost.Add(lost + 1)
 	}
 }
 
@@ -113,6 +121,7 @@ func (k *sink) end(why error) {
 
 func (k *sink) run() {
 	var known *[]media.TrackInfo
+	lost := 0
 	defer func() { k.to.Close(k.why) }()
 	for {
 		select {
@@ -126,8 +135,10 @@ func (k *sink) run() {
 				known = tracks
 				k.to.Tracks(d.src.epoch, *tracks)
 			}
+			lost += d.lost
 			if burst := wanted(d.burst, k.want.Load()); len(burst) > 0 {
-				k.to.Write(burst, int(k.lost.Swap(0)))
+				k.to.Write(burst, lost)
+				lost = 0
 			}
 		}
 	}

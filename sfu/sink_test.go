@@ -11,7 +11,7 @@ import (
 // probe would look like a hole in the picture.
 func TestPaddingIsNoHoleForSinks(t *testing.T) {
 	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
-	k := &sink{st: b.st, queue: make(chan delivery, 100)}
+	k := &sink{st: b.st, queue: make(chan parcel, 100)}
 	k.want.Store(&media.Demand{Video: true})
 	b.st.fan.Store(&[]*sink{k})
 	seq := uint16(65530)
@@ -55,4 +55,24 @@ func (b *bench) give(seq uint16, i int, padding bool) {
 	burst := b.pub.burst
 	b.pub.burst = nil
 	b.st.spread(b.pub.source, burst)
+}
+
+// Who is too slow is told of what it lost where it is missing, not before what
+// still waited.
+func TestBurstsThatWereDroppedAreToldWhereTheyAreMissing(t *testing.T) {
+	k := &sink{queue: make(chan parcel, 3)}
+	for range 5 {
+		k.offer(nil, nil)
+	}
+	for i := range 3 {
+		if p := <-k.queue; p.lost != 0 {
+			t.Errorf("burst %d is told to follow %d lost ones", i, p.lost)
+		}
+	}
+	for _, want := range []int{2, 0} {
+		k.offer(nil, nil)
+		if p := <-k.queue; p.lost != want {
+			t.Errorf("%d lost, want %d", p.lost, want)
+		}
+	}
 }

@@ -35,6 +35,7 @@ const (
 	NoFrames      Why = "no-frames"      // a still screen, a layer that pauses
 	PublisherGone Why = "publisher-gone" // nothing comes at all
 	Loss          Why = "loss"
+	Overflow      Why = "overflow"     // it was dropped here
 	NoKeyFrame    Why = "no-key-frame" // nothing can be decoded until one comes
 )
 
@@ -80,6 +81,16 @@ type Frame struct {
 	Duration media.Ticks
 	// Step tells that media time was set anew at this frame: a discontinuity.
 	Step bool
+	// Why a Lost frame's predecessors are missing; empty is Loss.
+	Why Why
+}
+
+// why says why what is missing before the frame is.
+func (f *Frame) why() Why {
+	if f.Why == "" {
+		return Loss
+	}
+	return f.Why
 }
 
 // Rendition is what is cut.

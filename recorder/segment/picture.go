@@ -25,11 +25,15 @@ func (c *Cutter) picture(l *lane, f Frame) {
 		return
 	}
 	c.cutAtPicture(l, f)
-	why := Loss
+	why := f.why()
+	gone := f.Lost
 	if l.still.stood { // what could not be decoded is missing, although there was a picture
-		l.still.stood, start, why = false, min(start, l.still.from), NoKeyFrame
+		l.still.stood, start, gone = false, min(start, l.still.from), true
+		if !f.Lost {
+			why = NoKeyFrame
+		}
 	}
-	if (f.Lost || why != Loss) && f.Time > start {
+	if gone && f.Time > start {
 		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: start, Duration: f.Time - start, Why: why})
 	}
 	if l.format == nil || c.differs(l, f) {

@@ -65,7 +65,7 @@ func (c *Cutter) sounds(l *lane, f Frame) {
 	if f.Time-l.end() >= tolerance && l.format != nil {
 		c.fill(l, f.Time)
 	}
-	c.speaks(l, f.Lost)
+	c.speaks(l, f)
 	if l.end()-f.Time >= tolerance {
 		return
 	}
@@ -131,14 +131,14 @@ func (c *Cutter) hush(l *lane, to media.Ticks) {
 }
 
 // speaks tells of the silence that ends, when something is missing.
-func (c *Cutter) speaks(l *lane, lost bool) {
+func (c *Cutter) speaks(l *lane, f Frame) {
 	if l.silent == 0 {
 		return
 	}
-	if d := l.end() - l.silent; d > 0 && (lost || d >= l.scale) {
+	if d := l.end() - l.silent; d > 0 && (f.Lost || d >= l.scale) {
 		why := NoFrames
-		if lost {
-			why = Loss
+		if f.Lost {
+			why = f.why()
 		}
 		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: l.silent, Duration: d, Why: why})
 	}
