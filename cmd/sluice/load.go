@@ -15,6 +15,7 @@ import (
 type loadCmd struct {
 	Publish loadPublishCmd `cmd:"" help:"Publish one stream until Ctrl-C."`
 	View    loadViewCmd    `cmd:"" help:"Watch a stream many times over."`
+	HLS     loadHLSCmd     `cmd:"" name:"hls" help:"Play a stream by LL-HLS many times over."`
 	Run     loadRunCmd     `cmd:"" help:"Run a scenario and print what was measured."`
 	Bench   loadBenchCmd   `cmd:"" help:"Measure servers side by side under more and more load."`
 	Impair  loadImpairCmd  `cmd:"" help:"Stand before a server as a bad network."`
@@ -36,6 +37,15 @@ type loadViewCmd struct{ loadtest.ViewOptions }
 // Run watches.
 func (c *loadViewCmd) Run(ctx context.Context, term terminal) error {
 	_, err := loadtest.View(ctx, c.ViewOptions, term.out)
+	return err
+}
+
+type loadHLSCmd struct{ loadtest.HLSOptions }
+
+// Run plays.
+func (c *loadHLSCmd) Run(ctx context.Context, term terminal) error {
+	c.Command = strings.Join(withoutSecrets(os.Args), " ")
+	_, err := loadtest.HLS(ctx, c.HLSOptions, term.out)
 	return err
 }
 

@@ -1,0 +1,325 @@
+package hls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluice-live/sluice/loadtest/view"
+)
+
+// Config is a crowd.
+type Config struct {
+	URL     string // a Multivariant or a Media Playlist
+	Token   string // sent as Authorization: Bearer
+	Clients int
+	Sound   bool // each follows the sound, too
+	NoParts bool // playlists alone are asked for
+	// Ramp is the time in which they come.
+	Ramp time.Duration
+}
+
+// Counts are what the crowd saw in a window.
+type Counts struct {
+	Seconds   float64        `json:"seconds"`
+	Clients   int            `json:"clients"`
+	Part      float64        `json:"part_ms"` // PART-TARGET
+	Playlists uint64         `json:"playlists"`
+	Parts     uint64         `json:"parts"`
+	Bytes     uint64         `json:"bytes"`
+	Playlist  view.Quantiles `json:"playlist"` // from the request to the last byte
+	Hinted    view.Quantiles `json:"hinted"`   // likewise
+	// Edge is the age of the newest picture or sound in a playlist when it was there,
+	// by its EXT-X-PROGRAM-DATE-TIME and this machine's clock.
+	Edge   view.Quantiles    `json:"edge"`
+	Behind uint64            `json:"behind"` // answers that did not hold what was asked for
+	Errors map[string]uint64 `json:"errors,omitempty"`
+}
+
+// Crowd is many clients. Run it once; Window may be called meanwhile.
+type Crowd struct {
+	cfg    Config
+	client *http.Client
+	mu     sync.Mutex
+	now    tally
+}
+
+type tally struct {
+	since                  time.Time
+	target                 time.Duration
+	bytes, behind          uint64
+	playlist, hinted, edge []time.Duration
+	errors                 map[string]uint64
+}
+
+// Limits of what is read: a playlist of hours, a part of a second at 60 Mbit/s.
+const (
+	maxPlaylist = 4 << 20
+	maxPart     = 16 << 20
+	// maxSamples bounds what a window keeps of each kind.
+	maxSamples = 4 << 20
+	patience   = 30 * time.Second
+)
+
+// New makes a crowd; nothing is asked before Run.
+func New(cfg Config) (*Crowd, error) {
+	if cfg.Clients < 1 {
+		return nil, errors.New("a crowd has at least one client")
+	}
+	if u, err := url.Parse(cfg.URL); err != nil || u.Host == "" {
+		return nil, fmt.Errorf("%q is no URL", cfg.URL)
+	}
+	dialer := &net.Dialer{Timeout: patience}
+	return &Crowd{cfg: cfg, client: &http.Client{Transport: &http.Transport{
+		DialContext: dialer.DialContext, DisableCompression: true, MaxIdleConnsPerHost: 4 * cfg.Clients, IdleConnTimeout: time.Minute,
+	}}, now: tally{errors: make(map[string]uint64)}}, nil
+}
+
+// Run plays until ctx ends. The error is of a stream that cannot be played at all.
+func (c *Crowd) Run(ctx context.Context) error {
+	lists, err := c.lists(ctx)
+	if err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	for i := range c.cfg.Clients {
+		for _, list := range lists {
+			all.Go(func() {
+				wait := time.NewTimer(c.cfg.Ramp * time.Duration(i) / time.Duration(c.cfg.Clients))
+				defer wait.Stop()
+				select {
+				case <-wait.C:
+					c.follow(ctx, list)
+				case <-ctx.Done():
+				}
+			})
+		}
+	}
+	all.Wait()
+	c.client.CloseIdleConnections()
+	return nil
+}
+
+// lists finds what each client follows.
+func (c *Crowd) lists(ctx context.Context) ([]string, error) {
+	text, err := c.get(ctx, c.cfg.URL, maxPlaylist)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", c.cfg.URL, err)
+	}
+	picture, sound := entry(text)
+	if picture == "" {
+		if _, err := parse(text); err != nil {
+			return nil, fmt.Errorf("read %s: %w", c.cfg.URL, err)
+		}
+		return []string{c.cfg.URL}, nil
+	}
+	names := []string{picture}
+	if c.cfg.Sound && sound != "" {
+		names = append(names, sound)
+	}
+	for i, name := range names {
+		if names[i], err = c.resolve(c.cfg.URL, name); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// resolve is a URI in a playlist as a URL; the one variable that is known is the
+// token of the playlist's own query.
+func (c *Crowd) resolve(base, name string) (string, error) {
+	b, err := url.Parse(base)
+	if err != nil {
+		return "", err
+	}
+	name = strings.ReplaceAll(name, "{$token}", url.QueryEscape(b.Query().Get("token")))
+	u, err := b.Parse(name)
+	if err != nil {
+		return "", fmt.Errorf("read the URI %q: %w", name, err)
+	}
+	return u.String(), nil
+}
+
+// follow is one client on one playlist.
+func (c *Crowd) follow(ctx context.Context, list string) {
+	var e edge
+	ask := list
+	for ctx.Err() == nil {
+		text, err := c.timed(ctx, ask, maxPlaylist, false)
+		if err == nil {
+			var next edge
+			if next, err = parse(text); err == nil {
+				c.arrived(next, e, ask != list)
+				e = next
+			}
+		}
+		if err != nil {
+			c.failed(ctx, err)
+			ask = list
+			pause(ctx, time.Second)
+			continue
+		}
+		ask = directed(list, e)
+		if !c.cfg.NoParts {
+			c.both(ctx, list, ask, &e)
+		}
+	}
+}
+
+// both asks for the next playlist and the hinted part at once, until one fails.
+func (c *Crowd) both(ctx context.Context, list, ask string, e *edge) {
+	for ctx.Err() == nil {
+		part, err := c.resolve(list, e.hint)
+		if err != nil {
+			c.failed(ctx, err)
+			return
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := c.timed(ctx, part, maxPart, true)
+			done <- err
+		}()
+		text, err := c.timed(ctx, ask, maxPlaylist, false)
+		if err := <-done; err != nil {
+			c.failed(ctx, err)
+		}
+		var next edge
+		if err == nil {
+			next, err = parse(text)
+		}
+		if err != nil {
+			c.failed(ctx, err)
+			return
+		}
+		c.arrived(next, *e, true)
+		*e, ask = next, directed(list, next)
+	}
+}
+
+// directed is the request for what comes next.
+func directed(list string, e edge) string {
+	sep := "?"
+	if strings.Contains(list, "?") {
+		sep = "&"
+	}
+	return fmt.Sprintf("%s%s_HLS_msn=%d&_HLS_part=%d", list, sep, e.msn, e.part)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+}
+
+// timed asks and counts.
+func (c *Crowd) timed(ctx context.Context, from string, limit int64, part bool) ([]byte, error) {
+	began := time.Now()
+	text, err := c.get(ctx, from, limit)
+	took := time.Since(began)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	to := &c.now.playlist
+	if part {
+		to = &c.now.hinted
+	}
+	if len(*to) < maxSamples {
+		*to = append(*to, took)
+	}
+	c.now.bytes += uint64(len(text))
+	return text, nil
+}
+
+// statusError is an answer that is none.
+type statusError struct{ status int }
+
+func (e statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
+
+func (c *Crowd) get(ctx context.Context, from string, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	if c.cfg.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.cfg.Token)
+	}
+	resp, err := c.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is given up
+	text, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case resp.StatusCode != http.StatusOK:
+		return nil, statusError{resp.StatusCode}
+	case int64(len(text)) > limit:
+		return nil, errors.New("too long")
+	}
+	return text, nil
+}
+
+// arrived counts a playlist that was waited for, or was not.
+func (c *Crowd) arrived(e, before edge, waited bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.target = e.target
+	if !waited {
+		return
+	}
+	if e.msn < before.msn || e.msn == before.msn && e.part <= before.part {
+		c.now.behind++
+	}
+	if !e.end.IsZero() && len(c.now.edge) < maxSamples {
+		c.now.edge = append(c.now.edge, time.Since(e.end))
+	}
+}
+
+func (c *Crowd) failed(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	why := "network"
+	var status statusError
+	switch {
+	case errors.As(err, &status):
+		why = err.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		why = "timeout"
+	case errors.Is(err, errNoHint):
+		why = "no hint"
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now.errors[why]++
+}
+
+// Window returns what was counted since the last call, and begins anew.
+func (c *Crowd) Window() Counts {
+	c.mu.Lock()
+	t := c.now
+	c.now = tally{since: time.Now(), target: t.target, errors: make(map[string]uint64)}
+	c.mu.Unlock()
+	out := Counts{Clients: c.cfg.Clients, Part: float64(t.target) / float64(time.Millisecond), Playlists: uint64(len(t.playlist)), Parts: uint64(len(t.hinted)),
+		Bytes: t.bytes, Behind: t.behind, Errors: t.errors}
+	if !t.since.IsZero() {
+		out.Seconds = time.Since(t.since).Seconds()
+	}
+	out.Playlist, out.Hinted, out.Edge = view.Of(t.playlist), view.Of(t.hinted), view.Of(t.edge)
+	return out
+}
