@@ -55,6 +55,16 @@ func look(t *testing.T, texts ...string) []rules.Finding {
 	return l.Findings
 }
 
+func TestADeltaWithoutItsMapIsOneFindingAndNotOnePerSegment(t *testing.T) {
+	bare := strings.Replace(strings.Replace(next, "VERSION:6", "VERSION:9", 1), "#EXT-X-MAP:URI=\"a.mp4\"\n", "", 1)
+	delta := strings.Replace(bare, "#EXT-X-PROGRAM-DATE-TIME:2026-11-20T12:00:00.000Z\n#EXTINF:4.00000,\n5.m4s", "#EXT-X-SKIP:SKIPPED-SEGMENTS=1", 1)
+	for _, f := range look(t, good, delta) {
+		if f.Rule == "R7" {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestAGoodPlaylistHasNoFindings(t *testing.T) {
 	if f := look(t, good, next); len(f) > 0 {
 		t.Error(f)

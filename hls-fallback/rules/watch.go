@@ -251,7 +251,7 @@ func (w *Watch) history(l *List, p *Playlist) {
 		if !ok {
 			continue
 		}
-		l.must(old.URI == s.URI && old.Range == s.Range && old.Duration == s.Duration && old.Gap == s.Gap && old.Map == s.Map, "R7",
+		l.must(old.URI == s.URI && old.Range == s.Range && old.Duration == s.Duration && old.Gap == s.Gap && (old.Map == s.Map || p.Delta && s.Map == ""), "R7",
 			"%s: segment %d changed from %s (%g s) to %s (%g s)", w.Name, s.MSN, old.URI, old.Duration, s.URI, s.Duration)
 		l.must(old.Number == s.Number, "R7", "%s: segment %d changed its discontinuity number from %d to %d", w.Name, s.MSN, old.Number, s.Number)
 		if !old.Date.IsZero() && !s.Date.IsZero() {

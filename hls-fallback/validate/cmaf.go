@@ -55,6 +55,10 @@ type chunk struct {
 	broken          string
 }
 
+// nonSync is sample_is_non_sync_sample (ISO/IEC 14496-12 section 8.8.3.1). What a
+// sync sample depends on need not be told.
+const nonSync = 1 << 16
+
 // readChunk parses the fragments of a part or segment.
 func readChunk(b []byte, s section) (c chunk, err error) {
 	defer guard(&err)
@@ -98,7 +102,7 @@ func (c *chunk) add(f *mp4.Fragment, s section, first bool) error {
 				if !ok {
 					flags = sample.Flags
 				}
-				c.key = mp4.IsSyncSampleFlags(flags)
+				c.key = flags&nonSync == 0
 			}
 			if sample.Dur == 0 {
 				c.zero++

@@ -103,8 +103,10 @@ func chunk(r *media.Rendition, seq uint32, part media.Part) []byte {
 	d := media.Ticks(r.Timescale / 50)
 	for at := media.Ticks(0); at < part.Duration; at += d {
 		flags := mp4.NonSyncSampleFlags
-		if at == 0 && part.Independent || r.Kind == media.AudioRendition {
+		if at == 0 && part.Independent {
 			flags = mp4.SyncSampleFlags
+		} else if r.Kind == media.AudioRendition {
+			flags = 0 // a sync sample of which nothing else is told
 		}
 		f.AddFullSample(mp4.FullSample{
 			Sample:     mp4.Sample{Flags: flags, Dur: uint32(d), Size: 10},
