@@ -2,14 +2,20 @@
 // soon as somebody wants it.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { eventually, openBrowser, openHouse } from "../house.mjs";
 import { camera } from "../timecode.mjs";
 
-let house, browser, publisher, viewer, player, token;
+let settings, house, browser, publisher, viewer, player, token;
 
 before(async () => {
-  house = await openHouse();
+  // A recording, and LL-HLS, want every layer: here is a stream with neither.
+  settings = mkdtempSync(join(tmpdir(), "sluice-settings-"));
+  writeFileSync(join(settings, "sluice.yaml"), "streams:\n  - match: rest\n    hls: false\n    record: false\n");
+  house = await openHouse(["--config", join(settings, "sluice.yaml")]);
   browser = await openBrowser();
   const context = await browser.newContext({ permissions: ["camera", "microphone"], viewport: { width: 1440, height: 900 } });
   publisher = await context.newPage();
@@ -20,6 +26,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await house?.close();
+  if (settings) rmSync(settings, { recursive: true });
 });
 
 /** sent returns what the publisher's browser has sent of each layer. */
