@@ -51,6 +51,9 @@ const patience = 3000;
 // Repairs of one decoder that follow each other faster lead nowhere.
 const repairPause = 5000;
 const tick = 1000;
+// Seeks are exact but for a frame; the first pictures after a start may be some later.
+const near = 1500;
+const askings = 3;
 // Where no low latency is offered, players stay so far behind.
 const usualDelay = 3;
 
@@ -69,6 +72,8 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #tries = 0;
   #repairedAt = -Infinity;
   #placed = false;
+  #awaited: number | undefined; // the capture time that was asked for, until it is on the screen
+  #asked = 0;
   #shown = false;
   #steered = false; // somebody else sets the pace
   #stats: HlsStats;
@@ -133,6 +138,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
 
   /** seek goes to what was captured then. */
   seek(capture: number): void {
+    if (this.#awaited !== undefined) this.#awaited = capture;
     const to = mediaAt(this.#pieces(), capture);
     if (to !== undefined) this.#source.video.currentTime = to;
   }
@@ -185,15 +191,33 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   frame(times: FrameTimes): void {
     const { video, offset } = this.#source;
     this.capture = this.#captureOf(times.mediaTime ?? video.currentTime);
+    if (!this.#arrives()) return;
     const clock = offset?.();
     const shown = performance.timeOrigin + (times.expectedDisplayTime || times.presentationTime);
     this.lag = this.capture === undefined || clock === undefined ? undefined : shown + clock - this.capture;
     this.#flows();
   }
 
+  /** arrived tells that what was asked for is on the screen, no longer something else on the way to it. */
+  get arrived(): boolean {
+    return this.#awaited === undefined;
+  }
+
   /** latency is the lag as a number to show; undefined while a viewer is away from live. */
   get latency(): number | undefined {
     return this.away || this.lag === undefined ? undefined : plausible(this.lag);
+  }
+
+  // hls.js may take the live edge for the beginning although it was told another one; it is told again then.
+  #arrives(): boolean {
+    if (this.#awaited === undefined) return true;
+    const there = this.capture === undefined || Math.abs(this.capture - this.#awaited) < near;
+    if (there || this.#asked >= askings) this.#awaited = undefined;
+    else if (!this.#source.video.seeking) {
+      this.#asked++;
+      this.seek(this.#awaited);
+    }
+    return this.arrived;
   }
 
   #captureOf(mediaTime: number): number | undefined {
@@ -213,6 +237,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     this.#hls?.destroy();
     this.#hls = undefined;
     this.#placed = false;
+    this.#awaited = undefined;
     if (!hasMediaSource()) return this.#native();
     try {
       const { default: Player } = await import("hls.js");
@@ -264,6 +289,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     if (to === undefined) return;
     const edge = this.#hls.liveSyncPosition;
     if (details.live && !this.away && edge !== null && to > edge) return; // not there yet: the live edge comes to it
+    [this.#awaited, this.#asked] = [captureAt(details.fragments, to), 0];
     this.#hls.startLoad(to);
   }
 
@@ -329,7 +355,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   }
 
   #flows(): void {
-    if (this.#source.video.readyState < 2) return;
+    if (this.#source.video.readyState < 2 || !this.arrived) return;
     this.#shown = true;
     this.#tries = 0;
     this.#set({ state: this.#source.live && !this.away ? "live" : "playing" });

@@ -201,7 +201,7 @@ export class Director extends Emitter<DirectorEvents> {
     if (mode === "hls") this.#hls?.frame(times);
     else this.#viewing?.frame(times);
     if (mode === this.mode && !this.#config.stage.held) this.#last = this.capture ?? this.#last;
-    else if (this.#away && mode === "hls" && this.#config.stage.held) this.#arrived();
+    else if (this.#away && mode === "hls" && this.#config.stage.held && this.#hls?.arrived) this.#arrived();
   }
 
   // The first frame of the past.

@@ -126,7 +126,7 @@ export class SluicePlayer extends LitElement {
     if (this.recorded) return this.media && this.media.duration > 0 ? { from: 0, to: 1000 * (Number.isFinite(this.media.duration) ? this.media.duration : this.media.seekable.end(this.media.seekable.length - 1)) } : undefined;
     const d = this.#director;
     if (!d?.past.known) return undefined;
-    return { from: d.span?.from ?? d.now - step, to: d.now };
+    return { from: d.span?.from ?? d.now, to: d.now }; // empty until it is known
   }
 
   /** at is where in the span it is. */

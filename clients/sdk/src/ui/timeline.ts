@@ -164,7 +164,7 @@ export class SluiceTimeline extends LitElement {
   }
 
   protected override updated(): void {
-    const part = (ms: number) => String(this.to > this.from ? Math.min(1, Math.max(0, (ms - this.from) / (this.to - this.from))) : 0);
+    const part = (ms: number) => String(this.to > this.from ? Math.min(1, Math.max(0, (ms - this.from) / (this.to - this.from))) : Number(this.live));
     // By the object model: the Content-Security-Policy forbids style attributes.
     this.style.setProperty("--at", part(this.dragging ? this.pointed! : this.at));
     this.style.setProperty("--ahead", part(this.ahead));
