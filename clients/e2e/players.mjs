@@ -39,8 +39,9 @@ export async function openShow(settings) {
     await page.addInitScript(() => localStorage.setItem("sluice.publish", JSON.stringify({ codec: "H264", simulcast: false, bitrate: 300_000 })));
     await page.goto(`${house.http}/publish/clock#token=${token}`);
     await page.getByRole("button", { name: /go live/i }).click();
-    const variants = async (stream) => ((await (await fetch(show.url(stream, "index.m3u8"))).text()).match(/^#EXT-X-STREAM-INF/gm) ?? []).length;
-    await eventually("both streams are packaged", async () => (await variants("layers")) === 3 && (await variants("clock")) === 1, 150000); // the first encoder makes its media, which takes a while
+    // Each picture is there once with each codec of sound.
+    const pictures = async (stream) => new Set((await (await fetch(show.url(stream, "index.m3u8"))).text()).match(/^[^#\s]+\/video[^\s?]*/gm)).size;
+    await eventually("both streams are packaged", async () => (await pictures("layers")) === 3 && (await pictures("clock")) === 1, 150000); // the first encoder makes its media, which takes a while
     return show;
   } catch (error) {
     await show.close();
