@@ -190,7 +190,7 @@ func (f file) Part(rendition string, p recorder.Part, data []byte) (media.Extent
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.order("part", rendition)
-	time.Sleep(f.sleep) // in a bubble
+	<-time.After(f.sleep) // a bubble's time
 	f.shelf.sleep = 0
 	if p.Gap {
 		return media.Extent{}, nil
