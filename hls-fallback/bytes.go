@@ -271,6 +271,7 @@ func (v *visit) etag() string {
 	b = strconv.AppendUint(b, v.first, 10)
 	b = append(b, fileNames[v.file][0])
 	b = strconv.AppendUint(b, v.last+uint64(v.route.part), 10)
+	b = append(b, v.init...)
 	return string(append(b, '"'))
 }
 

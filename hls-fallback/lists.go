@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-live/sluice/hls-fallback/edge/cache"
 	"github.com/sluice-live/sluice/hls-fallback/playlist"
 	"github.com/sluice-live/sluice/media"
 )
@@ -135,6 +136,10 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 		h.Set("Cache-Control", "public, max-age="+seconds(6*v.p.TargetDuration))
 	default:
 		h["Cache-Control"] = keepSecond
+	}
+	if v.file == mediaList && !v.fixed() {
+		msn, part := v.r.Next()
+		h.Set(cache.PlaceHeader, cache.Place{MSN: msn, Part: uint64(part)}.String())
 	}
 	return a.send(w, r, v)
 }

@@ -17,7 +17,7 @@ const (
 	clock             // time.txt
 	mediaList         // media.m3u8
 	iframeList        // iframes.m3u8
-	initSection       // init-{n}.mp4
+	initSection       // init-{name}.mp4
 	segment           // {msn}.m4s
 	joined            // {first}-{last}.m4s
 	part              // {msn}.{part}.m4s
@@ -34,7 +34,8 @@ type route struct {
 	name, incarnation, rendition string
 	file                         file
 	first, last                  uint64 // msn; of a joined segment the last one
-	part                         int    // or the number of an initialisation section
+	part                         int
+	init                         string // name of an initialisation section
 }
 
 // parse reads a path. There is one spelling of each.
@@ -84,9 +85,9 @@ func (rt *route) leaf(name string) bool {
 		return true
 	}
 	if number, ok := strings.CutPrefix(name, "init-"); ok {
-		number, ok = strings.CutSuffix(number, ".mp4")
+		rt.init, ok = strings.CutSuffix(number, ".mp4")
 		rt.file = initSection
-		return ok && small(number, &rt.part)
+		return ok // it is looked up among what is there
 	}
 	name, ok := strings.CutSuffix(name, ".m4s")
 	if !ok {

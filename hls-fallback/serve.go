@@ -169,11 +169,11 @@ func (s *Server) hand(w *reply, r *http.Request, v *visit) error {
 		_, err := w.Write(time.Now().UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"))
 		return away(err)
 	case initSection:
-		if v.part >= len(v.r.Inits) {
+		section, ok := v.p.Init(v.r, v.init)
+		if !ok {
 			return errMissing
 		}
-		data := v.r.Inits[v.part].Data
-		return s.bytes(w, r, v, content{memory: [][]byte{data}, size: int64(len(data))})
+		return s.bytes(w, r, v, content{memory: [][]byte{section.Data}, size: int64(len(section.Data))})
 	case part:
 		return s.part(w, r, v)
 	case segment:

@@ -1,6 +1,11 @@
 package media
 
-import "time"
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"time"
+)
 
 // Presentation is what has been packaged of one incarnation of a stream, or of an
 // asset: an immutable snapshot. Whoever holds one may read it for ever.
@@ -13,6 +18,9 @@ type Presentation struct {
 	// cache holds of an earlier run is never taken for this one. For an asset it is
 	// the asset's identifier.
 	Incarnation string
+	// Recording names what is kept of it on this node, the asset: the incarnation,
+	// unless several recorders make that one together. Empty: nothing is known of it.
+	Recording string
 	// Version rises with each snapshot of an incarnation.
 	Version uint64
 	Start   time.Time
@@ -41,6 +49,31 @@ func (p *Presentation) Rendition(id string) *Rendition {
 // At returns when (UTC) what has the media time t, in ticks of the rendition, was
 // captured.
 func (p *Presentation) At(r *Rendition, t Ticks) time.Time { return p.Start.Add(r.Time(t)) }
+
+// Shared reports whether other recorders make the same incarnation: numbers and times
+// are those of the clock.
+func (p *Presentation) Shared() bool { return p.Recording != "" && p.Recording != p.Incarnation }
+
+// InitName is what an initialisation section is called in URIs: its number; in what is
+// shared, where each recorder counts for itself, a digest of its bytes.
+func (p *Presentation) InitName(r *Rendition, index int) string {
+	if !p.Shared() {
+		return strconv.Itoa(index)
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(r.Inits[index].Data) // never fails
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// Init returns the initialisation section of that name; false: there is none.
+func (p *Presentation) Init(r *Rendition, name string) (Init, bool) {
+	for i := range r.Inits {
+		if p.InitName(r, i) == name {
+			return r.Inits[i], true
+		}
+	}
+	return Init{}, false
+}
 
 // RenditionKind is what a rendition is of.
 type RenditionKind uint8

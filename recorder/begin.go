@@ -78,10 +78,14 @@ func (t *tape) begin(now time.Time) {
 		t.resume(old, log)
 	} else {
 		t.start = t.origin()
+		if t.r.cfg.Redundant {
+			t.start = agreed
+		}
 		t.incarnation = newIncarnation(now)
 		t.create()
 	}
-	cfg := segment.Config{Start: t.start, Nominal: t.r.cfg.Segment, Part: t.r.cfg.Part, Target: t.r.cfg.Target, Patience: t.r.cfg.Reorder}
+	cfg := segment.Config{Start: t.start, Nominal: t.r.cfg.Segment, Part: t.r.cfg.Part, Target: t.r.cfg.Target, Patience: t.r.cfg.Reorder,
+		Locked: t.r.cfg.Redundant}
 	if old != nil {
 		cfg.Resumed, cfg.First, cfg.From = true, t.next, t.from
 	}

@@ -41,6 +41,9 @@ type Config struct {
 	LadderAlways bool
 	// Threads bounds the processors of each rendition of pictures.
 	Threads int
+	// Redundant numbers and names segments by the clock: recorders on several nodes
+	// that take the same stream make the same playlists (ADR 0008).
+	Redundant bool
 }
 
 // When says when something is made.

@@ -57,6 +57,9 @@ func (t *tape) part(r *rendition, e *segment.Event) {
 		}
 	}
 	var data []byte
+	if t.r.cfg.Redundant { // others number fragments alike, whenever they began
+		r.sequence = uint32(e.MSN*256 + uint64(e.Part))
+	}
 	if !e.Gap {
 		var err error
 		if data, err = r.chunk(e, t.start); err != nil || len(r.is.Inits) == 0 {
@@ -144,7 +147,7 @@ func (t *tape) missing(r *rendition, start, d media.Ticks, why segment.Why) {
 func (t *tape) show(ended bool, changed []string) {
 	known := false
 	t.version++
-	p := &media.Presentation{Stream: t.id, Incarnation: t.incarnation, Version: t.version, Start: t.start,
+	p := &media.Presentation{Stream: t.id, Incarnation: t.name(), Recording: t.incarnation, Version: t.version, Start: t.start,
 		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Ended: ended}
 	for _, r := range t.lanes {
 		known = known || len(r.is.Inits) > 0
@@ -156,7 +159,7 @@ func (t *tape) show(ended bool, changed []string) {
 	if known && !t.told {
 		t.told = true
 		if t.policy.Record && t.store.Load() != nil {
-			t.clerk.began(t.start)
+			t.clerk.began(t.start.Add(t.begins()))
 		}
 	}
 	if len(p.Renditions) == 0 {
@@ -252,7 +255,7 @@ func (t *tape) resumed(now time.Time) (*media.Presentation, Log) {
 	if p == nil {
 		return nil, nil
 	}
-	if p.TargetDuration != t.r.cfg.Target || p.PartTarget != t.r.cfg.Part { // what never changes did
+	if !t.resumable(p) {
 		if err := l.Close(Ended); err != nil {
 			t.log.Error("recording not ended", "error", err)
 		}
@@ -324,9 +327,9 @@ func (t *tape) shut(c Closing) {
 func (t *tape) length() time.Duration {
 	d := time.Duration(0)
 	for _, r := range t.lanes {
-		d = max(d, r.is.Time(r.end()))
+		d = max(d, r.is.Time(r.end())-t.begins())
 	}
-	return d
+	return max(d, 0)
 }
 
 // clerk tells the catalogue, in order, until it has heard.

@@ -164,7 +164,7 @@ func (r *Recorder) Read(ctx context.Context, p *media.Presentation, rendition st
 		return nil, fmt.Errorf("read %q: %w", p.Stream, media.ErrNotFound)
 	}
 	log := t.store.Load()
-	if log == nil || p.Incarnation != t.incarnation {
+	if log == nil || p.Recording != t.incarnation && p.Incarnation != t.incarnation {
 		return nil, fmt.Errorf("read %q: %w", p.Stream, media.ErrNotFound)
 	}
 	return (*log).Read(ctx, rendition, e)

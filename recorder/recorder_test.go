@@ -106,6 +106,11 @@ func shoot(d time.Duration, cameras ...*camera) {
 			if burst := c.shoot(at); len(burst) > 0 {
 				sink.Write(burst, c.s.lost)
 				c.s.lost = 0
+				for _, s := range c.also {
+					if sink := s.sink(c.id); sink != nil {
+						sink.Write(burst, 0)
+					}
+				}
 			}
 		}
 		next[first] += c.every

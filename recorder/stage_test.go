@@ -295,7 +295,17 @@ type camera struct {
 	lose   func(n int) bool // frames that never arrive
 	known  time.Duration    // from when on captured times are known
 	origin time.Time
-	key    bool // the next frame is one, asked or not
+	key    bool       // the next frame is one, asked or not
+	also   []*streams // of other recorders that get the same packets
+}
+
+// wanted reports whether somebody asked for a key frame.
+func (c *camera) wanted(at time.Time) bool {
+	is := c.s.wanted(c.track, c.layer, at)
+	for _, s := range c.also {
+		is = s.wanted(c.track, c.layer, at) || is
+	}
+	return is
 }
 
 func (c *camera) rate() float64 {
@@ -318,7 +328,7 @@ func (c *camera) shoot(at time.Time) []*media.Packet {
 		payloads = [][]byte{append([]byte{0xfc, byte(c.n), byte(c.n >> 8)}, bytes.Repeat([]byte{7}, 60)...)}
 	} else {
 		p.Codec = media.H264
-		if !c.begun || c.key || c.s.wanted(c.track, c.layer, at.Add(-30*ms)) {
+		if !c.begun || c.key || c.wanted(at.Add(-30*ms)) {
 			c.begun, c.key = true, false
 			payloads = [][]byte{unhex(sets[c.size][0]), unhex(sets[c.size][1]), append([]byte{0x65, 0x88, 0x84, byte(c.n)}, bytes.Repeat([]byte{9}, 900)...)}
 		} else {

@@ -56,7 +56,11 @@ func describe(a *media.Asset, m *media.Manifest) bool {
 	}
 	a.Started, a.Ended, a.Duration = p.Start.Add(from).UTC(), p.Start.Add(to).UTC(), to-from
 	a.Size, a.Width, a.Height, a.Codecs, a.Renditions = 0, 0, 0, nil, nil
-	a.Gaps = m.Gaps[:min(len(m.Gaps), maxGaps)]
+	a.Gaps = nil
+	for _, g := range m.Gaps[:min(len(m.Gaps), maxGaps)] { // since the asset's beginning
+		g.Start, g.End = max(g.Start-from, 0), max(g.End-from, 0)
+		a.Gaps = append(a.Gaps, g)
+	}
 	for _, r := range p.Renditions {
 		size, codecs := contents(r)
 		if size == 0 {

@@ -57,7 +57,7 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 		return nil, 0, 0, fmt.Errorf("%w: the asset is %s", media.ErrNotFound, a.State)
 	}
 	if a.State == media.AssetRecording {
-		if p, err := v.parts.Live.Presentation(ctx, string(a.Stream)); err == nil && p.Incarnation == id {
+		if p := v.recording(ctx, a.Stream, id); p != nil {
 			return &opened{asset: a, show: p, play: p, live: true}, 1, liveGoodFor, nil
 		}
 	}
@@ -76,6 +76,22 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 	return o, cost, goodFor, nil
 }
 
+// recording is what the recorder has of an asset, nil when it is not being recorded.
+func (v *Vod) recording(ctx context.Context, stream media.StreamID, id string) *media.Presentation {
+	p, err := v.parts.Live.Presentation(ctx, string(stream))
+	switch {
+	case err != nil:
+		return nil
+	case p.Incarnation == id:
+		return p
+	case p.Recording != id:
+		return nil
+	}
+	own := *p // what several recorders make is each one's asset under a name of its own
+	own.Incarnation = id
+	return &own
+}
+
 // openLimit is how long the stores may take.
 const openLimit = 20 * time.Second
 
@@ -85,7 +101,7 @@ func (v *Vod) openCached(ctx context.Context, id string) (*opened, error) {
 	if err != nil || !o.live {
 		return o, err
 	}
-	if p, err := v.parts.Live.Presentation(ctx, string(o.asset.Stream)); err == nil && p.Incarnation == id {
+	if p := v.recording(ctx, o.asset.Stream, id); p != nil {
 		return &opened{asset: o.asset, show: p, play: p, live: true}, nil
 	}
 	v.opened.drop(id) // it has ended in this moment

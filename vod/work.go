@@ -194,7 +194,7 @@ func (v *Vod) swept(ctx context.Context, a media.Asset) {
 		return
 	}
 	// The end of a recording was not told, or not heard: the node fell in between.
-	if p, err := v.parts.Live.Presentation(ctx, string(a.Stream)); err == nil && p.Incarnation == a.ID {
+	if v.recording(ctx, a.Stream, a.ID) != nil {
 		return
 	}
 	m, err := v.parts.Recordings.Manifest(ctx, a.ID)

@@ -56,6 +56,7 @@ type edgeCmd struct {
 	Object    bytesize      `name:"object" default:"64MiB" help:"Largest answer that is kept; larger ones are passed on."`
 	Clients   int           `name:"clients" default:"20000" help:"Requests that are answered at once."`
 	Timeout   time.Duration `name:"timeout" default:"30s" help:"How long an origin may take to begin an answer; more than three target durations."`
+	Hedge     time.Duration `name:"hedge" default:"1s" help:"How long an origin may take before the next one is asked as well."`
 	Secret    string        `name:"secret" env:"SLUICE_EDGE_SECRET" placeholder:"TEXT" help:"Sent to origins, which know their edges by it."`
 	EdgesOnly bool          `name:"edges-only" help:"Answer only edges that send the secret."`
 
@@ -140,7 +141,7 @@ func (c *edgeCmd) config() (edge.Config, error) {
 	cfg := edge.DefaultConfig()
 	cfg.Origins, cfg.Secret, cfg.EdgesOnly = c.Origin, c.Secret, c.EdgesOnly
 	cfg.Size, cfg.Object, cfg.Clients = int64(c.Size), min(int64(c.Object), int64(c.Size)), c.Clients
-	cfg.Timeout, cfg.Revoked = c.Timeout, c.Revoked
+	cfg.Timeout, cfg.Hedge, cfg.Revoked = c.Timeout, c.Hedge, c.Revoked
 	for _, text := range c.Pathway {
 		id, host, ok := strings.Cut(text, "=")
 		if !ok {

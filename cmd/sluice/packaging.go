@@ -112,7 +112,7 @@ func (h *house) openFiles(context.Context) (err error) {
 func (h *house) openRecorder(context.Context) (err error) {
 	cfg := recorder.DefaultConfig()
 	cfg.Part, cfg.Segment, cfg.Target = h.cfg.HLS.Part, h.cfg.HLS.Segment, h.cfg.HLS.Target
-	cfg.Window, cfg.Grace = h.cfg.HLS.Window, h.cfg.HLS.Grace
+	cfg.Window, cfg.Grace, cfg.Redundant = h.cfg.HLS.Window, h.cfg.HLS.Grace, h.cfg.HLS.Redundant
 	cfg.FFmpeg, cfg.LadderAlways = "ffmpeg", h.cfg.HLS.LadderWhen == "always"
 	cfg.AAC = map[string]recorder.When{"always": recorder.Always, "off": recorder.Never}[h.cfg.HLS.AAC]
 	for _, name := range h.cfg.HLS.Ladder {

@@ -93,7 +93,13 @@ func tellRecording(w io.Writer, dir string, r journal.Report) {
 	if r.Ended {
 		state = "it has ended"
 	}
-	fmt.Fprintf(w, "%s: stream %s, begun %s; %s\n", r.Incarnation, r.Stream, r.Start.Format(time.RFC3339), state)
+	begun := r.Start
+	for i, q := range r.Renditions { // what several nodes make together counts from 1970
+		if at := r.Start.Add(q.From); i == 0 || at.Before(begun) {
+			begun = at
+		}
+	}
+	fmt.Fprintf(w, "%s: stream %s, begun %s; %s\n", r.Incarnation, r.Stream, begun.Format(time.RFC3339), state)
 	for _, q := range r.Renditions {
 		fmt.Fprintf(w, "  %-12s %-14s %s in %d segments, %d parts, %s; missing %s\n", q.ID, q.Codec,
 			span(q.To-q.From), q.Segments, q.Parts, bytesInWords(q.Bytes), span(q.Missing))

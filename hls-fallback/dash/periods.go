@@ -49,7 +49,12 @@ func (w *Writer) update(p *media.Presentation) {
 			break
 		}
 		last := len(w.periods) - 1
-		if last < 0 || jump || !slices.Equal(w.periods[last].state, now) {
+		switch {
+		case last < 0 && p.Shared() && !jump:
+			// Which segment is the first that is kept differs from recorder to recorder:
+			// players that change between them find one period.
+			w.periods = append(w.periods, period{0, 0, now})
+		case last < 0 || jump || !slices.Equal(w.periods[last].state, now):
 			w.periods = append(w.periods, period{w.next, start, now})
 		}
 		w.next++

@@ -3,7 +3,6 @@ package dash
 import (
 	"math"
 	"sort"
-	"strconv"
 
 	"github.com/Eyevinn/dash-mpd/mpd"
 
@@ -55,7 +54,7 @@ func (v *view) describe(r *media.Rendition, run *period, line *timeline, init in
 	t := &mpd.SegmentTemplateType{}
 	base := v.p.Incarnation + "/" + r.ID + "/"
 	t.Media = base + "$Number$.m4s"
-	t.Initialization = base + "init-" + strconv.Itoa(init) + ".mp4"
+	t.Initialization = base + "init-" + v.p.InitName(r, init) + ".mp4"
 	t.SetTimescale(r.Timescale)
 	t.PresentationTimeOffset = mpd.Ptr(ticks(run.start, r.Timescale))
 	t.StartNumber = mpd.Ptr(uint32(line.first))

@@ -59,6 +59,9 @@ type Config struct {
 	// Timeout is how long an origin may take to begin an answer: longer than the
 	// three target durations for which it may block (RFC 8216bis 6.2.5.2).
 	Timeout time.Duration
+	// Hedge is how long an origin may take to begin an answer before the next one is
+	// asked as well.
+	Hedge time.Duration
 	// Stall is how long a body, or a client, may stand still.
 	Stall time.Duration
 	// Limits bound what origins say about lifetimes.
@@ -90,8 +93,10 @@ func DefaultConfig() Config {
 		Object:  64 << 20,
 		Clients: 20000,
 		// Each playlist and each hinted part that somebody waits for is one.
-		Fetches:      4096,
-		Timeout:      30 * time.Second,
+		Fetches: 4096,
+		Timeout: 30 * time.Second,
+		// Parts come each second at the latest.
+		Hedge:        time.Second,
 		Stall:        30 * time.Second,
 		Limits:       cache.DefaultLimits(),
 		RevokedEvery: 10 * time.Second,
@@ -112,7 +117,7 @@ func (c Config) Validate() error {
 	if c.Size < 1<<20 || c.Object <= 0 || c.Object > c.Size {
 		return errors.New("read edge settings: size must be at least 1 MiB, and an object at most as large")
 	}
-	if c.Clients <= 0 || c.Fetches <= 0 || c.Timeout <= 0 || c.Stall <= 0 || c.RevokedEvery <= 0 {
+	if c.Clients <= 0 || c.Fetches <= 0 || c.Timeout <= 0 || c.Hedge <= 0 || c.Stall <= 0 || c.RevokedEvery <= 0 {
 		return errors.New("read edge settings: bounds and times must be positive")
 	}
 	if c.EdgesOnly && c.Secret == "" {

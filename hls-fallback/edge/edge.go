@@ -46,6 +46,7 @@ type Edge struct {
 	flights map[string]*flight
 	leaves  *cache.Shelf[verdict]
 	origins *cache.Origins
+	places  *cache.Shelf[cache.Place]
 }
 
 // New makes an edge. It starts nothing; fetches end with Run.
@@ -63,6 +64,7 @@ func New(cfg Config) (*Edge, error) {
 		flights: make(map[string]*flight),
 		leaves:  cache.NewShelf[verdict](leavesSize),
 		origins: cache.NewOrigins(len(cfg.Origins)),
+		places:  cache.NewShelf[cache.Place](placesSize),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -224,7 +226,7 @@ func (e *Edge) find(q *request) (*flight, Result) {
 	f.join()
 	e.flights[key] = f
 	order := e.origins.Order(now)
-	ask := question{target: q.target, access: q.access, token: q.token, header: q.credentials()}
+	ask := question{target: q.target, access: q.access, token: q.token, header: q.credentials(), served: e.servedOf(q.target, now)}
 	// Run waits for it.
 	e.fetches.Go(func() {
 		defer cancel(nil)
@@ -263,7 +265,7 @@ func (e *Edge) failed(q *request, err error) {
 		q.record.Status = statusLeft
 	case errors.Is(err, errSlow):
 		q.refuse(http.StatusGatewayTimeout, err.Error())
-	case errors.Is(err, errStopped):
+	case errors.Is(err, errStopped), errors.Is(err, errBehind):
 		q.busy(err.Error())
 	default:
 		q.w.Header().Set("Retry-After", "1")

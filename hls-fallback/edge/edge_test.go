@@ -757,3 +757,73 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// placed plays an origin whose playlists tell how far they reach.
+type placed struct {
+	*origin
+	msn, part, asked int
+}
+
+func (p *placed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.asked++
+	if r.URL.Query().Has("_HLS_msn") {
+		time.Sleep(300 * time.Millisecond) // until it has caught up
+		p.msn, p.part = 7, 2
+	}
+	w.Header().Set("Cache-Control", "max-age=1")
+	w.Header().Set("Sluice-Next", fmt.Sprintf("%d.%d", p.msn, p.part))
+	_, _ = fmt.Fprintf(w, "next %d.%d after %q", p.msn, p.part, r.URL.RawQuery)
+}
+
+func TestPlaylistsNeverGoBack(t *testing.T) {
+	story(t, func(t *testing.T, w *world, _ *origin) {
+		a, b := &placed{msn: 7, part: 2}, &placed{msn: 6, part: 9}
+		w.hosts["a"], w.hosts["b"] = a, b
+		w.edge("edge", nil, "a", "b")
+		list := "edge/live/s/i1/v/media.m3u8?dvr=1"
+		if got := w.want(200, list); got.body != `next 7.2 after "dvr=1"` {
+			t.Error(got.body)
+		}
+		delete(w.hosts, "a")
+		time.Sleep(1100 * time.Millisecond)
+		got := w.want(200, list)
+		if got.body != `next 7.2 after "_HLS_msn=7&_HLS_part=1&dvr=1"` {
+			t.Errorf("after the first one died: %s", got.body)
+		}
+		if life := got.header.Get("Cache-Control"); life != "public, max-age=1" {
+			t.Errorf("it lives %s", life)
+		}
+		if b.asked != 2 {
+			t.Errorf("the other one was asked %d times", b.asked)
+		}
+	})
+}
+
+func TestAnOriginThatHangsCostsTheHedge(t *testing.T) {
+	story(t, func(t *testing.T, w *world, o *origin) {
+		hung := 0
+		w.hosts["hung"] = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			hung++
+			<-r.Context().Done()
+		})
+		w.edge("edge", func(c *edge.Config) { c.Hedge = 400 * time.Millisecond }, "hung", "origin")
+		begin := time.Now()
+		for i := range 3 {
+			o.publish()
+			w.want(200, fmt.Sprintf("edge/live/s/i1/v/0.%d.m4s", i))
+		}
+		if d := time.Since(begin); d != 400*time.Millisecond || hung != 1 {
+			t.Errorf("three parts took %v, the one that hangs was asked %d times", d, hung)
+		}
+	})
+}
+
+func TestWhatOneOriginDoesNotHaveAnotherMay(t *testing.T) {
+	story(t, func(t *testing.T, w *world, o *origin) {
+		w.hosts["young"] = http.NotFoundHandler()
+		w.edge("edge", nil, "young", "origin")
+		o.publish()
+		w.want(200, "edge/live/s/i1/v/0.0.m4s")
+		w.want(404, "edge/live/s/i1/v/init-7.mp4")
+	})
+}

@@ -40,27 +40,16 @@ type question struct {
 	access cache.Access
 	token  string
 	header http.Header // who asks
+	served cache.Place // no older playlist is wanted
 }
 
 // fetch asks the origins in order and fills the flight. It is its only writer.
 func (e *Edge) fetch(ctx context.Context, f *flight, q question, order []int) {
-	err := errOrigin
-	for n, i := range order {
-		var resp *http.Response
-		began := time.Now()
-		resp, err = e.ask(ctx, q, i)
-		if err == nil && broken(resp.StatusCode) && n < len(order)-1 {
-			_ = resp.Body.Close()
-			err = fmt.Errorf("%w: status %d", errOrigin, resp.StatusCode)
-		}
-		e.judged(i, err)
-		if err == nil {
-			err = e.take(ctx, f, q, resp, e.cfg.Origins[i], time.Since(began))
-			break
-		}
-		if ctx.Err() != nil || errors.Is(err, errSlow) {
-			break // the next one has no time left
-		}
+	o := e.race(ctx, q, order)
+	err := o.err
+	if err == nil {
+		e.reached(q.target, o.resp)
+		err = e.take(ctx, f, q, &o)
 	}
 	e.finish(f, err)
 }
@@ -151,9 +140,10 @@ func (b *body) Close() error {
 }
 
 // take reads an answer into the flight.
-func (e *Edge) take(ctx context.Context, f *flight, q question, resp *http.Response, origin string, delay time.Duration) error {
+func (e *Edge) take(ctx context.Context, f *flight, q question, o *outcome) error {
+	resp := o.resp
 	defer resp.Body.Close()
-	h := &head{status: resp.StatusCode, header: passed(resp.Header), length: resp.ContentLength, origin: origin}
+	h := &head{status: resp.StatusCode, header: passed(resp.Header), length: resp.ContentLength, origin: e.cfg.Origins[o.origin]}
 	cookies := resp.Cookies()
 	if q.access != cache.Anonymous && len(cookies) == 1 && cookies[0].Name == Cookie {
 		// The origin answers a token with a cookie that holds it. Each client gets one
@@ -164,8 +154,12 @@ func (e *Edge) take(ctx context.Context, f *flight, q question, resp *http.Respo
 		Status: resp.StatusCode, CacheControl: joined(resp.Header, "Cache-Control"),
 		Age: resp.Header.Get("Age"), Expires: resp.Header.Get("Expires"), Date: resp.Header.Get("Date"),
 		Vary: joined(resp.Header, "Vary"), SetsCookie: len(cookies) > 0 && h.cookie == nil, Checked: h.cookie != nil,
-		Delay: delay,
+		Delay: o.took,
 	})
+	if o.held && !q.target.Blocking() { // it lives as long as what was asked for
+		h.header.Set("Cache-Control", "public, max-age=1")
+		h.life.For = min(h.life.For, time.Second)
+	}
 	h.alone = h.length > e.cfg.Object || h.status == http.StatusOK && h.life.Private
 	f.begin(h, time.Now())
 	if h.alone {

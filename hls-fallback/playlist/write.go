@@ -69,7 +69,7 @@ func (w *writer) partURI(msn uint64, part int) {
 
 func (w *writer) initURI(n int) {
 	w.b = append(w.b, "init-"...)
-	w.b = append(strconv.AppendInt(w.b, int64(n), 10), ".mp4"...)
+	w.b = append(append(w.b, w.p.InitName(w.r, n)...), ".mp4"...)
 	w.query()
 }
 

@@ -21,6 +21,9 @@ type Config struct {
 	First   uint64
 	Resumed bool
 	From    time.Duration
+	// Locked numbers segments by the clock, so that Cutters of the same frames agree
+	// whenever each of them began: see locked.go. First counts only when Resumed.
+	Locked bool
 }
 
 const (
@@ -47,14 +50,20 @@ type Cutter struct {
 }
 
 // New returns a cutter without renditions.
-func New(cfg Config) *Cutter { return &Cutter{cfg: cfg} }
+func New(cfg Config) *Cutter {
+	c := &Cutter{cfg: cfg}
+	if cfg.Locked {
+		c.grid.step = cfg.Nominal
+	}
+	return c
+}
 
 // Add begins a rendition and returns its index. One that comes late has a gap in
 // the segment that is open.
 func (c *Cutter) Add(r Rendition) int {
 	l := newLane(c, len(c.lanes), r)
 	c.lanes = append(c.lanes, l)
-	if l.derived && len(c.grid.bounds) > 0 {
+	if l.derived && c.grid.begun {
 		l.place(c.grid.at(c.grid.newest()).at, c.epoch)
 	}
 	return l.index
@@ -76,18 +85,8 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 		c.lose(l) // nothing can be decoded yet
 		return
 	}
-	if len(c.grid.bounds) == 0 {
-		from := l.time(f.Time)
-		if c.cfg.Resumed {
-			from = min(from, c.cfg.From)
-		}
-		c.grid = grid{first: c.cfg.First, bounds: []bound{{from, c.cfg.Resumed}}}
-		c.epoch, c.turn = f.Epoch, c.cfg.First
-		for _, o := range c.lanes { // those that were there before have a gap until they come back
-			if o.begins > 0 || o.derived {
-				o.place(l.time(f.Time), f.Epoch)
-			}
-		}
+	if !c.grid.begun {
+		c.begin(l, f)
 	}
 	if !l.placed {
 		l.place(l.time(f.Time), f.Epoch)
@@ -104,10 +103,25 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 	c.release()
 }
 
+// begin starts the grid with the first frame of all.
+func (c *Cutter) begin(l *lane, f Frame) {
+	from := l.time(f.Time)
+	if c.cfg.Resumed {
+		from = min(from, c.cfg.From)
+	}
+	c.grid.begin(c.cfg.First, from, c.cfg.Resumed)
+	c.epoch, c.turn = f.Epoch, c.grid.newest()
+	for _, o := range c.lanes { // those that were there before have a gap until they come back
+		if o.begins > 0 || o.derived {
+			o.place(l.time(f.Time), f.Epoch)
+		}
+	}
+}
+
 // Tick lets time pass without frames: it declares what is missing.
 func (c *Cutter) Tick(now time.Time) {
 	c.now = now
-	if len(c.grid.bounds) == 0 {
+	if !c.grid.begun {
 		return
 	}
 	c.release()
@@ -149,7 +163,7 @@ func (c *Cutter) Next() time.Time {
 // segment.
 func (c *Cutter) End(now time.Time) {
 	c.now = now
-	if len(c.grid.bounds) == 0 {
+	if !c.grid.begun {
 		return
 	}
 	next := c.cfg.First
@@ -158,7 +172,7 @@ func (c *Cutter) End(now time.Time) {
 			c.sounds(l, f)
 		}
 		l.held = nil
-		if !l.placed {
+		if !l.placed || l.hidden() {
 			continue
 		}
 		if l.derived {
@@ -171,7 +185,7 @@ func (c *Cutter) End(now time.Time) {
 		}
 	}
 	for _, l := range c.lanes {
-		for l.placed && l.msn < next {
+		for l.placed && !l.hidden() && l.msn < next {
 			c.decide(l, l.partStart)
 			l.cut(l.partStart)
 		}

@@ -46,6 +46,8 @@ type lane struct {
 	told     bool // KeysLate
 	derived  bool
 	tapped   bool
+	muted    bool // of a locked grid: it has not come to a boundary yet
+	young    bool // of a locked grid: the interval is not known in this segment
 	still    memory
 }
 
@@ -53,6 +55,9 @@ func newLane(c *Cutter, index int, r Rendition) *lane {
 	l := &lane{c: c, index: index, begins: r.Begin, derived: r.Derived, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
 	l.part = l.ticks(c.cfg.Part)
 	l.full = (l.part*85 + 99) / 100
+	if l.locked() && !l.audio {
+		l.part -= l.scale / spare
+	}
 	l.least = max(l.scale/1000, 1)
 	l.interval = l.scale / 30
 	l.keys.lead = firstLead
@@ -64,8 +69,10 @@ func (l *lane) place(at time.Duration, e media.Epoch) {
 	l.placed, l.epoch = true, e
 	l.msn = max(l.c.grid.latest(at), l.c.oldest())
 	if l.begins > 0 {
-		l.msn = l.c.grid.first
+		l.msn = l.c.cfg.First
 	}
+	l.c.grid.entered(l.msn)
+	l.muted = l.locked()
 	l.segStart = l.ticks(l.c.grid.at(l.msn).at)
 	if l.begins > 0 {
 		l.segStart = l.begins
@@ -93,7 +100,7 @@ func (l *lane) came(f Frame, now time.Time) {
 	l.delay -= time.Duration(float64(l.delay-delay) * gone.Seconds() / forgotten.Seconds())
 	l.delay = min(max(l.delay, delay, 0), forgotten)
 	if d := f.Time - l.lastTime; l.format != nil && d > 0 && d < 4*l.interval+l.scale/10 {
-		l.interval = max(l.interval+(d-l.interval)/4, l.least)
+		l.learn(d)
 	}
 	l.last, l.lastTime = now, f.Time
 }
@@ -146,6 +153,9 @@ func (l *lane) close(end media.Ticks) {
 		return
 	}
 	l.settle(end)
+	if l.muted {
+		l.samples, l.arrival = nil, time.Time{}
+	}
 	e := Event{Kind: PartReady, Rendition: l.index, MSN: l.msn, Part: l.number,
 		Start: l.partStart, Duration: end - l.partStart, Discontinuity: l.c.grid.at(l.msn).hard, Format: l.format}
 	if len(l.samples) == 0 {
@@ -160,7 +170,9 @@ func (l *lane) close(end media.Ticks) {
 		}
 	}
 	l.gapBefore = e.Gap
-	l.c.events = append(l.c.events, e)
+	if !l.hidden() {
+		l.c.events = append(l.c.events, e)
+	}
 	l.samples, l.arrival = nil, time.Time{}
 	l.partStart, l.tail = end, end
 	l.number++
@@ -184,12 +196,16 @@ func (l *lane) cut(at media.Ticks) {
 		at = l.segStart + l.least
 	}
 	l.close(at)
-	l.c.events = append(l.c.events, Event{Kind: SegmentEnded, Rendition: l.index, MSN: l.msn, Part: l.number,
-		Start: l.segStart, Duration: l.partStart - l.segStart, Gap: !l.hasMedia, Independent: l.opensKey,
-		Discontinuity: l.c.grid.at(l.msn).hard, Format: l.format})
+	if !l.hidden() {
+		l.c.events = append(l.c.events, Event{Kind: SegmentEnded, Rendition: l.index, MSN: l.msn, Part: l.number,
+			Start: l.segStart, Duration: l.partStart - l.segStart, Gap: !l.hasMedia, Independent: l.opensKey,
+			Discontinuity: l.c.grid.at(l.msn).hard, Format: l.format})
+	}
 	l.msn++
+	l.c.grid.entered(l.msn)
 	l.segStart, l.number = l.partStart, 0
 	l.hasMedia, l.opensKey = false, false
+	l.renew()
 }
 
 // cutTo ends segments until msn begins at at. Where several end at once, what lies

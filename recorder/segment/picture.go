@@ -66,7 +66,7 @@ func (c *Cutter) lay(l *lane, f Frame) {
 	c.laid(l, s, at)
 	l.still.keep(f)
 	end := l.end()
-	if end-l.partStart >= l.full && end+l.interval*9/10 > l.partStart+l.part {
+	if end-l.partStart >= l.full && end+l.interval*9/10 > l.partStart+l.part && !c.awaits(l, end) {
 		l.close(end)
 	}
 }
@@ -112,6 +112,7 @@ func (c *Cutter) cutAtPicture(l *lane, f Frame) {
 	}
 	c.decide(l, start)
 	l.cut(start)
+	l.muted = false
 }
 
 // late tells once that key frames do not come as they are asked for.
@@ -173,6 +174,7 @@ func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 		}
 		c.decide(l, cut)
 		l.cut(cut)
+		l.muted = l.muted && !flowing
 	}
 }
 
@@ -233,6 +235,7 @@ func (c *Cutter) cross(l *lane, t media.Ticks, msn uint64) {
 	}
 	if l.msn < msn {
 		l.cutTo(msn, l.begin(t))
+		l.muted = false
 	}
 }
 
@@ -249,7 +252,7 @@ func (c *Cutter) breaks(l *lane, t media.Ticks) uint64 {
 		clean = clean && (!o.placed || o.msn < n || o.number == 0 && len(o.samples) == 0)
 	}
 	if clean {
-		c.grid.bounds[n-c.grid.first].hard = true
+		c.grid.harden(n)
 		return n
 	}
 	c.grid.propose(l.time(t), true)

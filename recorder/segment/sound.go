@@ -55,6 +55,7 @@ func (c *Cutter) sounds(l *lane, f Frame) {
 	}
 	c.turns(l, f)
 	if len(l.samples) == 0 && l.gapBefore {
+		l.align(&f)
 		c.pass(l, f.Time, false)
 		l.close(f.Time)
 	}
@@ -94,6 +95,7 @@ func (c *Cutter) put(l *lane, s Sample, f Frame) {
 		if at > l.segStart {
 			c.decide(l, at)
 			l.cut(at)
+			l.muted = false
 		}
 	}
 	if at+s.Duration > l.partStart+l.part {

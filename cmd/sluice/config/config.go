@@ -120,6 +120,8 @@ type HLS struct {
 	Window time.Duration `yaml:"window"`
 	// Grace is how long a publisher may be away and come back into the same recording.
 	Grace time.Duration `yaml:"grace"`
+	// Redundant numbers and names segments by the clock, as other nodes do.
+	Redundant bool `yaml:"redundant"`
 	// AAC is when there is AAC beside Opus: on_demand, always, off.
 	AAC string `yaml:"aac"`
 	// Ladder names profiles of H.264 that are made of streams in one layer.

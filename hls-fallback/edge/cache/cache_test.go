@@ -250,22 +250,26 @@ func TestOriginsRestAfterFailures(t *testing.T) {
 	for _, tc := range []struct {
 		after time.Duration
 		want  string
-	}{{0, "[1 2 0]"}, {1999 * time.Millisecond, "[1 2 0]"}, {2 * time.Second, "[0 1 2]"}} {
+	}{{0, "[1 2 0]"}, {1999 * time.Millisecond, "[1 2 0]"}, {59 * time.Second, "[1 2 0]"}, {time.Minute, "[0 1 2]"}} {
 		if got := order(tc.after); got != tc.want {
 			t.Errorf("after %v: %s, want %s", tc.after, got, tc.want)
 		}
 	}
+	// Beside others that failed a while ago it has its place again after its rest.
 	at := 2 * time.Second
 	for _, rest := range []time.Duration{4 * time.Second, 8 * time.Second, 16 * time.Second, 16 * time.Second} {
+		o.Failed(1, now.Add(at-20*time.Second))
+		o.Failed(2, now.Add(at-20*time.Second))
 		o.Failed(0, now.Add(at))
 		if order(at+rest-1) != "[1 2 0]" || order(at+rest) != "[0 1 2]" {
-			t.Errorf("the rest after that failure is not %v", rest)
+			t.Errorf("after a rest of %v: %s, then %s", rest, order(at+rest-1), order(at+rest))
 		}
 		at += rest
 	}
+	at += time.Hour
 	o.Failed(1, now.Add(at))
 	o.Worked(1)
-	if got := order(at); got != "[0 1 2]" {
+	if got := order(at); got != "[0 2 1]" {
 		t.Errorf("one that works again: %s", got)
 	}
 }
