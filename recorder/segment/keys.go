@@ -10,7 +10,7 @@ const (
 	// firstLead is how long before its time a key frame is asked for, until answers
 	// tell: half a round trip and an encoder's next frame.
 	firstLead = 150 * time.Millisecond
-	leastLead = 20 * time.Millisecond
+	leastLead = 5 * time.Millisecond
 	mostLead  = 800 * time.Millisecond
 )
 
@@ -21,37 +21,52 @@ type keys struct {
 	lead  time.Duration // from asking to the time of the key frame that comes
 	asked uint64        // the segment that one was asked for
 	open  bool          // it has not come
+	tried bool          // one was asked for only to learn how long it takes
+	known bool          // one has come since
 	goal  time.Duration // when it should be shown
 }
 
-// came notes a key frame at t. The lead is let alone as long as key frames come at
-// the very picture that is wanted: asking half a picture's time earlier or later
-// after a miss puts it into the middle of the time in which that is so.
+// came notes a key frame at t. The first tells how long they take, and so does one
+// that is far off. Else the lead is let alone as long as key frames come at the very
+// picture that is wanted: asking half a picture's time earlier or later after a miss
+// puts it into the middle of the time in which that is so.
 func (k *keys) came(t, interval time.Duration) {
 	if !k.open {
 		return
 	}
 	k.open = false
-	if miss := t - k.goal; miss.Abs() > interval/2 && miss.Abs() < time.Second {
-		k.lead = min(max(k.lead+miss/2, leastLead), mostLead)
+	miss := t - k.goal
+	switch {
+	case miss.Abs() <= interval/2 && k.known || miss.Abs() > time.Second:
+		return
+	case miss.Abs() < interval*3/2 && k.known:
+		miss /= 2
 	}
+	k.known = true
+	k.lead = min(max(k.lead+miss, leastLead), mostLead)
 }
 
 // goal is where the segment after msn should begin: after as many whole parts as the
 // nominal duration holds. Then its last part is full with its last picture, and does
 // not wait for the next one.
 func (c *Cutter) goal(msn uint64) time.Duration {
-	part := time.Duration(0)
-	for _, l := range c.lanes {
-		if l.placed && !l.audio && c.now.Sub(l.last) < alive {
-			part = max(part, l.time(l.fullest()))
-		}
-	}
+	part := c.room()
 	begin := c.grid.at(msn).at
 	if part < c.cfg.Part/2 {
 		return begin + c.cfg.Nominal
 	}
 	return begin + max((c.cfg.Nominal+part/20)/part, 1)*part
+}
+
+// room is how long a part full of pictures is; 0 when none move.
+func (c *Cutter) room() time.Duration {
+	part := time.Duration(0)
+	for _, l := range c.lanes {
+		if l.placed && !l.audio && !l.derived && c.now.Sub(l.last) < alive {
+			part = max(part, l.time(l.fullest()))
+		}
+	}
+	return part
 }
 
 // fullest is how long a part of as many pictures as there is room for is.
@@ -69,6 +84,9 @@ func (c *Cutter) keyDue(l *lane) (time.Duration, bool) {
 	if b, known := c.grid.next(l.msn); known {
 		return b.at - k.lead, true
 	}
+	if at := c.grid.at(l.msn).at; !k.tried { // early in the segment, so that it does not end it
+		return at + c.cfg.Nominal/4, true
+	}
 	return c.goal(l.msn) - k.lead, true
 }
 
@@ -85,9 +103,17 @@ func (c *Cutter) askKeys() {
 }
 
 func (c *Cutter) ask(l *lane) {
+	k := &l.keys
 	if due, ok := c.keyDue(l); ok {
-		l.keys.open, l.keys.goal = true, due+l.keys.lead
+		if !k.tried {
+			due = c.media(c.now)
+		}
+		k.open, k.goal = true, due+k.lead
 	}
-	l.keys.asked = l.msn + 1
+	if !k.tried && !l.needKey {
+		k.tried = true
+	} else {
+		k.asked = l.msn + 1
+	}
 	c.events = append(c.events, Event{Kind: KeyWanted, Rendition: l.index, MSN: l.msn + 1})
 }

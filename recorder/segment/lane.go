@@ -36,6 +36,9 @@ type lane struct {
 	gapBefore bool        // the last part was a gap
 
 	interval media.Ticks   // between pictures
+	pace     float64       // interval, to fractions of a tick
+	beats    int           // how many intervals it rests on
+	odd      int           // intervals in a row that were others
 	lastTime media.Ticks   // of the last frame, as it came
 	last     time.Time     // when it came
 	delay    time.Duration // how much later than captured frames come, at most
@@ -100,9 +103,31 @@ func (l *lane) came(f Frame, now time.Time) {
 	l.delay -= time.Duration(float64(l.delay-delay) * gone.Seconds() / forgotten.Seconds())
 	l.delay = min(max(l.delay, delay, 0), forgotten)
 	if d := f.Time - l.lastTime; l.format != nil && d > 0 && d < 4*l.interval+l.scale/10 {
-		l.learn(d)
+		if l.locked() {
+			l.learn(d)
+		} else {
+			l.paced(d)
+		}
 	}
 	l.last, l.lastTime = now, f.Time
+}
+
+// paced learns the interval between pictures. Cameras jitter and networks lose: what
+// is about as long as ever counts little, and what is not only when it stays so. An
+// error of less than a per cent decides how many pictures a part has room for.
+func (l *lane) paced(d media.Ticks) {
+	const many = 32
+	if far := d - l.interval; max(far, -far) > l.interval/4 && l.beats >= 4 {
+		if l.odd++; l.odd < 4 {
+			return
+		}
+		l.odd, l.beats = 0, 0
+	} else {
+		l.odd = 0
+	}
+	l.beats = min(l.beats+1, many)
+	l.pace += (float64(d) - l.pace) / float64(l.beats)
+	l.interval = max(media.Ticks(l.pace+.5), l.least)
 }
 
 // ticks and time turn durations of media time into ticks of the lane and back.

@@ -101,7 +101,7 @@ func (c *Cutter) cutAtPicture(l *lane, f Frame) {
 	switch {
 	case f.Key && known && at >= b.at-c.cfg.Nominal/4:
 	case f.Key && !known && at >= c.grid.at(l.msn).at+c.cfg.Nominal*3/4:
-	case f.Time+l.interval > l.segStart+l.ticks(c.cfg.Target-c.cfg.Part) && f.Time > l.segStart:
+	case max(f.Time, l.tail)+l.interval > l.segStart+l.ticks(c.cfg.Target-c.cfg.Part) && max(f.Time, l.tail) > l.segStart:
 		c.late(l, f.Key)
 	default:
 		return

@@ -98,14 +98,23 @@ func (c *Cutter) put(l *lane, s Sample, f Frame) {
 			l.muted = false
 		}
 	}
-	if at+s.Duration > l.partStart+l.part {
+	if at+s.Duration > l.partStart+c.most(l, s.Duration) {
 		l.close(at)
 	}
 	l.add(s, at, f.Arrival)
 	c.laid(l, s, at)
-	if l.tail+s.Duration > l.partStart+l.part {
+	if l.tail+s.Duration > l.partStart+c.most(l, s.Duration) {
 		l.close(l.tail)
 	}
+}
+
+// most is how long a part of sound may be: as long as the pictures' if that is long
+// enough, so that its last one in a segment is full when theirs is.
+func (c *Cutter) most(l *lane, frame media.Ticks) media.Ticks {
+	if room := l.ticks(c.room()) + frame/2; !l.locked() && room >= l.full && room < l.part {
+		return room
+	}
+	return l.part
 }
 
 // fill reaches to where sound goes on: with silence, or a gap where there is none.
