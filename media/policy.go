@@ -31,6 +31,9 @@ type Policy struct {
 	Hold time.Duration
 	// Codecs that a publisher may use, most wanted first.
 	Codecs []Codec
+	// Languages of a publisher's audio tracks by their place (RFC 5646), where its
+	// offer does not tell; "" is unknown.
+	Languages []string
 	// MaxBitrate of a publisher over all its tracks; 0 means no limit.
 	MaxBitrate Bitrate
 	// MaxHeight of the picture in pixels; 0 means no limit.
@@ -41,12 +44,13 @@ type Policy struct {
 // token, and prefers codecs that every output can carry.
 func DefaultPolicy() Policy {
 	return Policy{
-		Absent: AbsentWait,
-		Second: TakenTakeover,
-		HLS:    true,
-		Record: true,
-		Hold:   30 * time.Second,
-		Codecs: []Codec{H264, AV1, VP9, H265, VP8},
+		Absent:    AbsentWait,
+		Second:    TakenTakeover,
+		HLS:       true,
+		Record:    true,
+		Hold:      30 * time.Second,
+		Codecs:    []Codec{H264, AV1, VP9, H265, VP8},
+		Languages: []string{},
 		// Twice an HD contribution feed; a plain sentence is sent to whoever goes over.
 		MaxBitrate: 20_000_000,
 	}

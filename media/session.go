@@ -15,6 +15,8 @@ type Offer struct {
 	Remote  netip.Addr // the client's address
 	Subject string     // who: "key:<id>" or "token:<jti>"; never a secret
 	At      time.Time  // when the POST arrived
+	// Audio is which audio track a viewer wants, see SessionView.Audio; empty: the first.
+	Audio string
 }
 
 // Answer is the body of the 201 and the identity of its ICE session.
@@ -68,6 +70,10 @@ type SessionView struct {
 	MLine   map[TrackID]int
 	Choice  LayerChoice
 	Current Layer // the video layer that is being sent, AnyLayer if none
+	// Sound is the audio track that a viewer gets. Audio is what it asked for: the name
+	// of a track, or languages (RFC 4647), the dearest first; empty: the first track.
+	Sound TrackID
+	Audio string
 	// Encodings are what a publisher of several layers shall send; nil for viewers.
 	Encodings []Encoding
 	// Why this layer, in words ("link 0.9 Mbit/s"); empty where nothing is measured.

@@ -35,7 +35,9 @@ type PublisherStatus struct {
 type TrackStatus struct {
 	Kind        Kind        `json:"kind"`
 	Codec       Codec       `json:"codec"`
-	Profile     string      `json:"profile,omitempty"` // as the bitstream says
+	Name        string      `json:"name,omitempty"`     // of an audio track: TrackInfo.Name
+	Language    string      `json:"language,omitempty"` // of an audio track (RFC 5646)
+	Profile     string      `json:"profile,omitempty"`  // as the bitstream says
 	Layers      []LayerInfo `json:"layers"`
 	Lost        uint64      `json:"lost"`                     // after repair, of all layers
 	Repaired    uint64      `json:"repaired"`                 // by retransmission or by copies (RED)

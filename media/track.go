@@ -100,17 +100,38 @@ func (c Codec) ClockRate() uint32 {
 }
 
 // TrackID tells the tracks of one stream apart. It is stable over epochs: the
-// audio track is AudioTrack, the video track is VideoTrack.
+// first audio track is AudioTrack, the video track is VideoTrack, and further
+// audio tracks follow, see AudioTrackAt.
 type TrackID uint8
 
-// The tracks of a WHIP stream: at most one of each kind (RFC 9725 section 4.4.2).
+// The tracks of an ordinary stream.
 const (
 	AudioTrack TrackID = 0
 	VideoTrack TrackID = 1
 )
 
-// MaxTracks bounds the tracks of one stream.
-const MaxTracks = 2
+// MaxAudio bounds the audio tracks of one stream: a language each. MaxTracks bounds
+// all of its tracks: those, and one of video.
+const (
+	MaxAudio  = 4
+	MaxTracks = MaxAudio + 1
+)
+
+// AudioTrackAt returns the audio track of that place, from 0.
+func AudioTrackAt(n int) TrackID {
+	if n == 0 {
+		return AudioTrack
+	}
+	return VideoTrack + TrackID(n)
+}
+
+// Kind returns the medium of the track.
+func (t TrackID) Kind() Kind {
+	if t == VideoTrack {
+		return Video
+	}
+	return Audio
+}
 
 // Layer is one simulcast encoding of a track, numbered in the order in which
 // the publisher's answer lists them. The number is an identity, not a rank:
@@ -130,7 +151,13 @@ type TrackInfo struct {
 	Kind   Kind
 	Codec  Codec
 	Params string // the codec's fmtp parameters as the publisher declared them
-	Layers []LayerInfo
+	// Language of an audio track (RFC 5646); empty when unknown. Name tells the audio
+	// tracks of an epoch apart, in addresses as for people: [a-z0-9-]+, "audio" is the
+	// first one, others are called "audio-es" by their language or "audio-2" by their
+	// place.
+	Language string
+	Name     string
+	Layers   []LayerInfo
 }
 
 // LayerInfo describes one encoding of a track as it flows now.

@@ -21,7 +21,7 @@ const (
 	patience = 1500 * time.Millisecond
 	// gatherStep is how often that is looked at.
 	gatherStep = 50 * time.Millisecond
-	// maxGathered bounds the frames that wait: 1.5 s of nine encodings.
+	// maxGathered bounds the frames that wait: 1.5 s of eight layers and four sounds.
 	maxGathered = 2000
 )
 
@@ -189,15 +189,22 @@ func newIncarnation(now time.Time) string {
 
 // assign finds the rendition of an encoding, or begins one. False: there is none.
 func (t *tape) assign(s *strand, f *media.Frame) bool {
-	rid := ""
+	rid, track := "", media.TrackInfo{ID: s.track}
 	for _, k := range t.tracks[s.epoch] {
+		if k.ID != s.track {
+			continue
+		}
+		track = k
 		for _, l := range k.Layers {
-			if k.ID == s.track && l.ID == s.layer {
+			if l.ID == s.layer {
 				rid = l.RID
 			}
 		}
 	}
-	id := name(s.codec.Kind(), rid, s.layer)
+	id := name(rid, s.layer)
+	if s.codec.Kind() == media.Audio {
+		id = soundID(track)
+	}
 	if s.codec == media.VP8 {
 		id = codecVP8 + strings.TrimPrefix(id, "video")
 	}
@@ -209,7 +216,7 @@ func (t *tape) assign(s *strand, f *media.Frame) bool {
 				published++
 			}
 		}
-		if published > media.MaxLayers {
+		if published >= media.MaxLayers+media.MaxAudio {
 			return false
 		}
 		kind := media.VideoRendition
@@ -225,6 +232,7 @@ func (t *tape) assign(s *strand, f *media.Frame) bool {
 	r.track, r.layer = s.track, s.layer
 	s.to = r
 	if r.is.Kind == media.AudioRendition {
+		t.speak(r, track)
 		t.deriveSound(r)
 	}
 	return true

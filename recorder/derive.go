@@ -14,9 +14,7 @@ import (
 )
 
 const (
-	// aacID is the rendition of AAC, made of the one that is called "audio"; those of a
-	// ladder begin with rungPrefix. No layer's name does.
-	aacID      = "audio-aac"
+	// rungPrefix is what the renditions of a ladder begin with. No layer's name does.
 	rungPrefix = "h264-"
 	// unwanted is how long after somebody asked for a rendition it is still made.
 	unwanted = time.Minute
@@ -27,7 +25,7 @@ const (
 )
 
 // isDerived reports whether a rendition is made by an encoder.
-func isDerived(id string) bool { return id == aacID || strings.HasPrefix(id, rungPrefix) }
+func isDerived(id string) bool { return isAAC(id) || strings.HasPrefix(id, rungPrefix) }
 
 // derived is a rendition that is made of another.
 type derived struct {
@@ -89,15 +87,6 @@ func (t *tape) wanted(rendition string) {
 	}
 }
 
-// deriveSound lists AAC beside Opus.
-func (t *tape) deriveSound(from *rendition) {
-	if t.r.cfg.AAC == Never || !t.r.encodes() || slices.ContainsFunc(t.encoders.all, func(d *derived) bool { return d.to.is.ID == aacID }) {
-		return
-	}
-	cfg := encode.Config{Program: t.r.cfg.FFmpeg, Profile: encode.Profile{Kind: media.Audio, Bitrate: 128_000}}
-	t.derive(from, aacID, encode.AAC(), cfg, t.r.cfg.AAC == Always)
-}
-
 // derive begins a rendition that an encoder makes.
 func (t *tape) derive(from *rendition, id string, f *media.Format, cfg encode.Config, always bool) {
 	r := t.byName[id]
@@ -110,13 +99,16 @@ func (t *tape) derive(from *rendition, id string, f *media.Format, cfg encode.Co
 	r.is.OnDemand = !always
 	r.is.Bandwidth = max(r.is.Bandwidth, cfg.Profile.Bitrate*5/4)
 	r.is.FPS = float64(cfg.Profile.FPS)
+	d := &derived{of: from, to: r, always: always}
+	if r.is.Kind == media.AudioRendition {
+		d.speak()
+	}
 	t.describe(r)
 	if err := t.dress(r, f); err != nil {
 		t.log.Error("rendition not encoded", "rendition", id, "error", err)
 		return
 	}
 	r.track, r.layer = from.track, from.layer
-	d := &derived{of: from, to: r, always: always}
 	log := t.log.With("rendition", id)
 	cfg.Out = func(f []encode.Frame) { intake{t}.hand(delivery{made: &made{of: d, frames: f}}) }
 	cfg.Failed = func(err error) {

@@ -234,11 +234,8 @@ func order(a, b *media.Rendition) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(b.Width*b.Height, a.Width*a.Height), cmp.Compare(made(a), made(b)), cmp.Compare(a.ID, b.ID))
 }
 
-// names are what renditions are called in URIs: [a-z0-9-]+.
-func name(kind media.Kind, rid string, layer media.Layer) string {
-	if kind == media.Audio {
-		return "audio"
-	}
+// name is what a rendition of pictures is called in URIs: [a-z0-9-]+.
+func name(rid string, layer media.Layer) string {
 	clean := strings.Map(func(c rune) rune {
 		switch {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':

@@ -309,7 +309,7 @@ func (c *camera) wanted(at time.Time) bool {
 }
 
 func (c *camera) rate() float64 {
-	if c.track == media.AudioTrack {
+	if c.track.Kind() == media.Audio {
 		return 48000
 	}
 	return 90000
@@ -323,7 +323,7 @@ func (c *camera) shoot(at time.Time) []*media.Packet {
 		p.Capture = at
 	}
 	var payloads [][]byte
-	if c.track == media.AudioTrack {
+	if c.track.Kind() == media.Audio {
 		p.Codec = media.Opus
 		payloads = [][]byte{append([]byte{0xfc, byte(c.n), byte(c.n >> 8)}, bytes.Repeat([]byte{7}, 60)...)}
 	} else {

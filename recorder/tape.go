@@ -20,7 +20,7 @@ const (
 	lingering = 6
 	// maxStrands bounds the encodings of one publisher session: a layer may change its
 	// codec once.
-	maxStrands = 2 * (media.MaxLayers + 1)
+	maxStrands = 2 * (media.MaxLayers + media.MaxAudio)
 	// A publisher begins with a key frame: opening is how long it is waited for before
 	// one is asked for, again how long until it is asked for anew.
 	opening = 300 * time.Millisecond

@@ -249,8 +249,12 @@ func (v *viewer) firstEstimate() media.Bitrate {
 }
 
 func (v *viewer) soundRate() media.Bitrate {
-	info := v.src.info(media.AudioTrack)
-	if info == nil || v.tracks[media.AudioTrack] == nil || len(info.Layers) == 0 {
+	t := v.tracks[media.AudioTrack]
+	if t == nil {
+		return 0
+	}
+	info := v.src.info(t.id)
+	if info == nil || len(info.Layers) == 0 {
 		return 0
 	}
 	return info.Layers[0].Bitrate + audioOverhead

@@ -56,13 +56,13 @@ func (p *publisher) height() int {
 // publishTracks tells shards and sinks what flows now.
 func (p *publisher) publishTracks(now time.Time) {
 	var infos []media.TrackInfo
-	for _, id := range []media.TrackID{media.AudioTrack, media.VideoTrack} {
+	for id := range media.TrackID(media.MaxTracks) {
 		info := media.TrackInfo{ID: id}
 		for _, u := range p.upstreams {
 			if u.rtxOf != nil || u.track != id {
 				continue
 			}
-			info.Kind, info.Codec = u.codec.Kind(), u.codec
+			info.Kind, info.Codec, info.Language, info.Name = u.codec.Kind(), u.codec, u.line.Language, u.line.Name
 			for i := range u.line.Codecs {
 				if u.line.Codecs[i].Codec == u.codec {
 					info.Params = u.line.Codecs[i].Fmtp
@@ -92,7 +92,7 @@ func (p *publisher) describe(now time.Time) media.PublisherStatus {
 	}
 	p.publishTracks(now)
 	for _, info := range *p.source.tracks.Load() {
-		t := media.TrackStatus{Kind: info.Kind, Codec: info.Codec, Layers: info.Layers}
+		t := media.TrackStatus{Kind: info.Kind, Codec: info.Codec, Name: info.Name, Language: info.Language, Layers: info.Layers}
 		for _, u := range p.upstreams {
 			if u.rtxOf == nil && u.track == info.ID && u.seen.profile != "" {
 				t.Profile, t.KeyInterval = u.seen.profile, u.seen.keyInterval.Seconds()

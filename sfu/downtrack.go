@@ -36,7 +36,7 @@ const (
 
 // downTrack is one track of one viewer. It belongs to the viewer's shard.
 type downTrack struct {
-	id       media.TrackID
+	id       media.TrackID // of the source: see tune
 	kind     media.Kind
 	line     *negotiate.Media
 	ext      negotiate.Extensions
@@ -44,7 +44,7 @@ type downTrack struct {
 	ssrc     uint32
 	rtxSSRC  uint32
 	rtxSeq   uint16
-	turned   uint64 // first output index that may have this payload type
+	turned   uint64 // first output index that may have this payload type, and be of this audio track
 	pt, rtx  uint8  // of the codec that flows; 0: the viewer cannot have it
 	codec    media.Codec
 	refused  media.Codec
@@ -126,10 +126,7 @@ func (t *downTrack) turn(info *media.TrackInfo) bool {
 		return false
 	}
 	if t.pt != c.PT {
-		t.turned = 0
-		if newest, ok := t.munger.Newest(); ok {
-			t.turned = newest + 1
-		}
+		t.turned = t.next()
 	}
 	t.codec, t.pt, t.rtx = info.Codec, c.PT, c.RTX
 	return true

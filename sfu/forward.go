@@ -20,7 +20,7 @@ func (v *viewer) forward(src *source, burst []*media.Packet, now time.Time) {
 		v.replay(now)
 	}
 	for _, p := range burst {
-		t := v.tracks[p.Track]
+		t := v.trackOf(p)
 		if t == nil {
 			continue
 		}

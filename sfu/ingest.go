@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pion/rtp"
@@ -17,12 +18,13 @@ const asksQueue = 64
 // newSource makes the rings of every layer that the offer declared.
 func newSource(e media.Epoch, r *negotiate.Remote) *source {
 	src := &source{epoch: e, asks: make(chan ask, asksQueue), tally: tally{woken: make(chan struct{}, 1)}}
-	if a := r.Audio(); a != nil {
-		src.rings[media.AudioTrack][0] = history.New(history.DefaultConfig())
-	}
-	if v := r.Video(); v != nil {
-		for i := range max(1, min(len(v.RIDs), media.MaxLayers)) {
-			src.rings[media.VideoTrack][i] = history.New(history.DefaultConfig())
+	for i := range r.Media {
+		m := &r.Media[i]
+		if m.Rejected {
+			continue
+		}
+		for l := range max(1, min(len(m.RIDs), media.MaxLayers)) {
+			src.rings[m.Track][l] = history.New(history.DefaultConfig())
 		}
 	}
 	return src
@@ -65,7 +67,7 @@ func (p *publisher) take(u *upstream, h *rtp.Header, payload []byte, repaired bo
 }
 
 // find returns the upstream of a packet, learning new SSRCs from what the
-// packet says (RID, RRID, MID) or what the offer said of its payload type.
+// packet says (MID, RID, RRID) or what the offer said of its payload type and SSRC.
 //
 // hot: the first loop; the rest runs once per SSRC
 func (p *publisher) find(h *rtp.Header) *upstream {
@@ -96,10 +98,11 @@ func (p *publisher) sameCodec(u *upstream, pt uint8) bool {
 
 // recode follows a publisher that changes its codec on the same SSRC (trap 4).
 func (p *publisher) recode(u *upstream, pt uint8) *upstream {
-	line, c, rtx := p.remote.ByPT(pt)
-	if c == nil || rtx || line != u.line {
+	at := slices.IndexFunc(u.line.Codecs, func(c negotiate.Codec) bool { return c.PT == pt })
+	if at < 0 {
 		return nil
 	}
+	c := &u.line.Codecs[at]
 	u.codec, u.pli, u.fir = c.Codec, c.PLI, c.FIR
 	u.seen.width, u.seen.height, u.seen.profile, u.seen.bFrames = 0, 0, "", false
 	p.renewed = true
@@ -107,15 +110,11 @@ func (p *publisher) recode(u *upstream, pt uint8) *upstream {
 }
 
 func (p *publisher) learn(h *rtp.Header) *upstream {
-	line, c, rtx := p.remote.ByPT(h.PayloadType)
+	line, c, rtx := p.remote.Find(h)
 	if c == nil || len(p.upstreams) >= maxUpstreams {
 		return nil
 	}
-	track := media.AudioTrack
-	if line.Kind == media.Video {
-		track = media.VideoTrack
-	}
-	layer := layerOf(line, h, rtx)
+	track, layer := line.Track, layerOf(line, h, rtx)
 	if layer == media.AnyLayer {
 		return nil // its RID has not come yet
 	}

@@ -204,7 +204,7 @@ func (v *viewer) mayResend(t *downTrack) bool {
 
 func (v *viewer) resendOne(t *downTrack, seq uint16, at time.Time) {
 	ref, ok := t.munger.Lookup(seq)
-	if !ok || ref.Epoch != v.src.epoch || t.rtx == 0 && ref.Out.Index < t.turned {
+	if !ok || ref.Epoch != v.src.epoch || (t.rtx == 0 || t.kind == media.Audio) && ref.Out.Index < t.turned {
 		return
 	}
 	ring := v.src.ring(t.id, ref.Layer)

@@ -96,23 +96,31 @@ type bench struct {
 // one H.264 layer) and one viewer; nothing runs.
 func newBench(t testing.TB, publisher string, rtx bool) *bench {
 	t.Helper()
-	read := func(name string) []byte {
-		b, err := os.ReadFile("negotiate/testdata/offers/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
+	return benchOf(t, readOffer(t, publisher), rtx)
+}
+
+func readOffer(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("negotiate/testdata/offers/" + name)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return b
+}
+
+// benchOf is newBench with any publisher's offer.
+func benchOf(t testing.TB, publisher []byte, rtx bool) *bench {
+	t.Helper()
 	s := &SFU{config: Config{Claims: noClaims{}, Policy: func(media.StreamID) media.Policy { return media.DefaultPolicy() }},
 		streams: map[media.StreamID]*stream{}, sessions: map[media.SessionID]session{}, base: t.Context()}
 	s.metrics = newMetrics(s, nil)
 	s.shards = []*shard{newShard(s, 0)}
 	st := newStream(s, "demo", media.DefaultPolicy())
-	offer, err := negotiate.Publish(read(publisher), negotiate.DefaultConfig())
+	offer, err := negotiate.Publish(publisher, negotiate.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch, err := negotiate.Subscribe(read("chromium-156-whep.offer.sdp"), negotiate.DefaultConfig())
+	watch, err := negotiate.Subscribe(readOffer(t, "chromium-156-whep.offer.sdp"), negotiate.DefaultConfig())
 	if err != nil {
 		t.Fatal(err)
 	}

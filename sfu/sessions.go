@@ -27,6 +27,7 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 	if len(policy.Codecs) > 0 {
 		nc.Codecs = policy.Codecs
 	}
+	nc.Languages = policy.Languages
 	remote, err := negotiate.Publish(o.SDP, nc)
 	if err != nil {
 		return media.Answer{}, err
@@ -191,6 +192,20 @@ func (s *SFU) Choose(id media.SessionID, c media.LayerChoice) error {
 		return fmt.Errorf("%w: a publisher has no layers to choose", media.ErrBadChoice)
 	}
 	return v.choose(c)
+}
+
+// ChooseAudio sets which audio track a viewer gets: by its name, or by languages (RFC
+// 4647), the dearest first; "" is the first track.
+func (s *SFU) ChooseAudio(id media.SessionID, audio string) error {
+	sess, err := s.lookup(id)
+	if err != nil {
+		return err
+	}
+	v, ok := sess.(*viewer)
+	if !ok {
+		return fmt.Errorf("%w: a publisher has no audio track to choose", media.ErrBadChoice)
+	}
+	return v.chooseAudio(audio)
 }
 
 // Streams returns the state of every stream that has a publisher or viewers.

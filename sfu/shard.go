@@ -48,6 +48,7 @@ const (
 	orderJoin orderKind = iota
 	orderLeave
 	orderChoose
+	orderTune
 )
 
 type control struct {
@@ -253,6 +254,8 @@ func (sh *shard) obey(o order, now time.Time) {
 		sh.remove(v)
 	case orderChoose:
 		v.applyChoice(o.choice, now)
+	case orderTune:
+		v.tune()
 	}
 }
 

@@ -36,13 +36,14 @@ type viewer struct {
 	arrival arrival
 	stats   viewerStats
 	choice  atomic.Pointer[media.LayerChoice]
+	audio   atomic.Pointer[soundWish] // nil: the first track
 
 	// ───
 	joined bool
 	src    *source
 	out    Output
 	opener egress.ControlOpener
-	tracks [media.MaxTracks]*downTrack
+	tracks [downTracks]*downTrack
 	quota  rtcpQuota
 	// lackedAt is since when the viewer cannot decode what is published.
 	lackedAt time.Time
@@ -91,14 +92,17 @@ type viewerStats struct {
 	estimate                        atomic.Int64 // bits per second; 0 is unknown
 	why                             atomic.Pointer[string]
 	noCodec                         atomic.Bool
-	started                         atomic.Bool // the first media packet was sent
+	started                         atomic.Bool  // the first media packet was sent
+	sound                           atomic.Int32 // the audio track
 }
 
 func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {
-	o.SDP = nil // it was read
+	wish := newWish(o.Audio[:min(len(o.Audio), maxWish)])
+	o.SDP, o.Audio = nil, "" // they were read
 	v := &viewer{st: st, offer: o, remote: r, shard: st.sfu.quietest(), since: time.Now(), log: context.Background()}
 	automatic := media.AutomaticChoice()
 	v.choice.Store(&automatic)
+	v.audio.Store(wish)
 	v.shard.viewers.Add(1)
 	if a := r.Audio(); a != nil {
 		v.tracks[media.AudioTrack] = newDownTrack(media.AudioTrack, a)
@@ -205,6 +209,10 @@ func (v *viewer) adopt(src *source, now time.Time) {
 			continue
 		}
 		t.adopt()
+		if t.kind == media.Audio {
+			t.id = src.soundOf(v.audio.Load())
+			v.heard(t.id)
+		}
 		info := src.info(t.id)
 		if info == nil {
 			continue
@@ -253,7 +261,14 @@ func (v *viewer) house(now time.Time) {
 		return
 	}
 	for _, t := range v.tracks {
-		if t == nil || t.pt == 0 {
+		if t == nil {
+			continue
+		}
+		if infos := v.src.tracks.Load(); t.kind == media.Audio && infos != t.known {
+			t.known = infos
+			v.tune()
+		}
+		if t.pt == 0 {
 			continue
 		}
 		if t.kind == media.Video {

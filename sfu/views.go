@@ -24,11 +24,16 @@ func (v *viewer) view() media.SessionView {
 	view.Current = media.Layer(v.stats.current.Load() - 1)
 	view.Why = v.words()
 	view.Ended = v.gone.Load()
+	view.Sound = media.TrackID(v.stats.sound.Load())
+	if wish := v.audio.Load(); wish != nil {
+		view.Audio = wish.said
+	}
 	view.MLine = map[media.TrackID]int{}
-	for _, t := range v.tracks {
-		if t != nil {
-			view.MLine[t.id] = t.line.Index
-		}
+	if t := v.tracks[media.AudioTrack]; t != nil {
+		view.MLine[view.Sound] = t.line.Index
+	}
+	if t := v.tracks[media.VideoTrack]; t != nil {
+		view.MLine[media.VideoTrack] = t.line.Index
 	}
 	if v.stats.noCodec.Load() && view.Active {
 		view.Active, view.Reason = false, media.ErrNoCodec.Error()

@@ -252,7 +252,7 @@ func setOf(r *media.Rendition) string {
 
 func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 	set := &mpd.AdaptationSetType{Id: mpd.Ptr(uint32(id)), Lang: r.Language, SegmentAlignment: true}
-	set.Roles = []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:role:2011", Value: "main"}}
+	set.Roles = []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:role:2011", Value: v.role(r)}}
 	switch r.Kind {
 	case media.VideoRendition:
 		set.ContentType, set.MimeType, set.StartWithSAP = "video", mpd.MIME_TYPE_VIDEO_MP4, 1
@@ -268,6 +268,15 @@ func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 		}}
 	}
 	return set
+}
+
+// role of a set: players begin with the main one of several sounds.
+func (v *view) role(r *media.Rendition) string {
+	preset := func(o *media.Rendition) bool { return o.Kind == media.AudioRendition && o.Default }
+	if r.Kind == media.AudioRendition && !r.Default && slices.ContainsFunc(v.p.Renditions, preset) {
+		return "alternate"
+	}
+	return "main"
 }
 
 func representation(r *media.Rendition, init int) *mpd.RepresentationType {

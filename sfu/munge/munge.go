@@ -74,6 +74,7 @@ type Munger struct {
 	begun bool
 	epoch media.Epoch
 	layer media.Layer
+	track media.TrackID
 	top   top
 	sets  set // decode targets that are forwarded
 	told  telling
@@ -93,7 +94,7 @@ func New(cfg Config) *Munger {
 	}
 }
 
-// Next gives p its output numbering. Switched says that p is the first packet of a new source: another layer, another
+// Next gives p its output numbering. Switched says that p is the first packet of a new source: another layer, track or
 // epoch, or the same layer further on after a pause. False means that p must not be sent: it is a duplicate, it is
 // late and its place is not known, it belongs to a former source, or it carries nothing but padding.
 //
@@ -235,7 +236,7 @@ func (m *Munger) enter(p *media.Packet, at time.Time) {
 	m.vp9.picture.fresh, m.vp9.tl0.fresh, m.frames.fresh = true, true, true
 	m.told.on = m.told.on && same
 	m.top.begin()
-	m.begun, m.epoch, m.layer = true, p.Epoch, p.Layer
+	m.begun, m.epoch, m.layer, m.track = true, p.Epoch, p.Layer, p.Track
 }
 
 // restart takes a jump of the source's clock for a new source under the same name: what is late from before it has no
@@ -246,4 +247,6 @@ func (m *Munger) restart(p *media.Packet) {
 	m.vp9.picture.fresh, m.vp9.tl0.fresh, m.frames.fresh = p.Key, p.Key, p.Key
 }
 
-func (m *Munger) current(p *media.Packet) bool { return p.Epoch == m.epoch && p.Layer == m.layer }
+func (m *Munger) current(p *media.Packet) bool {
+	return p.Epoch == m.epoch && p.Layer == m.layer && p.Track == m.track
+}

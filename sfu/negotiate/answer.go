@@ -133,6 +133,9 @@ func (w *writer) flags(r *Remote, m *Media) {
 	if m.line.mixed && !r.mixed {
 		w.line("a=extmap-allow-mixed")
 	}
+	if m.said { // RFC 8373 section 5.2
+		w.line("a=hlang-recv:", m.Language)
+	}
 }
 
 // transport is repeated in each m-line for clients that read only media level

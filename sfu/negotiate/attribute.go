@@ -99,6 +99,10 @@ func (s *section) stream(key, value string) error {
 		return s.addEncoding(value)
 	case "simulcast":
 		s.addSimulcast(value)
+	case "hlang-send":
+		s.hlang = value
+	case "lang":
+		s.lang = value
 	case "ssrc", "ssrc-group":
 		s.source(key, value)
 	}

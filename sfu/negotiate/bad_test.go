@@ -77,7 +77,7 @@ func TestTrap35_BadOffersAreRefusedInWords(t *testing.T) {
 		"switched off":            {swap("video 9", "video 0", good), media.ErrUnsupported, "port is 0", true},
 		"data channel":            {offer(video, "application 9 UDP/DTLS/SCTP webrtc-datachannel"), media.ErrUnsupported, "m=application (mid 1)", true},
 		"two videos":              {offer(video, video), media.ErrUnsupported, "one video", true},
-		"two audios":              {offer(audio, audio), media.ErrUnsupported, "one audio", true},
+		"five audios":             {choir(audio, audio, audio, audio, audio), media.ErrUnsupported, "4 audio", true},
 		"ice-lite":                {swap("a=group", "a=ice-lite\r\na=group", good), media.ErrUnsupported, "ice-lite", false},
 		"no ufrag":                {swap("a=ice-ufrag:abcd", "a=x", good), media.ErrBadOffer, "ice-ufrag", false},
 		"short pwd":               {swap("mnopqrstuvwx", "", good), media.ErrBadOffer, "ice-pwd", false},

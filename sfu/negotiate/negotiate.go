@@ -4,6 +4,8 @@
 package negotiate
 
 import (
+	"github.com/pion/rtp"
+
 	"github.com/sluice-live/sluice/media"
 )
 
@@ -11,6 +13,8 @@ import (
 type Config struct {
 	// Codecs are the video codecs allowed, most wanted first. Opus is always allowed.
 	Codecs []media.Codec
+	// Languages of a publisher's audio m-lines by their place, where the offer says none (RFC 5646).
+	Languages []string
 	// TransportCC and REMB allow the two kinds of congestion feedback.
 	TransportCC, REMB bool
 }
@@ -87,6 +91,11 @@ type Media struct {
 	Stereo, DTX, FEC bool // what the offer's Opus parameters ask for
 	RcvrRTT          bool // a=rtcp-xr:rcvr-rtt (RFC 3611) is agreed
 
+	// Track is what a publisher's m-line becomes; Language and Name are those of media.TrackInfo.
+	Track          media.TrackID
+	Language, Name string
+
+	said         bool // the offer says the language
 	line         line
 	exts         []extmap // accepted, in the offer's order
 	restrictions []string // of each of RIDs
@@ -121,7 +130,7 @@ func Publish(offer []byte, c Config) (*Remote, error) { return negotiate(offer, 
 // Subscribe reads a WHEP offer; errors are those of Publish.
 func Subscribe(offer []byte, c Config) (*Remote, error) { return negotiate(offer, c, false) }
 
-// Audio returns the accepted audio m-line, or nil.
+// Audio returns the first accepted audio m-line, or nil.
 func (r *Remote) Audio() *Media { return r.first(media.Audio) }
 
 // Video returns the accepted video m-line, or nil.
@@ -136,10 +145,8 @@ func (r *Remote) first(k media.Kind) *Media {
 	return nil
 }
 
-// ByPT returns what a publisher's payload type means over the whole bundle; rtx tells that
-// it is the retransmission of the codec. Nil, nil when it was not negotiated.
-//
-// hot: ingest asks for each packet of an SSRC that it does not know yet.
+// ByPT returns what a publisher's payload type means over the whole bundle, in the first m-line that has it; rtx tells
+// that it is the retransmission of the codec. Nil, nil when it was not negotiated.
 func (r *Remote) ByPT(pt uint8) (m *Media, c *Codec, rtx bool) {
 	if int(pt) >= len(r.types) || r.types[pt].codec == 0 {
 		return nil, nil, false
@@ -147,6 +154,50 @@ func (r *Remote) ByPT(pt uint8) (m *Media, c *Codec, rtx bool) {
 	t := r.types[pt]
 	m = &r.Media[t.media]
 	return m, &m.Codecs[t.codec-1], t.rtx
+}
+
+// Find is ByPT for a packet: where several m-lines share its payload type, the MID that it carries tells which one is
+// meant, else the SSRC that the offer announced (RFC 9143 section 9.2). Nil, nil where nothing does.
+//
+// hot: ingest asks for each packet of an SSRC that it does not know yet.
+func (r *Remote) Find(h *rtp.Header) (m *Media, c *Codec, rtx bool) {
+	m, c, rtx = r.ByPT(h.PayloadType)
+	if m == nil || !r.types[h.PayloadType].shared {
+		return m, c, rtx
+	}
+	if m = r.among(h); m == nil {
+		return nil, nil, false
+	}
+	for i := range m.Codecs {
+		if c := &m.Codecs[i]; c.PT == h.PayloadType || c.RTX == h.PayloadType {
+			return m, c, c.PT != h.PayloadType
+		}
+	}
+	if m.RED == h.PayloadType {
+		return m, &m.Codecs[0], false
+	}
+	return nil, nil, false
+}
+
+// among finds the audio m-line of a packet.
+func (r *Remote) among(h *rtp.Header) *Media {
+	told := false
+	for i := range r.Media {
+		m := &r.Media[i]
+		if m.Kind != media.Audio || m.Rejected || m.Ext.MID == 0 {
+			continue
+		}
+		mid := h.GetExtension(m.Ext.MID)
+		if told = told || len(mid) > 0; len(mid) > 0 && string(mid) == m.MID {
+			return m
+		}
+	}
+	for i := range r.Media {
+		if m := &r.Media[i]; !told && h.SSRC != 0 && m.Kind == media.Audio && !m.Rejected && (m.SSRC == h.SSRC || m.RTXSSRC == h.SSRC) {
+			return m
+		}
+	}
+	return nil
 }
 
 // ByMID returns the accepted m-line of that name, or nil.

@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/sluice-live/sluice/media"
@@ -11,9 +12,10 @@ type reader struct {
 	*description
 	config  Config
 	publish bool
-	in      [maxMedia]bool // is the m-line in the bundle
-	taken   [256]extKind   // what a header extension id means in the bundle
-	seen    [media.Video + 1]bool
+	in      [maxMedia]bool       // is the m-line in the bundle
+	taken   [256]extKind         // what a header extension id means in the bundle
+	seen    [media.Video + 1]int // m-lines that were accepted, by kind
+	names   []string             // of audio tracks
 }
 
 func negotiate(offer []byte, c Config, publish bool) (*Remote, error) {
@@ -78,7 +80,7 @@ func (n *reader) read(m *Media, i int) error {
 		n.accept(m, s)
 	}
 	if m.Reason == "" {
-		n.seen[m.Kind] = true
+		n.seen[m.Kind]++
 		return nil
 	}
 	if n.publish {
@@ -96,8 +98,8 @@ func (n *reader) refuse(s *section, i int) string {
 	switch {
 	case kind == 0:
 		return "only audio and video are taken; leave it out"
-	case n.seen[kind]:
-		return "one audio and one video are taken at most; leave the others out"
+	case n.seen[kind] >= n.most(kind):
+		return n.tooMany(kind)
 	case s.portZero && !s.bundleOnly:
 		return "its port is 0, so it is switched off; leave it out"
 	case !overDTLS(s.proto):
@@ -112,6 +114,23 @@ func (n *reader) refuse(s *section, i int) string {
 		return "it is " + direction + "; a viewer's m-lines must be recvonly or sendrecv"
 	}
 	return ""
+}
+
+// most is how many m-lines of a kind are taken. A client of RFC 9725 offers one of each (section 4.4.2), which leaves it
+// to endpoints to take more, and makes them refuse the whole of an offer that has more than they support. We take one
+// audio m-line for each language of a stream. A viewer gets one of them: it would play all that it got at once.
+func (n *reader) most(kind media.Kind) int {
+	if n.publish && kind == media.Audio {
+		return media.MaxAudio
+	}
+	return 1
+}
+
+func (n *reader) tooMany(kind media.Kind) string {
+	if n.most(kind) > 1 {
+		return strconv.Itoa(media.MaxAudio) + " audio tracks are taken at most; leave the others out"
+	}
+	return "one " + kind.String() + " is taken at most; leave the others out"
 }
 
 // overDTLS takes the names of RFC 8827, and those of older endpoints that mean
@@ -140,6 +159,7 @@ func (n *reader) accept(m *Media, s *section) {
 	if !n.publish {
 		return
 	}
+	n.identify(m, s)
 	if m.Kind == media.Video && m.Ext.RID != 0 { // without the extension nothing tells the encodings apart
 		s.encodings(m)
 	}
@@ -180,7 +200,7 @@ func (n *reader) missing(s *section, kind media.Kind) string {
 		"); offer one of " + or(strings.Join(known, ", "), "none: this stream has no video")
 }
 
-// table fills in what ByPT looks up.
+// table fills in what ByPT and Find look up.
 func (r *Remote) table() error {
 	if !r.publish { // what a viewer's mean is ours to choose
 		return nil
@@ -204,7 +224,7 @@ func (r *Remote) table() error {
 			}
 		}
 		if m.RED != 0 {
-			if err := r.means(m.RED, typeRef{media: uint8(i), codec: 1}); err != nil {
+			if err := r.means(m.RED, typeRef{media: uint8(i), codec: 1, red: true}); err != nil {
 				return err
 			}
 		}
@@ -213,19 +233,24 @@ func (r *Remote) table() error {
 }
 
 // means notes what a payload type means; an offer with two meanings of one is
-// refused.
+// refused. Audio m-lines may share theirs, if they mean the same (RFC 9143 section 9.1).
 func (r *Remote) means(pt uint8, ref typeRef) error {
-	switch at := &r.types[pt]; {
+	at := &r.types[pt]
+	switch {
 	case at.codec == 0:
 		*at = ref
-	case at.media != ref.media || at.rtx != ref.rtx:
+	case at.rtx != ref.rtx || at.media != ref.media && (at.red != ref.red || r.codec(*at) != r.codec(ref)):
 		return bad("payload type %d means two things in one bundle (RFC 9143 section 9.1)", pt)
+	case at.media != ref.media:
+		at.shared = true
 	}
 	return nil
 }
 
+func (r *Remote) codec(ref typeRef) media.Codec { return r.Media[ref.media].Codecs[ref.codec-1].Codec }
+
 // typeRef is what one payload type means in the bundle.
 type typeRef struct {
-	media, codec uint8 // codec is its index plus 1; 0 is nothing
-	rtx          bool
+	media, codec     uint8 // codec is its index plus 1; 0 is nothing
+	rtx, red, shared bool
 }

@@ -51,6 +51,8 @@ type section struct {
 	send     string // the send side of a=simulcast
 	ssrc     uint32 // of the first a=ssrc
 	fid      Pair   // of the first FID group
+	hlang    string // a=hlang-send (RFC 8373)
+	lang     string // a=lang (RFC 8866 section 6.12)
 }
 
 // format is one payload type of an m-line.
@@ -124,7 +126,7 @@ func printable(line string) bool {
 // open begins a section: m=<media> <port>[/<n>] <proto> <fmt> ….
 func (d *description) open(value string) (*section, error) {
 	if len(d.media) == maxMedia {
-		return nil, unsupported("it has more than %d m-lines; one audio and one video are enough", maxMedia)
+		return nil, unsupported("it has more than %d m-lines; send fewer", maxMedia)
 	}
 	kind, rest, _ := strings.Cut(value, " ")
 	port, rest, _ := strings.Cut(rest, " ")

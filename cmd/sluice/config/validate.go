@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/language"
 	"github.com/sluice-live/sluice/recorder"
 )
 
@@ -190,6 +191,14 @@ func (s Stream) check() error {
 		}
 		if slices.Contains(s.Codecs[:i], codec) {
 			return fmt.Errorf("codecs: %v is named twice", codec)
+		}
+	}
+	if len(s.Languages) > media.MaxAudio {
+		return fmt.Errorf("languages: a stream has at most %d audio tracks", media.MaxAudio)
+	}
+	for _, l := range s.Languages {
+		if _, ok := language.Parse(l); !ok {
+			return fmt.Errorf("languages: %q is no language such as en, es-419 or und", l)
 		}
 	}
 	if s.MaxBitrate < 0 || s.MaxHeight < 0 {
