@@ -32,7 +32,23 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if offer.Audio, err = wantedAudio(r); err != nil {
+		return err
+	}
 	return s.start(w, r, start{viewer, offer, repeated, s.parts.Sessions.Subscribe})
+}
+
+// maxAudio bounds what names an audio track, in bytes.
+const maxAudio = 128
+
+// wantedAudio is the audio track that a viewer asks for: ?audio=es. Of one that the stream does not have it gets the
+// first.
+func wantedAudio(r *http.Request) (string, error) {
+	audio := r.URL.Query().Get("audio")
+	if len(audio) > maxAudio {
+		return "", fmt.Errorf("%w: audio has more than %d bytes", media.ErrBadChoice, maxAudio)
+	}
+	return audio, nil
 }
 
 // offer reads a POST: who sends what.

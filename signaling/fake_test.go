@@ -30,6 +30,7 @@ type fake struct {
 	offers  []media.Offer
 	frags   []media.Fragment
 	choices []media.LayerChoice
+	sounds  []string
 	traces  []string
 	streams []media.StreamStatus
 	tags    int
@@ -143,6 +144,13 @@ func (f *fake) Choose(id media.SessionID, c media.LayerChoice) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.choices = append(f.choices, c)
+	return f.fail
+}
+
+func (f *fake) ChooseAudio(_ media.SessionID, audio string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sounds = append(f.sounds, audio)
 	return f.fail
 }
 

@@ -10,7 +10,9 @@ import (
 )
 
 // choice is the body of the layer-selection extension (WHEP Core Extensions).
-// What is left out is chosen by the server; unknown fields are ignored.
+// What is left out is chosen by the server; unknown fields are ignored. Audio is
+// ours: which audio track, by its name or by languages. A body without it leaves the
+// sound as it is, and one with nothing but it leaves the picture.
 type choice struct {
 	MediaID     mediaID `json:"mediaId"`
 	RID         string  `json:"rid"`
@@ -20,6 +22,17 @@ type choice struct {
 	MaxTemporal *int    `json:"maxTemporalLayerId"`
 	MaxWidth    *int    `json:"maxWidth"`
 	MaxHeight   *int    `json:"maxHeight"`
+	Audio       *string `json:"audio"`
+}
+
+// pictured reports whether the choice says something of the picture.
+func (c *choice) pictured() bool {
+	for _, n := range [...]*int{c.Spatial, c.Temporal, c.MaxSpatial, c.MaxTemporal, c.MaxWidth, c.MaxHeight} {
+		if n != nil {
+			return true
+		}
+	}
+	return c.RID != "" || c.Audio == nil
 }
 
 // mediaID is a string in the draft; a bare number, which says the same, is taken too.
@@ -78,6 +91,15 @@ func (s *Server) layers(w http.ResponseWriter, r *http.Request) error {
 	wanted, err := c.media()
 	if err != nil {
 		return err
+	}
+	if c.Audio != nil {
+		if err := s.lost(sess, s.parts.Views.ChooseAudio(sess.id, *c.Audio)); err != nil {
+			return fmt.Errorf("choose an audio track: %w", err)
+		}
+	}
+	if !c.pictured() {
+		w.WriteHeader(http.StatusOK)
+		return nil
 	}
 	if err := s.lost(sess, s.parts.Views.Choose(sess.id, wanted)); err != nil {
 		return fmt.Errorf("choose a layer: %w", err)

@@ -27,12 +27,15 @@ type Sessions interface {
 	Hangup(ctx context.Context, id media.SessionID, why error) error
 }
 
-// Views shows what goes on, and takes layer choices.
+// Views shows what goes on, and takes choices of layers and of sound.
 type Views interface {
 	// View is a snapshot of one session; the channel is closed at the next change.
 	View(id media.SessionID) (media.SessionView, <-chan struct{}, error)
 	// Choose asks for a layer; media.ErrBadChoice when it cannot be had.
 	Choose(id media.SessionID, c media.LayerChoice) error
+	// ChooseAudio asks for an audio track as media.SessionView.Audio says;
+	// media.ErrBadChoice when there is none such.
+	ChooseAudio(id media.SessionID, audio string) error
 	// Streams are all streams with all details; the caller may change the copy.
 	Streams() []media.StreamStatus
 	// Stream is one of them, or media.ErrNoStream.

@@ -10,9 +10,10 @@ import (
 )
 
 // eventNames are the events of the server-sent-events extension that we send to
-// viewers; publisherEvents are those for publishers, which no draft knows.
+// viewers, and audio, which is ours; publisherEvents are those for publishers, which
+// no draft knows.
 var (
-	eventNames      = []string{"active", "inactive", "layers", "viewercount", "reconnect"}
+	eventNames      = []string{"active", "inactive", "layers", "viewercount", "reconnect", "audio"}
 	publisherEvents = []string{"encodings"}
 )
 
@@ -47,13 +48,14 @@ type teller struct {
 	layers   string // without bitrates
 	rates    string // with them
 	layersAt time.Time
+	sounds   string
 
 	encodings []media.Encoding
 }
 
 // fresh begins a connection, which is told everything that holds now.
 func (t *teller) fresh() {
-	t.active, t.viewers, t.layers, t.rates, t.encodings = nil, nil, "", "", nil
+	t.active, t.viewers, t.layers, t.rates, t.encodings, t.sounds = nil, nil, "", "", nil, ""
 }
 
 // tell returns what has changed. inactive never comes first: a viewer before
@@ -81,6 +83,10 @@ func (t *teller) tell(v media.SessionView, now time.Time) []event {
 	if still, rates := layerLists(v); still != "" && t.layersDue(still, rates, now) {
 		t.layers, t.rates, t.layersAt = still, rates, now
 		say("layers", json.RawMessage(rates))
+	}
+	if list := t.soundList(v); list != t.sounds {
+		t.sounds = list
+		say("audio", json.RawMessage(list))
 	}
 	if !slices.Equal(v.Encodings, t.encodings) {
 		t.encodings = v.Encodings

@@ -98,7 +98,7 @@ func TestWHEP410ExtensionsAreAnnounced(t *testing.T) {
 	resp := d.want(201, "POST", "/whep/x", offer, with(asPlay, "Content-Type", sdpType)...)
 	at := resp.Header.Get("Location")
 	want := append(slices.Clone(iceLinks),
-		"<"+at+`/events>; rel="urn:ietf:params:whep:ext:core:server-sent-events"; events="active,inactive,layers,viewercount,reconnect"`,
+		"<"+at+`/events>; rel="urn:ietf:params:whep:ext:core:server-sent-events"; events="active,inactive,layers,viewercount,reconnect,audio"`,
 		"<"+at+`/layers>; rel="urn:ietf:params:whep:ext:core:layer"`)
 	if got := resp.Header.Values("Link"); !slices.Equal(got, want) {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
