@@ -2,11 +2,14 @@ package hlsfallback
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/playlist"
 	"github.com/sluice-live/sluice/media"
@@ -231,6 +234,9 @@ func (s *Server) bytes(w *reply, r *http.Request, v *visit, c content) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	if err := s.gather(r.Context(), w, v, &c); err != nil {
+		return err
+	}
 	from, size, status := int64(0), c.size, http.StatusOK
 	if want := r.Header.Get("Range"); want != "" && r.Method == http.MethodGet && (r.Header.Get("If-Range") == "" || r.Header.Get("If-Range") == etag) {
 		var ok, partial bool
@@ -261,6 +267,35 @@ func (s *Server) bytes(w *reply, r *http.Request, v *visit, c content) error {
 		w.WriteHeader(status)
 	}
 	return away(c.write(w, from, size))
+}
+
+// maxMade bounds what is made for one answer, in bytes: sound of six seconds at the
+// highest rate that AAC-LC has is a quarter of it.
+const maxMade = 8 << 20
+
+// makingTakes is what making it may take, with what has to be made before.
+const makingTakes = 90 * time.Second
+
+// gather reads what has no size before it is made.
+func (s *Server) gather(ctx context.Context, w *reply, v *visit, c *content) error {
+	if !slices.ContainsFunc(c.extents, func(e media.Extent) bool { return e.Size < 0 }) {
+		return nil
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(makingTakes)) // tests' writers have none
+	*c = content{extents: c.extents}
+	for _, e := range c.extents {
+		in, err := v.src.Read(ctx, v.p, v.rendition, e)
+		if err != nil {
+			return fmt.Errorf("make a segment: %w", err)
+		}
+		b, err := io.ReadAll(io.LimitReader(in, maxMade))
+		if err = errors.Join(err, in.Close()); err != nil {
+			return fmt.Errorf("%w: %w", errBytes, err)
+		}
+		c.memory, c.size = append(c.memory, b), c.size+int64(len(b))
+	}
+	c.extents = nil
+	return nil
 }
 
 // etag names the bytes: they never change, and so its name is the resource's.

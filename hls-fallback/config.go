@@ -85,6 +85,10 @@ type Parts struct {
 	// per name and token. What it returns wraps media.ErrUnauthorized or
 	// media.ErrForbidden.
 	Authorize func(ctx context.Context, a Ask) error
+	// Checks reports whether who asks is a cache that looks at the token of each request
+	// itself, also of those that it answers from what it has. Only such caches are told
+	// to keep what is not public. Nil: nobody is.
+	Checks func(r *http.Request) bool
 	// Remote is the address of who asks, when proxies stand before the server; nil
 	// takes the connection's.
 	Remote     func(r *http.Request) netip.Addr

@@ -169,3 +169,92 @@ func TestALongWaitIsNotBrokenOffByTheServer(t *testing.T) {
 		}
 	})
 }
+
+// workshop is a source whose sound is made when it is asked for.
+type workshop struct {
+	*source
+	busy error
+}
+
+func (f *workshop) Read(_ context.Context, _ *media.Presentation, _ string, e media.Extent) (io.ReadCloser, error) {
+	if f.busy != nil {
+		return nil, f.busy
+	}
+	return io.NopCloser(strings.NewReader(strings.Repeat("x", 10+int(e.Offset)))), nil
+}
+
+func TestWhatIsMadeWhenAskedForHasALength(t *testing.T) {
+	s := story()
+	s.End()
+	f := &workshop{source: newSource(s)}
+	r := f.p.Rendition("audio")
+	for i, one := range r.Segments {
+		bare := *one
+		bare.Parts, bare.Extent = nil, media.Extent{Offset: int64(i), Size: -1}
+		r.Segments[i] = &bare
+	}
+	h := serve(t, f.source, func(_ *hlsfallback.Config, p *hlsfallback.Parts) { p.Videos = f }).Handler()
+	at := strings.Replace(base, "/live/", "/videos/", 1) + "audio/"
+	for path, length := range map[string]string{"2.m4s": "12", "0-2.m4s": "33"} {
+		if w := ask(h, at+path); w.Code != 200 || w.Header().Get("Content-Length") != length || fmt.Sprint(w.Body.Len()) != length {
+			t.Errorf("%s: %d, %s of %d bytes", path, w.Code, w.Header().Get("Content-Length"), w.Body.Len())
+		}
+		if w := ask(h, "HEAD "+at+path); w.Code != 200 || w.Header().Get("Content-Length") != length {
+			t.Errorf("HEAD %s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	if w := ask(h, at+"1.m4s", "Range", "bytes=2-4"); w.Code != 206 || w.Body.Len() != 3 || w.Header().Get("Content-Range") != "bytes 2-4/11" {
+		t.Errorf("a range: %d %v", w.Code, w.Header())
+	}
+	f.busy = fmt.Errorf("make: %w", &media.BusyError{Why: "the encoder is at lunch", After: 7 * time.Second})
+	w := ask(h, at+"1.m4s")
+	if w.Code != 503 || w.Header().Get("Retry-After") != "7" || w.Header().Get("Cache-Control") != "no-store" || !strings.Contains(w.Body.String(), "at lunch") {
+		t.Errorf("busy: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// A CDN that looks at no tokens had what a token opened for everybody: by the cookie or
+// the header the address is the same for all.
+func TestWhatATokenOpensIsKeptByNoSharedCache(t *testing.T) {
+	s := story()
+	s.End()
+	f := newSource(s)
+	h := serve(t, newSource(story()), func(_ *hlsfallback.Config, p *hlsfallback.Parts) {
+		p.Videos = f
+		p.Authorize = func(_ context.Context, a hlsfallback.Ask) error {
+			if a.Token == "good" || a.Videos && a.Name == "open" {
+				return nil
+			}
+			return media.ErrUnauthorized
+		}
+		p.Checks = func(r *http.Request) bool { return r.Header.Get("Sluice-Edge") != "" }
+	}).Handler()
+	const at = "t5abcde000000001/video-h/"
+	for path, lives := range map[string][2]string{
+		"/live/show/" + at + "media.m3u8":               {"private, max-age=1", "public, max-age=1"},
+		"/live/show/" + at + "media.m3u8?_HLS_msn=3":    {"private, max-age=36", "public, max-age=36"},
+		"/live/show/" + at + "1.m4s":                    {"private, max-age=86400, immutable", "public, max-age=86400, s-maxage=86400, immutable"},
+		"/videos/show/" + at + "media.m3u8":             {"private, max-age=86400", "public, max-age=86400, s-maxage=31536000"},
+		"/videos/show/" + at + "init-0.mp4":             {"private, max-age=31536000, immutable", "public, max-age=31536000, s-maxage=31536000, immutable"},
+		"/videos/show/" + at + "1.m4s":                  {"private, max-age=31536000, immutable", "public, max-age=31536000, s-maxage=31536000, immutable"},
+		"/videos/show/t5abcde000000001/video-h/999.m4s": {"private, max-age=1", "max-age=1"},
+	} {
+		for how, given := range map[string][]string{"the cookie": {"Cookie", "sluice_play=good"}, "the header": {"Authorization", "Bearer good"}} {
+			if got := ask(h, path, given...).Header().Get("Cache-Control"); got != lives[0] {
+				t.Errorf("%s by %s: %s", path, how, got)
+			}
+			if got := ask(h, path, append(given, "Sluice-Edge", "checks-tokens")...).Header().Get("Cache-Control"); got != lives[1] {
+				t.Errorf("%s by %s, for a cache that looks at tokens: %s", path, how, got)
+			}
+		}
+	}
+	// What everybody may have is kept for everybody, whatever somebody has with him.
+	open := newSource(s)
+	open.p.Stream = "open"
+	h2 := serve(t, f, func(_ *hlsfallback.Config, p *hlsfallback.Parts) {
+		p.Videos, p.Authorize = open, func(context.Context, hlsfallback.Ask) error { return nil }
+	}).Handler()
+	if w := ask(h2, "/videos/open/"+at+"1.m4s", "Cookie", "sluice_play=good"); w.Code != 200 || !strings.HasPrefix(w.Header().Get("Cache-Control"), "public") {
+		t.Errorf("a public asset: %d %s", w.Code, w.Header().Get("Cache-Control"))
+	}
+}

@@ -70,33 +70,59 @@ func (l *leave) check(ctx context.Context, a Ask, now time.Time) error {
 	return d.err
 }
 
-// admit decides on a request. token is what the query had.
-func (s *Server) admit(r *http.Request, rt *route, token string) error {
+// admit decides on a request. token is what the query had. own tells that the answer
+// is for who asks alone: without the token it would be refused, and who asks is no
+// cache that looks at tokens itself.
+func (s *Server) admit(r *http.Request, rt *route, token string) (own bool, err error) {
 	if s.parts.Authorize == nil {
-		return nil
+		return false, nil
 	}
 	if token == "" {
 		token = carried(r)
 	}
 	if len(token) > maxToken {
-		return media.ErrUnauthorized
+		return false, media.ErrUnauthorized
 	}
 	now := time.Now()
-	_, err := Verify(s.cfg.Keys, token, Grant{Videos: rt.videos, Name: rt.name, Remote: s.remote(r)}, now)
+	_, err = Verify(s.cfg.Keys, token, Grant{Videos: rt.videos, Name: rt.name, Remote: s.remote(r)}, now)
 	if errors.Is(err, ErrForeign) {
 		err = s.leave.check(r.Context(), Ask{rt.videos, rt.name, token}, now)
 	}
 	if token != "" && (errors.Is(err, media.ErrUnauthorized) || errors.Is(err, media.ErrForbidden)) {
 		// What is for everybody is also for who holds a token that has expired, or is
 		// for something else: browsers send old cookies.
-		if s.leave.check(r.Context(), Ask{Videos: rt.videos, Name: rt.name}, now) == nil {
-			return nil
+		if s.open(r, rt, now) {
+			return false, nil
 		}
 	}
 	if err != nil {
 		s.metrics.refused.WithLabelValues("leave").Inc()
+		return false, err
 	}
-	return err
+	checks := s.parts.Checks != nil && s.parts.Checks(r)
+	return token != "" && !checks && !s.open(r, rt, now), nil
+}
+
+// open reports whether everybody may have it.
+func (s *Server) open(r *http.Request, rt *route, now time.Time) bool {
+	return s.leave.check(r.Context(), Ask{Videos: rt.videos, Name: rt.name}, now) == nil
+}
+
+// narrow keeps shared caches from an answer, and leaves the life that it has with the
+// one who asked: by a cookie or a header of somebody's, a cache that does not look at
+// tokens would have it for everybody (RFC 9111 section 5.2.2.7).
+func narrow(h http.Header) {
+	lines := h["Cache-Control"]
+	if len(lines) == 0 || lines[0] == "no-store" {
+		return
+	}
+	own := "private"
+	for d := range strings.SplitSeq(lines[0], ",") {
+		if d = strings.TrimSpace(d); d != "public" && d != "private" && !strings.HasPrefix(d, "s-maxage=") {
+			own += ", " + d
+		}
+	}
+	h["Cache-Control"] = []string{own}
 }
 
 // carried is the token of the header, or of the cookie.

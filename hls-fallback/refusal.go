@@ -50,6 +50,7 @@ var (
 // inside unless they are known.
 func explain(err error) *refusal {
 	var r *refusal
+	var busy *media.BusyError
 	switch {
 	case errors.As(err, &r):
 		return r
@@ -65,6 +66,8 @@ func explain(err error) *refusal {
 		return missing("nobody publishes this stream now")
 	case errors.Is(err, media.ErrUnsupported):
 		return errPicture
+	case errors.As(err, &busy):
+		return &refusal{status: http.StatusServiceUnavailable, word: "overloaded", title: "Not now", detail: busy.Why, retry: max(busy.After, 2*time.Second)}
 	case errors.Is(err, media.ErrOverloaded):
 		return errFull
 	}

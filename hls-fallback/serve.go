@@ -34,12 +34,16 @@ type reply struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	own    bool // a token opened it, and who asks does not check tokens for others
 }
 
 // WriteHeader notes the status.
 func (w *reply) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		if w.own {
+			narrow(w.Header())
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -47,7 +51,7 @@ func (w *reply) WriteHeader(status int) {
 // Write counts.
 func (w *reply) Write(b []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
@@ -135,7 +139,7 @@ func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
 			return err
 		}
 	}
-	if err := s.admit(r, rt, v.q.Token); err != nil {
+	if w.own, err = s.admit(r, rt, v.q.Token); err != nil {
 		return err
 	}
 	if v.p, err = v.src.Presentation(r.Context(), rt.name); err != nil {

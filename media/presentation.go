@@ -180,5 +180,7 @@ type Part struct {
 type Extent struct {
 	Volume uint32 // number of the file; files are written one after the other
 	Offset int64
-	Size   int64
+	// Size is -1 of a segment that is made when it is asked for: its reader ends when
+	// it does.
+	Size int64
 }

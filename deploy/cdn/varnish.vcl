@@ -111,6 +111,8 @@ sub vcl_backend_fetch {
             set bereq.url = bereq.url + "?token=" + bereq.http.X-Token;
         }
     }
+    # Tokens are looked at here, so that what they open may be kept for others who have one.
+    set bereq.http.Sluice-Edge = "checks-tokens"; # HERE: the node's hls.edge_secret, when it has one
     unset bereq.http.X-Token;
     unset bereq.http.X-Path;
     unset bereq.http.X-Wishes;

@@ -78,6 +78,23 @@ func (e *Edge) knows(r *http.Request) bool {
 	return e.cfg.Secret != "" && subtle.ConstantTimeCompare([]byte(given), []byte(e.cfg.Secret)) == 1
 }
 
+// shares reports whether who asks looks at tokens itself, and may keep for others what
+// they open: another edge.
+func (e *Edge) shares(q *request) bool {
+	return q.access == cache.Anonymous || q.trusted || e.cfg.Secret == "" && q.r.Header.Get(SecretHeader) != ""
+}
+
+// narrow keeps caches that do not look at tokens from an answer.
+func narrow(h http.Header) {
+	own := "private"
+	for d := range strings.SplitSeq(h.Get("Cache-Control"), ",") {
+		if d = strings.TrimSpace(d); d != "" && d != "public" && d != "private" && !strings.HasPrefix(d, "s-maxage=") {
+			own += ", " + d
+		}
+	}
+	h.Set("Cache-Control", own)
+}
+
 // credentials are the headers by which the origin knows who asks.
 func (q *request) credentials() http.Header {
 	h := make(http.Header)

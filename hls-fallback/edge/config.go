@@ -18,6 +18,10 @@ import (
 // SecretHeader carries the secret by which an origin knows its edges.
 const SecretHeader = "Sluice-Edge"
 
+// checks is what stands there without a secret: the origin is told all the same that
+// tokens are looked at here, and that what they open may be kept.
+const checks = "checks-tokens"
+
 // Leave is what a token allows for one name.
 type Leave struct {
 	// Subject names the token in the log and in the list of revoked ones: its jti.

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,9 +83,7 @@ func (e *Edge) ask(ctx context.Context, q question, origin int) (*http.Response,
 	}
 	// One encoding for all: who cannot take it gets it unpacked here.
 	req.Header.Set("Accept-Encoding", "gzip")
-	if e.cfg.Secret != "" {
-		req.Header.Set(SecretHeader, e.cfg.Secret)
-	}
+	req.Header.Set(SecretHeader, cmp.Or(e.cfg.Secret, checks))
 	timer := time.AfterFunc(e.cfg.Timeout, func() { cancel(errSlow) })
 	began := time.Now()
 	resp, err := e.client.Do(req)

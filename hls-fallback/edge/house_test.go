@@ -70,6 +70,7 @@ func TestOurOriginIsAskedOnce(t *testing.T) {
 		cfg.Keys = []hlsfallback.Key{key}
 		server, err := hlsfallback.New(cfg, hlsfallback.Parts{
 			Live: f, Authorize: func(context.Context, hlsfallback.Ask) error { return words.ErrUnauthorized },
+			Checks: func(r *http.Request) bool { return r.Header.Get(edge.SecretHeader) == "s3cret" },
 			Remote: func(r *http.Request) netip.Addr {
 				a, _ := netip.ParseAddr(r.Header.Get("X-Forwarded-For"))
 				return a
@@ -110,6 +111,10 @@ func TestOurOriginIsAskedOnce(t *testing.T) {
 						if a := w.get(name + at + token); a.status != 200 {
 							t.Errorf("%s: status %d, %s", at, a.status, a.body)
 						}
+					}
+					// It is shared between tiers, and nowhere else.
+					if a := w.get(name + base + "init-0.mp4?token=" + token); a.header.Get("Cache-Control") != "private, max-age=86400, immutable" {
+						t.Errorf("a viewer is told %q", a.header.Get("Cache-Control"))
 					}
 					for p := 1; p <= parts; p++ {
 						list := w.get(fmt.Sprintf("%s%smedia.m3u8?_HLS_msn=1&_HLS_part=%d&token=%s", name, base, p, token), "Accept-Encoding", "gzip")

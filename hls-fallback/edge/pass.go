@@ -34,6 +34,9 @@ func (e *Edge) pass(q *request) {
 	for name, values := range passed(resp.Header) {
 		out[name] = values
 	}
+	if !e.shares(q) {
+		narrow(out)
+	}
 	for _, name := range []string{"Content-Length", "Accept-Ranges", "Age"} {
 		if v := resp.Header.Get(name); v != "" {
 			out.Set(name, v)

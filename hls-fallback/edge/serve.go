@@ -20,6 +20,9 @@ func (e *Edge) serve(q *request, f *flight, h *head) {
 		own.Value = q.token
 		http.SetCookie(q.w, &own)
 	}
+	if !e.shares(q) {
+		narrow(out)
+	}
 	age := h.life.Age + time.Since(f.born)
 	q.record.Age = age
 	out.Set("Age", strconv.FormatInt(int64(age/time.Second), 10))
