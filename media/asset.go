@@ -35,6 +35,8 @@ type Asset struct {
 	Thumbnail, Storyboard bool
 	// Subtitles are the languages of the WebVTT files beside it, "und" if unknown.
 	Subtitles []string
+	// Original is the file that an upload was made of, when it is kept.
+	Original Original
 	// Keep is how many days after Ended it is kept: 0 as the stream's rule says, -1
 	// for ever.
 	Keep  int
@@ -44,6 +46,13 @@ type Asset struct {
 	// Version rises with each change; a change says which one it has seen.
 	Version          int64
 	Created, Updated time.Time
+}
+
+// Original is an uploaded file as it came; without a Size there is none.
+type Original struct {
+	Name string `json:"name"`
+	Type string `json:"type"` // media type
+	Size int64  `json:"size"` // bytes
 }
 
 // AssetKind is where an asset came from.

@@ -53,7 +53,7 @@ func (v *Vod) asset(r *http.Request, inURL bool) (media.Asset, Leave, error) {
 	case refused != nil:
 		return a, l, refused
 	case err == nil:
-		return a, l, l.mayPlay(a.Stream, a.Public)
+		return a, l, l.mayPlayAsset(a)
 	case errors.Is(err, media.ErrNotFound) && l.Subject == "":
 		err = media.ErrUnauthorized
 	case errors.Is(err, media.ErrNotFound):

@@ -21,12 +21,23 @@ type Config struct {
 	// Jobs is how many subprocesses work at the same time on assets; Thumbnails how
 	// many more on pictures of live streams.
 	Jobs, Thumbnails int
+	// AAC tells that AAC is made of ended assets whose sound is Opus, when somebody
+	// wants it.
+	AAC bool
 	// ThumbnailAge is how old the picture of a live stream may be.
 	ThumbnailAge time.Duration
 	Uploads      UploadConfig
 	// ExportCache is how many bytes of exported files are kept for the next one who
 	// asks.
 	ExportCache int64
+	Limits      LimitConfig
+}
+
+// LimitConfig bounds the requests of one address to the API; of one /64 for IPv6. 0
+// turns the limit off.
+type LimitConfig struct {
+	PerSecond float64
+	Burst     int
 }
 
 // UploadConfig bounds uploads.
@@ -37,6 +48,8 @@ type UploadConfig struct {
 	Expiry   time.Duration // after this time without a part an upload is dropped
 	URLs     time.Duration // how long a part's URL may be used
 	Active   int           // uploads at the same time
+	// Originals keeps the file that was uploaded as long as the asset that was made of it.
+	Originals bool
 }
 
 // Rule keeps assets of the streams that a pattern covers for some days; 0 is for
@@ -50,11 +63,14 @@ type Rule struct {
 func DefaultConfig() Config {
 	return Config{
 		FFmpeg: "ffmpeg", FFprobe: "ffprobe",
-		Jobs: 2, Thumbnails: 1, ThumbnailAge: 10 * time.Second,
+		Jobs: 2, Thumbnails: 1, AAC: true, ThumbnailAge: 10 * time.Second,
 		ExportCache: 10 << 30,
+		// 500 students behind one address open a page within a few seconds; a program
+		// that asks in a loop does not get far.
+		Limits: LimitConfig{PerSecond: 100, Burst: 1500},
 		Uploads: UploadConfig{
 			MaxSize: 5 << 30, PartSize: 16 << 20, Reserve: 1 << 30,
-			Expiry: 24 * time.Hour, URLs: 6 * time.Hour, Active: 32,
+			Expiry: 24 * time.Hour, URLs: 6 * time.Hour, Active: 32, Originals: true,
 		},
 	}
 }
@@ -68,6 +84,8 @@ func (c Config) Validate() error {
 		return errors.New("read the catalogue's settings: at least one job at a time is needed")
 	case c.Uploads.PartSize < 64<<10 || c.Uploads.MaxSize < 1 || c.Uploads.Active < 1:
 		return errors.New("read the settings of uploads: parts of at least 64 KB, some size and some number are needed")
+	case c.Limits.PerSecond > 0 && c.Limits.Burst < 1:
+		return errors.New("read the catalogue's settings: a limit of requests needs a burst of at least one")
 	case c.ThumbnailAge < time.Second:
 		return errors.New("read the catalogue's settings: pictures of live streams are made at most once a second")
 	}

@@ -45,6 +45,9 @@ func (v *Vod) ingest(ctx context.Context, a media.Asset) error {
 			err = l.run(ctx)
 		}
 		if err == nil {
+			err = v.keepOriginal(ctx, a, info)
+		}
+		if err == nil {
 			err = v.publishUpload(ctx, a, l)
 		}
 	}

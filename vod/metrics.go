@@ -8,6 +8,8 @@ type metrics struct {
 	pictures prometheus.Counter
 	uploaded prometheus.Counter
 	ingested prometheus.Counter
+	sounds   prometheus.Counter
+	limited  prometheus.Counter
 }
 
 func newMetrics(to prometheus.Registerer) *metrics {
@@ -27,9 +29,15 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		ingested: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sluice_vod_ingested_seconds_total", Help: "Media time of uploads that became assets.",
 		}),
+		limited: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sluice_vod_limited_total", Help: "Requests that were refused because their address asked too often.",
+		}),
+		sounds: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sluice_vod_aac_pieces_total", Help: "Pieces of AAC that were made of assets whose sound is Opus.",
+		}),
 	}
 	if to != nil {
-		to.MustRegister(m.requests, m.failures, m.pictures, m.uploaded, m.ingested)
+		to.MustRegister(m.requests, m.failures, m.pictures, m.uploaded, m.ingested, m.sounds, m.limited)
 	}
 	return m
 }

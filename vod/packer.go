@@ -169,6 +169,9 @@ func rates(r *media.Rendition) (mean, peak media.Bitrate) {
 	var size int64
 	var total time.Duration
 	for _, s := range r.Segments {
+		if s.Gap || s.Extent.Size == 0 {
+			continue
+		}
 		d := r.Time(s.Duration)
 		size, total = size+s.Extent.Size, total+d
 		if d >= segmentLong/2 {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,18 +65,25 @@ type Leave struct {
 	Play    []media.Pattern
 	Publish []media.Pattern
 	Admin   bool
+	// Asset and Stream are what a signed link opens: it alone, to be played.
+	Asset  string
+	Stream media.StreamID
 }
 
 // Parts are the others that the catalogue works with.
 type Parts struct {
 	Store      Store
 	Blobs      Blobs
+	Originals  Blobs      // where files are kept as they were uploaded; nil: in Blobs
 	Live       Live       // nil: nothing records here
 	Recordings Recordings // nil: nothing recorded here
 	// Authorize tells what a request may do. inURL tells that it is for a media file,
 	// where a token in the URL or a cookie counts too. No token is no error;
 	// media.ErrUnauthorized is one that is not valid.
 	Authorize func(r *http.Request, inURL bool) (Leave, error)
+	// Remote is the address of who asks, when proxies stand before the server; nil takes
+	// the connection's.
+	Remote func(r *http.Request) netip.Addr
 	// Policy of a stream: Public is what its new recordings are.
 	Policy     func(media.StreamID) media.Policy
 	Logger     *slog.Logger          // nil is silent

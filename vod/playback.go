@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/vod/aac"
 )
 
 // Videos plays assets, those that still record too, by identifier: what
@@ -26,6 +27,7 @@ type opened struct {
 	show  *media.Presentation
 	play  *media.Presentation // what of it HLS and DASH carry; nil: no pictures
 	gaps  []media.Gap
+	made  map[string]*aac.Plan // renditions of play that are made when they are asked for
 	live  bool
 }
 
@@ -65,8 +67,12 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	o := &opened{asset: a, show: m.Presentation, play: carried(m.Presentation), gaps: m.Gaps}
+	o := &opened{asset: a, show: m.Presentation, gaps: m.Gaps}
+	o.play, o.made = v.sounds.dub(measured(carried(m.Presentation)))
 	cost := int64(1)
+	for _, plan := range o.made {
+		cost += int64(len(plan.Rendition.Segments))
+	}
 	for _, r := range o.show.Renditions {
 		cost += int64(len(r.Segments))
 	}
@@ -162,6 +168,24 @@ func carried(p *media.Presentation) *media.Presentation {
 	return &out
 }
 
+// measured declares of an ended presentation what its segments have: while it was made,
+// peaks were promised, and the mean was that of the last seconds.
+func measured(p *media.Presentation) *media.Presentation {
+	if p == nil || !p.Ended {
+		return p
+	}
+	out := *p
+	out.Renditions = nil
+	for _, r := range p.Renditions {
+		one := *r
+		if mean, peak := rates(r); mean > 0 {
+			one.Mean, one.Bandwidth = mean, peak
+		}
+		out.Renditions = append(out.Renditions, &one)
+	}
+	return &out
+}
+
 // Presentation returns the newest snapshot of an asset; media.ErrNotFound when it
 // cannot be played, media.ErrUnsupported when its pictures cannot.
 func (x *Videos) Presentation(ctx context.Context, asset string) (*media.Presentation, error) {
@@ -192,8 +216,19 @@ func (x *Videos) Want(asset, rendition string) {
 	}
 }
 
-// Read opens the bytes of an extent.
+// Read opens the bytes of an extent. One of a Size below 0 is a segment that is made
+// now, if nobody has wanted it before; media.ErrOverloaded when that cannot be.
 func (x *Videos) Read(ctx context.Context, p *media.Presentation, rendition string, e media.Extent) (io.ReadCloser, error) {
+	if e.Size < 0 {
+		o, err := x.vod.openCached(ctx, p.Incarnation)
+		if err != nil {
+			return nil, err
+		}
+		if plan := o.made[rendition]; plan != nil {
+			return x.vod.sounds.read(ctx, o, plan, e)
+		}
+		return nil, media.ErrNotFound
+	}
 	return x.vod.read(ctx, p, rendition, e)
 }
 

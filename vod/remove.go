@@ -42,8 +42,13 @@ func (v *Vod) remove(ctx context.Context, a media.Asset) error {
 		}
 	}
 	for _, path := range paths(a) {
-		if err := v.removeBlobs(ctx, path+"/"); err != nil {
+		if err := removeBlobs(ctx, v.parts.Blobs, path+"/"); err != nil {
 			return fmt.Errorf("delete the files of %s: %w", a.ID, err)
+		}
+	}
+	if a.Kind == media.Uploaded { // whether it is kept or was on its way
+		if err := removeBlobs(ctx, v.parts.Originals, originalPath(a)+"/"); err != nil {
+			return fmt.Errorf("delete the original of %s: %w", a.ID, err)
 		}
 	}
 	v.opened.drop(a.ID)
@@ -68,9 +73,9 @@ func paths(a media.Asset) []string {
 	return all
 }
 
-func (v *Vod) removeBlobs(ctx context.Context, prefix string) error {
+func removeBlobs(ctx context.Context, from Blobs, prefix string) error {
 	var keys []string
-	err := v.parts.Blobs.List(ctx, prefix, func(key string, _ int64, _ time.Time) error {
+	err := from.List(ctx, prefix, func(key string, _ int64, _ time.Time) error {
 		keys = append(keys, key)
 		return nil
 	})
@@ -78,7 +83,7 @@ func (v *Vod) removeBlobs(ctx context.Context, prefix string) error {
 		return err
 	}
 	for _, key := range keys {
-		if err := v.parts.Blobs.Delete(ctx, key); err != nil && !errors.Is(err, media.ErrNotFound) {
+		if err := from.Delete(ctx, key); err != nil && !errors.Is(err, media.ErrNotFound) {
 			return err
 		}
 	}

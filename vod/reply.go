@@ -77,6 +77,10 @@ type problem struct {
 // problemFor says what the client is told. The words of unknown errors stay inside.
 func problemFor(err error) problem {
 	const urn = "urn:sluice:problem:"
+	var many *errTooMany
+	if errors.As(err, &many) {
+		return problem{Type: urn + "rate", Title: "Too many requests", Status: http.StatusTooManyRequests, Detail: many.Error()}
+	}
 	var unfit *errUnfit
 	if errors.As(err, &unfit) {
 		return problem{Type: urn + "unfit", Title: "Cannot be one file", Status: http.StatusConflict, Detail: unfit.why}
@@ -104,6 +108,11 @@ func (v *Vod) refuse(rt route, w *response, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	case http.StatusForbidden:
 		h.Set("WWW-Authenticate", `Bearer realm="sluice", error="insufficient_scope"`)
+	case http.StatusTooManyRequests:
+		var many *errTooMany
+		if errors.As(err, &many) {
+			h.Set("Retry-After", strconv.Itoa(int(many.after/time.Second)+1))
+		}
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(retrySeconds))
 	}

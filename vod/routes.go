@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -16,23 +17,25 @@ type route struct {
 	path    string
 	name    string // in metrics
 	methods map[string]handler
+	free    bool // does not count against the limit of an address
 }
 
 func (v *Vod) routes() []route {
 	type methods = map[string]handler
 	return []route{
-		{"/v1/assets", "assets", methods{"GET": v.listAssets}},
-		{"/v1/assets/{asset}", "asset", methods{"GET": v.showAsset, "PATCH": v.patchAsset, "DELETE": v.deleteAsset}},
-		{"/v1/assets/{asset}/clips", "clips", methods{"POST": v.postClip}},
-		{"/v1/assets/{asset}/views", "views", methods{"POST": v.postView}},
-		{"/v1/assets/{asset}/export.mp4", "export", methods{"GET": v.exportAs(false)}},
-		{"/v1/assets/{asset}/export.webm", "export", methods{"GET": v.exportAs(true)}},
-		{"/v1/assets/{asset}/{file}", "file", methods{"GET": v.assetFile}},
-		{"/v1/streams/{stream}/thumbnail.jpg", "live", methods{"GET": v.streamPicture}},
-		{"/v1/uploads", "uploads", methods{"POST": v.postUpload}},
-		{"/v1/uploads/{upload}", "upload", methods{"GET": v.showUpload, "DELETE": v.deleteUpload}},
-		{"/v1/uploads/{upload}/parts/{part}", "part", methods{"PUT": v.putPart}},
-		{"/v1/uploads/{upload}/complete", "complete", methods{"POST": v.completeUpload}},
+		{path: "/v1/assets", name: "assets", methods: methods{"GET": v.listAssets}},
+		{path: "/v1/assets/{asset}", name: "asset", methods: methods{"GET": v.showAsset, "PATCH": v.patchAsset, "DELETE": v.deleteAsset}},
+		{path: "/v1/assets/{asset}/clips", name: "clips", methods: methods{"POST": v.postClip}},
+		{path: "/v1/assets/{asset}/views", name: "views", methods: methods{"POST": v.postView}},
+		{path: "/v1/assets/{asset}/export.mp4", name: "export", methods: methods{"GET": v.exportAs(false)}},
+		{path: "/v1/assets/{asset}/export.webm", name: "export", methods: methods{"GET": v.exportAs(true)}},
+		{path: "/v1/assets/{asset}/original", name: "original", methods: methods{"GET": v.original}},
+		{path: "/v1/assets/{asset}/{file}", name: "file", methods: methods{"GET": v.assetFile}, free: true},
+		{path: "/v1/streams/{stream}/thumbnail.jpg", name: "live", methods: methods{"GET": v.streamPicture}, free: true},
+		{path: "/v1/uploads", name: "uploads", methods: methods{"POST": v.postUpload}},
+		{path: "/v1/uploads/{upload}", name: "upload", methods: methods{"GET": v.showUpload, "DELETE": v.deleteUpload}},
+		{path: "/v1/uploads/{upload}/parts/{part}", name: "part", methods: methods{"PUT": v.putPart}, free: true},
+		{path: "/v1/uploads/{upload}/complete", name: "complete", methods: methods{"POST": v.completeUpload}},
 	}
 }
 
@@ -115,7 +118,25 @@ func (v *Vod) answer(rt route, w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", rt.allowed())
 		return errMethod
 	}
+	if !rt.free {
+		if err := v.asks.take(v.remote(r), v.now()); err != nil {
+			v.metrics.limited.Inc()
+			return err
+		}
+	}
 	return h(w, r)
+}
+
+// remote is the address of who asks.
+func (v *Vod) remote(r *http.Request) netip.Addr {
+	if v.parts.Remote != nil {
+		return v.parts.Remote(r).Unmap()
+	}
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
 }
 
 func newTrace() string {

@@ -31,25 +31,27 @@ type assetJSON struct {
 	Renditions  []media.AssetRendition `json:"renditions"`
 	// Complete tells that nothing is missing; Missing is how many seconds are, of any
 	// rendition; Gaps says where, in the answer for one asset.
-	Complete   bool       `json:"complete"`
-	Missing    float64    `json:"missing"`
-	Gaps       []gapJSON  `json:"gaps,omitempty"`
-	Playable   bool       `json:"playable"`
-	HLS        string     `json:"hls,omitempty"`
-	DASH       string     `json:"dash,omitempty"`
-	Export     string     `json:"export,omitempty"`
-	Thumbnail  string     `json:"thumbnail,omitempty"`
-	Storyboard string     `json:"storyboard,omitempty"`
-	Subtitles  []subJSON  `json:"subtitles,omitempty"`
-	Keep       int        `json:"keep_days"`
-	Expires    *time.Time `json:"expires,omitempty"`
-	Views      int64      `json:"views"`
-	Parent     string     `json:"parent,omitempty"`
-	Path       string     `json:"path,omitempty"` // in the blob store; for those who may change it
-	Editable   bool       `json:"editable"`       // the caller may change it
-	Version    int64      `json:"version"`
-	Created    time.Time  `json:"created"`
-	Updated    time.Time  `json:"updated"`
+	Complete   bool      `json:"complete"`
+	Missing    float64   `json:"missing"`
+	Gaps       []gapJSON `json:"gaps,omitempty"`
+	Playable   bool      `json:"playable"`
+	HLS        string    `json:"hls,omitempty"`
+	DASH       string    `json:"dash,omitempty"`
+	Export     string    `json:"export,omitempty"`
+	Thumbnail  string    `json:"thumbnail,omitempty"`
+	Storyboard string    `json:"storyboard,omitempty"`
+	Subtitles  []subJSON `json:"subtitles,omitempty"`
+	// Original is the file as it was uploaded; for those who may change the asset.
+	Original *originalJSON `json:"original,omitempty"`
+	Keep     int           `json:"keep_days"`
+	Expires  *time.Time    `json:"expires,omitempty"`
+	Views    int64         `json:"views"`
+	Parent   string        `json:"parent,omitempty"`
+	Path     string        `json:"path,omitempty"` // in the blob store; for those who may change it
+	Editable bool          `json:"editable"`       // the caller may change it
+	Version  int64         `json:"version"`
+	Created  time.Time     `json:"created"`
+	Updated  time.Time     `json:"updated"`
 }
 
 type gapJSON struct {
@@ -57,6 +59,11 @@ type gapJSON struct {
 	Start     float64 `json:"start"`
 	End       float64 `json:"end"`
 	Why       string  `json:"why,omitempty"`
+}
+
+type originalJSON struct {
+	media.Original
+	URL string `json:"url"`
 }
 
 type subJSON struct {
@@ -86,6 +93,9 @@ func (v *Vod) show(a media.Asset, l Leave) assetJSON {
 	}
 	if l.mayChange(a.Stream) == nil {
 		out.Path, out.Editable = a.Path, true
+		if a.Original.Size > 0 {
+			out.Original = &originalJSON{a.Original, "/v1/assets/" + a.ID + "/original"}
+		}
 	}
 	out.Missing = missing(a.Gaps).Seconds()
 	out.Complete = a.State == media.AssetReady && len(a.Gaps) == 0

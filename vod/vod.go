@@ -30,6 +30,8 @@ type Vod struct {
 	work    *work
 	views   *views
 	exports *exports
+	sounds  *sounds
+	asks    *asks
 	uploads *upload.Store
 	writing chan struct{} // a place for each part that is on its way
 	mux     *http.ServeMux
@@ -65,6 +67,9 @@ func New(cfg Config, parts Parts) (*Vod, error) {
 	if v.now == nil {
 		v.now = time.Now
 	}
+	if v.parts.Originals == nil {
+		v.parts.Originals = v.parts.Blobs
+	}
 	if v.parts.Live == nil {
 		v.parts.Live = nobody{}
 	}
@@ -88,7 +93,7 @@ func New(cfg Config, parts Parts) (*Vod, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the catalogue: %w", err)
 	}
-	v.exports = newExports(v)
+	v.exports, v.sounds, v.asks = newExports(v), newSounds(v), newAsks(cfg.Limits)
 	v.mux = v.newMux()
 	return v, nil
 }
@@ -115,6 +120,7 @@ func (v *Vod) Run(ctx context.Context) error {
 	for range maxExports {
 		wg.Go(func() { v.exports.run(ctx) }) // Run waits
 	}
+	wg.Go(func() { v.sounds.run(ctx) }) // Run waits
 	v.every(ctx, &wg, sweepEvery, v.sweep)
 	v.every(ctx, &wg, retainEvery, v.retain)
 	v.every(ctx, &wg, viewsEvery, v.countViews)
@@ -155,12 +161,20 @@ func (v *Vod) MayPlay(ctx context.Context, l Leave, asset string) error {
 	if err != nil {
 		return err
 	}
-	return l.mayPlay(o.asset.Stream, o.asset.Public)
+	return l.mayPlayAsset(o.asset)
+}
+
+func (l Leave) mayPlayAsset(a media.Asset) error {
+	if l.Asset != "" && l.Asset == a.ID {
+		return nil
+	}
+	l.Stream = "" // a link to what is live opens no recording
+	return l.mayPlay(a.Stream, a.Public)
 }
 
 func (l Leave) mayPlay(stream media.StreamID, public bool) error {
 	switch {
-	case public, l.Admin, matches(l.Play, stream), matches(l.Publish, stream):
+	case public, l.Admin, l.Stream != "" && l.Stream == stream, matches(l.Play, stream), matches(l.Publish, stream):
 		return nil
 	case l.Subject == "":
 		return media.ErrUnauthorized

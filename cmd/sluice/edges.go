@@ -31,6 +31,13 @@ func (e edges) known(r *http.Request) bool {
 	return e.cfg.EdgeSecret != "" && subtle.ConstantTimeCompare([]byte(given), []byte(e.cfg.EdgeSecret)) == 1
 }
 
+// checks reports whether a request comes from a cache that looks at tokens itself. It
+// says so with the header; where there is a secret, that is what it has to say.
+// Whoever lies about it could hand on as well what the token opens.
+func (e edges) checks(r *http.Request) bool {
+	return e.known(r) || e.cfg.EdgeSecret == "" && r.Header.Get(edge.SecretHeader) != ""
+}
+
 // remote is who asks: the one that a known edge names, else the other end.
 func (e edges) remote(r *http.Request) netip.Addr {
 	if e.known(r) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -38,11 +39,14 @@ var (
 type packaging struct {
 	database *store.Store
 	blobs    blob.Store
-	uploader *upload.Uploader // nil when recordings stay on this node
-	files    *recorder.Files
-	recorder *recorder.Recorder
-	vod      *vod.Vod
-	origin   *hlsfallback.Server
+	// originals is where uploaded files are kept as they came: blobs, or a store of its own.
+	originals blob.Store
+	uploader  *upload.Uploader // nil when recordings stay on this node
+	files     *recorder.Files
+	recorder  *recorder.Recorder
+	vod       *vod.Vod
+	origin    *hlsfallback.Server
+	keys      []hlsfallback.Key // of signed links
 }
 
 // openTime is for the stores to answer at the start.
@@ -75,7 +79,11 @@ func (h *house) openStores(ctx context.Context) (err error) {
 		}
 		at = "file://" + dir
 	}
-	h.blobs, err = blob.Open(ctx, at)
+	if h.blobs, err = blob.Open(ctx, at); err != nil || h.cfg.Uploads.Storage == "" {
+		h.originals = h.blobs
+		return err
+	}
+	h.originals, err = blob.Open(ctx, h.cfg.Uploads.Storage)
 	return err
 }
 
@@ -129,12 +137,15 @@ func (h *house) openRecorder(context.Context) (err error) {
 func (h *house) openVod(context.Context) (err error) {
 	cfg := vod.DefaultConfig()
 	cfg.Dir = filepath.Join(h.cfg.Data, "catalogue")
-	cfg.Uploads.MaxSize = h.cfg.Uploads.MaxSize
+	cfg.Uploads.MaxSize, cfg.Uploads.Originals = h.cfg.Uploads.MaxSize, h.cfg.Uploads.Originals
+	cfg.AAC = h.cfg.HLS.AAC != "off"
+	cfg.Limits = vod.LimitConfig{PerSecond: h.cfg.Limits.CataloguePerSecond, Burst: h.cfg.Limits.CatalogueBurst}
 	for _, s := range h.cfg.Streams {
 		cfg.Retention = append(cfg.Retention, vod.Rule{Streams: s.Match, Days: s.KeepDays})
 	}
 	h.vod, err = vod.New(cfg, vod.Parts{
-		Store: h.database, Blobs: h.blobs, Live: h.recorder, Recordings: h.files,
+		Store: h.database, Blobs: h.blobs, Originals: h.originals, Live: h.recorder, Recordings: h.files,
+		Remote:    func(r *http.Request) netip.Addr { return h.signaling.Remote(r) }, // made later; nothing asks before
 		Authorize: h.leave, Policy: h.cfg.Policy, Logger: h.log, Registerer: h.registry,
 	})
 	return err
@@ -142,11 +153,12 @@ func (h *house) openVod(context.Context) (err error) {
 
 func (h *house) openOrigin(context.Context) (err error) {
 	cfg := hlsfallback.DefaultConfig()
-	if cfg.Keys, err = playKeys(h.cfg.Data); err != nil {
+	if h.keys, err = playKeys(h.cfg.Data); err != nil {
 		return explainData(h.cfg.Data, err)
 	}
+	cfg.Keys = h.keys
 	h.origin, err = hlsfallback.New(cfg, hlsfallback.Parts{
-		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Remote: edges{cfg: h.cfg.HLS}.remote, Logger: h.log, Registerer: h.registry,
+		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Checks: edges{cfg: h.cfg.HLS}.checks, Remote: edges{cfg: h.cfg.HLS}.remote, Logger: h.log, Registerer: h.registry,
 	})
 	return err
 }
@@ -183,7 +195,24 @@ func (h *house) leave(r *http.Request, inURL bool) (vod.Leave, error) {
 	if text == "" && inURL {
 		text = r.URL.Query().Get("token")
 	}
+	if leave, err := h.link(r, text); !errors.Is(err, hlsfallback.ErrForeign) {
+		return leave, err
+	}
 	return h.grant(r.Context(), text)
+}
+
+// link is what a signed link opens of the catalogue: the asset that it plays, with its
+// pictures, or the picture of the stream.
+func (h *house) link(r *http.Request, text string) (vod.Leave, error) {
+	leave := vod.Leave{Subject: "link", Asset: r.PathValue("asset")}
+	name := leave.Asset
+	if name == "" {
+		name = r.PathValue("stream")
+		leave.Stream = media.StreamID(name)
+	}
+	grant := hlsfallback.Grant{Videos: leave.Asset != "", Name: name, Remote: edges{cfg: h.cfg.HLS}.remote(r)}
+	_, err := hlsfallback.Verify(h.keys, text, grant, time.Now())
+	return leave, err
 }
 
 func (h *house) grant(ctx context.Context, text string) (vod.Leave, error) {
@@ -226,6 +255,9 @@ func (p *packaging) close() error {
 	var errs []error
 	if p.database != nil {
 		errs = append(errs, p.database.Close())
+	}
+	if p.originals != nil && p.originals != p.blobs {
+		errs = append(errs, p.originals.Close())
 	}
 	if p.blobs != nil {
 		errs = append(errs, p.blobs.Close())

@@ -34,6 +34,7 @@ func Sluice() House {
 			"recorder/timeline", "recorder/segment", "recorder/cmaf", "recorder/webm",
 			"hls-fallback/playlist", "hls-fallback/dash", "hls-fallback/rules", "hls-fallback/stitch",
 			"hls-fallback/edge/cache", "hls-fallback/edge/cmcd",
+			"vod/aac",
 			"ads/scte35", "ads/vast", "ads/splice",
 			"class/moderate", "class/schedule", "class/replay",
 		},

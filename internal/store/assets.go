@@ -23,6 +23,7 @@ type detail struct {
 	Thumbnail   bool                   `json:"thumbnail,omitempty"`
 	Storyboard  bool                   `json:"storyboard,omitempty"`
 	Subtitles   []string               `json:"subtitles,omitempty"`
+	Original    *media.Original        `json:"original,omitempty"`
 }
 
 // columns of a row, in the order in which values writes and scan reads them.
@@ -33,9 +34,13 @@ const columns = "id, stream, kind, title, title_key, state, reason, public, star
 const maxTitleKey = 200
 
 func values(a media.Asset) ([]any, error) {
+	var original *media.Original
+	if a.Original.Size > 0 {
+		original = &a.Original
+	}
 	d, err := json.Marshal(detail{
 		Description: a.Description, Labels: a.Labels, Codecs: a.Codecs, Renditions: a.Renditions, Gaps: a.Gaps,
-		Thumbnail: a.Thumbnail, Storyboard: a.Storyboard, Subtitles: a.Subtitles,
+		Thumbnail: a.Thumbnail, Storyboard: a.Storyboard, Subtitles: a.Subtitles, Original: original,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("write asset %s: %w", a.ID, err)
@@ -82,6 +87,9 @@ func scan(row scanner) (a media.Asset, err error) {
 	}
 	a.Description, a.Labels, a.Codecs, a.Renditions, a.Gaps = more.Description, more.Labels, more.Codecs, more.Renditions, more.Gaps
 	a.Thumbnail, a.Storyboard, a.Subtitles = more.Thumbnail, more.Storyboard, more.Subtitles
+	if more.Original != nil {
+		a.Original = *more.Original
+	}
 	return a, nil
 }
 

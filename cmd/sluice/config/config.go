@@ -102,6 +102,10 @@ type Limits struct {
 	// PATCH, DELETE) of one address; of one /64 for IPv6.
 	RequestsPerSecond float64 `yaml:"requests_per_second"`
 	RequestsBurst     int     `yaml:"requests_burst"`
+	// CataloguePerSecond and CatalogueBurst bound the requests of one address to
+	// /v1/assets and /v1/uploads, pictures and parts of uploads apart.
+	CataloguePerSecond float64 `yaml:"catalogue_per_second"`
+	CatalogueBurst     int     `yaml:"catalogue_burst"`
 	// PublishesPerSecond bounds the publishing attempts of one token or key.
 	PublishesPerSecond float64 `yaml:"publishes_per_second"`
 	// FailedAuthPerMinute bounds the wrong tokens of one address.
@@ -137,6 +141,10 @@ type HLS struct {
 // Uploads bounds the files that people upload to the catalogue.
 type Uploads struct {
 	MaxSize int64 `yaml:"max_size"` // bytes
+	// Originals keeps uploaded files as they came, as long as their assets.
+	Originals bool `yaml:"originals"`
+	// Storage is the URL of where they are kept; empty is where recordings are.
+	Storage string `yaml:"storage"`
 }
 
 // Stream is the policy of all streams whose name matches.
@@ -171,6 +179,9 @@ func Default() Config {
 			// seconds; a client that reconnects in a loop does not stay long.
 			RequestsPerSecond: 50,
 			RequestsBurst:     500,
+			// The same students open the page of a recording.
+			CataloguePerSecond: 100,
+			CatalogueBurst:     1500,
 			// An encoder that loses its network tries again every second or two.
 			PublishesPerSecond: 5,
 			// Enough for a person with a wrong paste, far too few to guess 128 bits.
@@ -180,7 +191,7 @@ func Default() Config {
 			Part: 500 * time.Millisecond, Segment: 2 * time.Second, Target: 6 * time.Second,
 			Window: 2 * time.Hour, Grace: time.Minute, AAC: "on_demand", Ladder: []string{}, LadderWhen: "on_demand",
 		},
-		Uploads: Uploads{MaxSize: 5 << 30},
+		Uploads: Uploads{MaxSize: 5 << 30, Originals: true},
 		Streams: []Stream{defaultStream()},
 	}
 }

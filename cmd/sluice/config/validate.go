@@ -137,6 +137,7 @@ func (c *Config) checkLimits() error {
 	l := c.Limits
 	for key, n := range map[string]float64{
 		"requests_per_second": l.RequestsPerSecond, "requests_burst": float64(l.RequestsBurst),
+		"catalogue_per_second": l.CataloguePerSecond, "catalogue_burst": float64(l.CatalogueBurst),
 		"publishes_per_second": l.PublishesPerSecond, "failed_auth_per_minute": l.FailedAuthPerMinute,
 	} {
 		if !(n >= 0 && n <= 1e9) { // also refuses NaN
@@ -148,6 +149,9 @@ func (c *Config) checkLimits() error {
 	}
 	if l.RequestsPerSecond > 0 && l.RequestsBurst == 0 {
 		return errors.New("limits.requests_burst: 0 would refuse every request; set it to 1 or more, or requests_per_second to 0")
+	}
+	if l.CataloguePerSecond > 0 && l.CatalogueBurst == 0 {
+		return errors.New("limits.catalogue_burst: 0 would refuse every request; set it to 1 or more, or catalogue_per_second to 0")
 	}
 	for _, p := range l.TrustedProxies {
 		if !p.IsValid() {
@@ -245,8 +249,10 @@ func (c *Config) checkStores() error {
 	if u, err := url.Parse(c.Database); c.Database != "" && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" && u.Scheme != "sqlite") {
 		return errors.New("database: it is not a URL that begins with postgres:// or sqlite:// (the URL itself may hold a password and is not shown)")
 	}
-	if u, err := url.Parse(c.Storage); c.Storage != "" && (err != nil || u.Scheme != "s3" && u.Scheme != "file") {
-		return errors.New("storage: it is not a URL that begins with s3:// or file://")
+	for key, at := range map[string]string{"storage": c.Storage, "uploads.storage": c.Uploads.Storage} {
+		if u, err := url.Parse(at); at != "" && (err != nil || u.Scheme != "s3" && u.Scheme != "file") {
+			return fmt.Errorf("%s: it is not a URL that begins with s3:// or file://", key)
+		}
 	}
 	if c.Uploads.MaxSize < 1<<20 {
 		return fmt.Errorf("uploads.max_size: %d bytes hold no film; at least 1048576 are needed", c.Uploads.MaxSize)
