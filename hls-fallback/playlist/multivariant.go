@@ -212,9 +212,16 @@ func (w *writer) stream(r *media.Rendition, g *audioGroup, subtitles bool, v Vie
 }
 
 // rates are the largest of a group: a variant counts with its most expensive sound.
+// What is made on demand and was not measured yet counts as declared: hls.js takes
+// the cheapest of what it can play alike, and shall not wake an encoder where it
+// plays what was published.
 func (g *audioGroup) rates() (peak, mean media.Bitrate) {
 	for _, r := range g.renditions {
-		peak, mean = max(peak, r.Bandwidth), max(mean, r.Mean)
+		usual := r.Mean
+		if r.OnDemand && usual == 0 {
+			usual = r.Bandwidth
+		}
+		peak, mean = max(peak, r.Bandwidth), max(mean, usual)
 	}
 	return peak, mean
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -458,5 +459,33 @@ func TestIFramePlaylistsKeepTheRulesAndHaveDeltaUpdates(t *testing.T) {
 	}
 	if len(l.Findings) > 0 {
 		t.Error(l.Findings)
+	}
+}
+
+// TestWhatWasPublishedIsCheaper: hls.js takes the cheapest of what it can play
+// alike, and shall not wake the encoder of AAC where it plays Opus.
+func TestWhatWasPublishedIsCheaper(t *testing.T) {
+	s := stage.New("x")
+	s.Segment(4)
+	p := s.Snapshot()
+	for _, r := range p.Renditions {
+		if r.ID == "audio-aac" {
+			r.OnDemand, r.Mean = true, 0
+		}
+	}
+	mean := map[string]int{}
+	for _, line := range strings.Split(string(playlist.Multivariant(nil, p, playlist.View{})), "\n") {
+		if rest, ok := strings.CutPrefix(line, "#EXT-X-STREAM-INF:"); ok && strings.Contains(rest, "RESOLUTION=1280x720") {
+			_, after, _ := strings.Cut(rest, "AVERAGE-BANDWIDTH=")
+			n, _, _ := strings.Cut(after, ",")
+			codec := "Opus"
+			if strings.Contains(rest, "mp4a") {
+				codec = "AAC"
+			}
+			mean[codec], _ = strconv.Atoi(n)
+		}
+	}
+	if mean["Opus"] == 0 || mean["Opus"] >= mean["AAC"] {
+		t.Errorf("AVERAGE-BANDWIDTH with Opus %d, with AAC on demand %d", mean["Opus"], mean["AAC"])
 	}
 }
