@@ -2,6 +2,7 @@ package hlsfallback
 
 import (
 	"errors"
+	"hash/crc32"
 	"net/http"
 	"strings"
 	"time"
@@ -138,10 +139,37 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 		h["Cache-Control"] = keepSecond
 	}
 	if v.file == mediaList && !v.fixed() {
-		msn, part := v.r.Next()
-		h.Set(cache.PlaceHeader, cache.Place{MSN: msn, Part: uint64(part)}.String())
+		h.Set(cache.PlaceHeader, placeOf(v.r).String())
 	}
 	return a.send(w, r, v)
+}
+
+// placeOf tells edges how far a rendition reaches.
+func placeOf(r *media.Rendition) cache.Place {
+	msn, part := r.Next()
+	p := cache.Place{MSN: msn, Part: uint64(part)}
+	if r.Kind != media.VideoRendition {
+		return p // sound has no pictures that others are made of
+	}
+	p.Tag = tagOf(r.Open)
+	if n := len(r.Segments); n > 0 {
+		p.Before = tagOf(r.Segments[n-1])
+	}
+	return p
+}
+
+// tagOf is a digest of how a segment begins: in its first bytes are the sizes of its
+// first samples, which two encoders do not have in common.
+func tagOf(s *media.Segment) uint32 {
+	if s == nil {
+		return 0
+	}
+	for i := range s.Parts {
+		if data := s.Parts[i].Data; len(data) > 0 {
+			return crc32.ChecksumIEEE(data[:min(len(data), 1<<10)])
+		}
+	}
+	return 0
 }
 
 // blocked lets caches remember the refusal of a blocking request no longer than a

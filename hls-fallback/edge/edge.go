@@ -47,6 +47,7 @@ type Edge struct {
 	leaves  *cache.Shelf[verdict]
 	origins *cache.Origins
 	places  *cache.Shelf[cache.Place]
+	mixed   *cache.Shelf[uint64] // segments without parts, by playlist
 }
 
 // New makes an edge. It starts nothing; fetches end with Run.
@@ -65,6 +66,7 @@ func New(cfg Config) (*Edge, error) {
 		leaves:  cache.NewShelf[verdict](leavesSize),
 		origins: cache.NewOrigins(len(cfg.Origins)),
 		places:  cache.NewShelf[cache.Place](placesSize),
+		mixed:   cache.NewShelf[uint64](placesSize),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)

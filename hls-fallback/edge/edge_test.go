@@ -493,7 +493,7 @@ func TestPackedPlaylistsForThoseWhoTakeNoGzip(t *testing.T) {
 		if a := w.want(200, "steered/videos/a/index.m3u8", "Accept-Encoding", "gzip"); a.header.Get("Content-Encoding") != "gzip" {
 			t.Errorf("steered and packed: %v", a.header)
 		}
-		if a := w.want(200, "steered/steering?_HLS_pathway=."); a.body != `{"VERSION":1,"TTL":60,"RELOAD-URI":"/steering","PATHWAY-PRIORITY":[".","b"],"PATHWAY-CLONES":[{"BASE-ID":".","ID":"b","URI-REPLACEMENT":{"HOST":"b.example"}}]}` {
+		if a := w.want(200, "steered/steering?_HLS_pathway=."); a.body != `{"VERSION":1,"TTL":60,"RELOAD-URI":"/steering","PATHWAY-PRIORITY":[".","b"]}` {
 			t.Errorf("steering: %s", a.body)
 		}
 	})
@@ -825,5 +825,68 @@ func TestWhatOneOriginDoesNotHaveAnotherMay(t *testing.T) {
 		o.publish()
 		w.want(200, "edge/live/s/i1/v/0.0.m4s")
 		w.want(404, "edge/live/s/i1/v/init-7.mp4")
+	})
+}
+
+// What two encoders made of one segment does not go together: its parts are taken out.
+func TestASegmentOfTwoEncodersHasNoParts(t *testing.T) {
+	story(t, func(t *testing.T, w *world, _ *origin) {
+		list := func(place, text string) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=1")
+				w.Header().Set("Sluice-Next", place)
+				_, _ = io.WriteString(w, text)
+			})
+		}
+		const parts = "#EXT-X-PART:DURATION=0.5,URI=\"7.0.m4s\",INDEPENDENT=YES\n#EXT-X-PART:DURATION=0.5,URI=\"7.1.m4s\"\n"
+		const hint = "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"7.2.m4s\"\n"
+		at := "edge/live/s/i1/v/media.m3u8"
+		w.hosts["a"], w.hosts["b"] = list("7.2;aa,bb", parts+hint), list("7.2;ab,bc", parts+hint)
+		w.edge("edge", nil, "a", "b")
+		if got := w.want(200, at); got.body != parts+hint {
+			t.Errorf("before: %s", got.body)
+		}
+		delete(w.hosts, "a")
+		time.Sleep(1100 * time.Millisecond)
+		if got := w.want(200, at); got.body != "" {
+			t.Errorf("while it is made: %s", got.body)
+		}
+		const whole = "#EXTINF:2,\n7.m4s\n#EXT-X-PART:DURATION=0.5,URI=\"8.0.m4s\",INDEPENDENT=YES\n"
+		w.hosts["b"] = list("8.1;cc,ab", parts+whole)
+		time.Sleep(1100 * time.Millisecond)
+		if got := w.want(200, at, "Accept-Encoding", "gzip"); got.header.Get("Content-Encoding") != "gzip" {
+			t.Error("it is not packed")
+		}
+		if got := w.want(200, at); got.body != whole {
+			t.Errorf("when it is whole: %s", got.body)
+		}
+	})
+}
+
+func TestEachPathwayHasItsVariants(t *testing.T) {
+	story(t, func(t *testing.T, w *world, o *origin) {
+		o.extra["/live/s/index.m3u8"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=3")
+			_, _ = io.WriteString(w, `#EXTM3U
+#EXT-X-VERSION:11
+#EXT-X-DEFINE:QUERYPARAM="token"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="opus",NAME="sound",URI="i1/audio/media.m3u8?token={$token}"
+#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="vp09,opus",AUDIO="opus"
+i1/video/media.m3u8?token={$token}
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI="i1/video/iframes.m3u8"
+`)
+		}
+		w.edge("edge", func(c *edge.Config) {
+			c.Pathways = []edge.Pathway{{ID: "a", Host: "edge"}, {ID: "b", Host: "b.example:8443"}}
+		}, "origin")
+		want := `#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI="i1/video/iframes.m3u8"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="opus-b",NAME="sound",URI="//b.example:8443/live/s/i1/audio/media.m3u8?token={$token}"
+#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="vp09,opus",AUDIO="opus-b",PATHWAY-ID="b"
+//b.example:8443/live/s/i1/video/media.m3u8?token={$token}
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI="//b.example:8443/live/s/i1/video/iframes.m3u8",PATHWAY-ID="b"
+`
+		if got := w.want(200, "edge/live/s/index.m3u8"); !strings.HasSuffix(got.body, want) {
+			t.Errorf("the playlist is\n%s", got.body)
+		}
 	})
 }

@@ -49,7 +49,11 @@ func (e *Edge) fetch(ctx context.Context, f *flight, q question, order []int) {
 	o := e.race(ctx, q, order)
 	err := o.err
 	if err == nil {
-		e.reached(q.target, o.resp)
+		if msn, ok := e.reached(q.target, o.resp); ok {
+			err = hide(o.resp, msn)
+		}
+	}
+	if err == nil {
 		err = e.take(ctx, f, q, &o)
 	}
 	e.finish(f, err)

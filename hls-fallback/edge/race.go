@@ -160,42 +160,5 @@ func (e *Edge) attempt(ctx context.Context, q question, origin int) (o outcome) 
 
 func older(resp *http.Response, than cache.Place) bool {
 	p := cache.ParsePlace(resp.Header.Get(cache.PlaceHeader))
-	return p != cache.Place{} && p.Before(than)
-}
-
-const (
-	// placeFor is how long no playlist may be older than one that was served: players
-	// ask again much sooner, and origins that ran ahead of the others shall not lock
-	// them out.
-	placeFor = 10 * time.Second
-	// placesSize bounds what is remembered of playlists, in bytes: some 4,000.
-	placesSize = 4 << 20
-)
-
-// servedOf returns how far the playlist reached that was served last; the caller holds
-// mu. With one origin there is nothing to compare.
-func (e *Edge) servedOf(t cache.Target, now time.Time) cache.Place {
-	if len(e.cfg.Origins) < 2 || !t.Placed() {
-		return cache.Place{}
-	}
-	p, _ := e.places.Find(t.Path, now)
-	return p
-}
-
-// reached notes how far a playlist reaches that is served now.
-func (e *Edge) reached(t cache.Target, resp *http.Response) {
-	if len(e.cfg.Origins) < 2 || !t.Placed() || resp.StatusCode != http.StatusOK {
-		return
-	}
-	p := cache.ParsePlace(resp.Header.Get(cache.PlaceHeader))
-	if p == (cache.Place{}) {
-		return
-	}
-	now := time.Now()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if before, ok := e.places.Find(t.Path, now); ok && p.Before(before) {
-		p = before
-	}
-	e.places.Put(t.Path, p, 0, now.Add(placeFor))
+	return p != cache.Place{} && p.IsBefore(than)
 }

@@ -9,8 +9,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-live/sluice/hls-fallback/edge/cache"
 )
 
 const (
@@ -44,13 +48,6 @@ type manifest struct {
 	TTL      int      `json:"TTL"`
 	Reload   string   `json:"RELOAD-URI"`
 	Priority []string `json:"PATHWAY-PRIORITY"`
-	Clones   []clone  `json:"PATHWAY-CLONES"`
-}
-
-type clone struct {
-	Base    string            `json:"BASE-ID"`
-	ID      string            `json:"ID"`
-	Replace map[string]string `json:"URI-REPLACEMENT"`
 }
 
 // steer answers with the pathways: the one whose playlist the player has first,
@@ -58,12 +55,8 @@ type clone struct {
 // cannot read from one goes to the next by itself.
 func (e *Edge) steer(q *request) {
 	m := manifest{Version: 1, TTL: steeringTTL, Reload: steeringPath, Priority: []string{"."}}
-	for _, p := range e.cfg.Pathways {
-		if p.Host == q.r.Host {
-			continue
-		}
+	for _, p := range e.others(q) {
 		m.Priority = append(m.Priority, p.ID)
-		m.Clones = append(m.Clones, clone{Base: ".", ID: p.ID, Replace: map[string]string{"HOST": p.Host}})
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -77,13 +70,21 @@ func (e *Edge) steer(q *request) {
 	_, _ = q.w.Write(text)
 }
 
+// others are the pathways beside the one by which a request came.
+func (e *Edge) others(q *request) []Pathway {
+	return slices.DeleteFunc(slices.Clone(e.cfg.Pathways), func(p Pathway) bool { return p.Host == q.r.Host })
+}
+
 // steered reports whether the answer is a multivariant playlist that gets the tag.
 func steered(q *request, h *head, pathways int) bool {
 	return pathways > 0 && h.status == http.StatusOK && strings.HasSuffix(q.target.Path, "/index.m3u8")
 }
 
-// serveSteered writes EXT-X-CONTENT-STEERING into a multivariant playlist. The
-// variants have no PATHWAY-ID: they are pathway "." (section 4.4.6.2).
+// serveSteered writes EXT-X-CONTENT-STEERING into a multivariant playlist, and beside
+// its variants those of the other pathways. Its own have no PATHWAY-ID: they are pathway
+// "." (section 4.4.6.2). Clones by the steering manifest would be shorter, but they
+// replace the host's name alone, not its port, and come too late for a player whose
+// first edge dies at once.
 func (e *Edge) serveSteered(q *request, f *flight, h *head) {
 	text, err := multivariant(&reader{f: f, ctx: q.r.Context()}, packed(h.header))
 	if err != nil {
@@ -94,10 +95,13 @@ func (e *Edge) serveSteered(q *request, f *flight, h *head) {
 	out.Del("Content-Encoding")
 	weaken(out)
 	out.Set("Vary", "Accept-Encoding")
-	tag := []byte("\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"" + steeringPath + "\"\n")
 	if bytes.HasPrefix(text, []byte("#EXTM3U")) && !bytes.Contains(text, []byte("#EXT-X-CONTENT-STEERING:")) {
 		first, rest, _ := bytes.Cut(text, []byte("\n"))
+		tag := []byte("\n#EXT-X-CONTENT-STEERING:SERVER-URI=\"" + steeringPath + "\"\n")
 		text = bytes.Join([][]byte{first, rest}, tag)
+		for _, p := range e.others(q) {
+			text = append(text, cache.Along(string(rest), p.ID, "//"+p.Host+path.Dir(q.target.Path)+"/")...)
+		}
 	}
 	if takesGzip(q.r.Header) {
 		var z bytes.Buffer
