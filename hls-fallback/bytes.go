@@ -199,7 +199,7 @@ func (s *Server) label(w *reply, v *visit) {
 	case media.AudioRendition:
 		h["Content-Type"] = typeAudio
 	default:
-		h["Content-Type"] = typeOther
+		h["Content-Type"] = typeVTT
 	}
 	h["Cache-Control"] = keepLive
 	if v.fixed() {

@@ -38,7 +38,7 @@ func (s *Server) entry(w *reply, r *http.Request, v *visit) error {
 	case personal:
 		h.Set("Cache-Control", "private, max-age=1")
 	case v.fixed():
-		h["Cache-Control"] = keepPlaylist
+		h["Cache-Control"] = keepEntry
 	case v.file == manifest:
 		h["Cache-Control"] = keepSecond // its timeline grows with each segment
 	default:
@@ -105,7 +105,7 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 	if view.Form == playlist.Legacy {
 		directives = playlist.Directives{} // it offers no delivery directives
 	}
-	if v.file == iframeList {
+	if v.file == iframeList || v.r.Kind == media.SubtitleRendition {
 		directives.HasPart = false // there are no parts in it
 	}
 	key := wish{v.file, v.rendition, view}
@@ -187,6 +187,7 @@ func blocked(err error, d playlist.Directives) error {
 // player that tunes in begins where the playlist ends.
 var (
 	keepSecond   = []string{"public, max-age=1"}
+	keepEntry    = []string{"public, max-age=60, s-maxage=60"} // an asset's subtitles may change; their addresses change with them
 	keepPlaylist = []string{"public, max-age=86400, s-maxage=31536000"}
 	keepLive     = []string{"public, max-age=86400, s-maxage=86400, immutable"}
 	keepForever  = []string{"public, max-age=31536000, s-maxage=31536000, immutable"}

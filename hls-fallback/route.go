@@ -21,11 +21,12 @@ const (
 	segment           // {msn}.m4s
 	joined            // {first}-{last}.m4s
 	part              // {msn}.{part}.m4s
+	text              // from-{ms}.vtt
 	files
 )
 
 // fileNames are the files in metrics.
-var fileNames = [files]string{"none", "multivariant", "mpd", "time", "playlist", "iframes", "init", "segment", "joined", "part"}
+var fileNames = [files]string{"none", "multivariant", "mpd", "time", "playlist", "iframes", "init", "segment", "joined", "part", "text"}
 
 // route is a path that was understood. No part of it ever names a file on disk:
 // names are looked up among what is there, and numbers are numbers.
@@ -33,7 +34,8 @@ type route struct {
 	videos                       bool
 	name, incarnation, rendition string
 	file                         file
-	first, last                  uint64 // msn; of a joined segment the last one
+	vtt                          bool   // it is a WebVTT file; that of a segment too
+	first, last                  uint64 // msn; of a joined segment the last one; of text media time, ms
 	part                         int
 	init                         string // name of an initialisation section
 }
@@ -89,6 +91,9 @@ func (rt *route) leaf(name string) bool {
 		rt.file = initSection
 		return ok // it is looked up among what is there
 	}
+	if text, ok := strings.CutSuffix(name, ".vtt"); ok {
+		return rt.text(text)
+	}
 	name, ok := strings.CutSuffix(name, ".m4s")
 	if !ok {
 		return false
@@ -102,6 +107,15 @@ func (rt *route) leaf(name string) bool {
 		return decimal(msn, &rt.first) && small(number, &rt.part)
 	}
 	rt.file = segment
+	return decimal(name, &rt.first)
+}
+
+// text reads the name of a WebVTT file: a segment, or all from some time on.
+func (rt *route) text(name string) bool {
+	rt.vtt, rt.file = true, segment
+	if from, ok := strings.CutPrefix(name, "from-"); ok {
+		rt.file, name = text, from
+	}
 	return decimal(name, &rt.first)
 }
 

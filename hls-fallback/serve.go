@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-live/sluice/hls-fallback/playlist"
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/webvtt"
 )
 
 // Headers as the map wants them: shared, never changed.
@@ -22,7 +23,7 @@ var (
 	typeDASH   = []string{"application/dash+xml"}
 	typeVideo  = []string{"video/mp4"}
 	typeAudio  = []string{"audio/mp4"}
-	typeOther  = []string{"application/mp4"}
+	typeVTT    = []string{webvtt.Type}
 	typeText   = []string{"text/plain; charset=utf-8"}
 	vary       = []string{"Accept-Encoding"}
 	zipped     = []string{"gzip"}
@@ -153,6 +154,9 @@ func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
 		if v.r = v.p.Rendition(rt.rendition); v.r == nil {
 			return errMissing
 		}
+		if isList := rt.file == mediaList || rt.file == iframeList; !isList && rt.vtt != (v.r.Kind == media.SubtitleRendition) {
+			return errMissing
+		}
 	}
 	switch rt.file {
 	case multivariant, manifest, mediaList, iframeList:
@@ -182,6 +186,8 @@ func (s *Server) hand(w *reply, r *http.Request, v *visit) error {
 		return s.part(w, r, v)
 	case segment:
 		return s.segment(w, r, v)
+	case text:
+		return s.text(w, r, v)
 	default:
 		return s.joined(w, r, v)
 	}

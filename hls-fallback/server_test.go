@@ -518,8 +518,8 @@ func TestAssetsAreKeptForAYear(t *testing.T) {
 	f := newSource(s)
 	h := serve(t, f, func(_ *hlsfallback.Config, p *hlsfallback.Parts) { p.Videos, p.Live = f, nil }).Handler()
 	for path, want := range map[string]string{
-		"/videos/show/index.m3u8":                             "public, max-age=86400, s-maxage=31536000",
-		"/videos/show/manifest.mpd":                           "public, max-age=86400, s-maxage=31536000",
+		"/videos/show/index.m3u8":                             "public, max-age=60, s-maxage=60",
+		"/videos/show/manifest.mpd":                           "public, max-age=60, s-maxage=60",
 		"/videos/show/t5abcde000000001/video-h/media.m3u8":    "public, max-age=86400, s-maxage=31536000",
 		"/videos/show/t5abcde000000001/video-h/2.m4s":         "public, max-age=31536000, s-maxage=31536000, immutable",
 		"/videos/show/t5abcde000000001/video-h/init-0.mp4":    "public, max-age=31536000, s-maxage=31536000, immutable",

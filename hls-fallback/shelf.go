@@ -236,7 +236,7 @@ func (sh *shelf) list(key wish, p *media.Presentation, r *media.Rendition) []byt
 	s := sh.scribe(scribeKey{r.ID, v.Token, v.Form == playlist.Legacy}, p.Ended)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Form == playlist.Legacy {
+	if v.Form == playlist.Legacy && r.Kind != media.SubtitleRendition { // text is not joined: cues that span two segments are in both
 		return s.joined.Playlist(nil, p, r, v)
 	}
 	return s.lines.Media(make([]byte, 0, 8<<10), p, r, v)

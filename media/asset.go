@@ -33,7 +33,8 @@ type Asset struct {
 	Path string
 	// Thumbnail and Storyboard tell that they are there.
 	Thumbnail, Storyboard bool
-	// Subtitles are the languages of the WebVTT files beside it, "und" if unknown.
+	// Subtitles are the languages of the WebVTT files beside it, "und" if unknown. Their
+	// times count from the asset's beginning.
 	Subtitles []string
 	// Original is the file that an upload was made of, when it is kept.
 	Original Original
@@ -101,6 +102,8 @@ type Manifest struct {
 	Presentation *Presentation
 	// Gaps is the gap index: every hole, in the order of time.
 	Gaps []Gap
+	// Captions came while it was live, with the times that they were given.
+	Captions []Caption `json:",omitempty"`
 }
 
 // AssetOrder is what a list of assets is sorted by. The identifier breaks ties.

@@ -174,6 +174,9 @@ func (v *Vod) copyClip(ctx context.Context, a media.Asset) error {
 			return err
 		}
 	}
+	if err := v.clipSubtitles(ctx, a, o, show); err != nil {
+		return err
+	}
 	m := &media.Manifest{Presentation: show}
 	from, to := a.Started.Sub(p.Start), a.Ended.Sub(p.Start)
 	for _, g := range o.gaps {

@@ -50,7 +50,11 @@ func (v *Vod) assetFile(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", kind)
-	h.Set("Cache-Control", cacheControl(a.Public, time.Hour))
+	age := time.Hour
+	if strings.HasPrefix(name, "subtitles-") {
+		age = goodFor // somebody may be correcting them
+	}
+	h.Set("Cache-Control", cacheControl(a.Public, age))
 	http.ServeContent(w, r, "", a.Updated, bytes.NewReader(b))
 	return nil
 }

@@ -25,10 +25,15 @@ func (v *Vod) finish(ctx context.Context, a media.Asset) error {
 	if err != nil {
 		return err
 	}
+	said, err := v.keepCaptions(ctx, a, m)
+	if err != nil {
+		return err
+	}
 	a, err = v.change(ctx, a.ID, func(a *media.Asset) ([]media.AssetEvent, error) {
 		if a.State != media.AssetProcessing {
 			return nil, errSame
 		}
+		a.Subtitles = said
 		return v.ready(a, m)
 	})
 	if err != nil || a.State != media.AssetReady {

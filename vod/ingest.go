@@ -1,7 +1,6 @@
 package vod
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/webvtt"
 	"github.com/sluice-live/sluice/vod/ffmpeg"
 	"github.com/sluice-live/sluice/vod/fragment"
 )
@@ -195,8 +195,13 @@ func (v *Vod) publishUpload(ctx context.Context, a media.Asset, l *loading) erro
 		if err != nil || len(b) <= len("WEBVTT\n\n") {
 			continue // there was no text in it
 		}
-		if err := v.parts.Blobs.Put(ctx, picturePath(a)+"/subtitles-"+name+".vtt", bytes.NewReader(b), int64(len(b))); err != nil {
-			return fmt.Errorf("store the subtitles of %s: %w", a.ID, err)
+		f, err := webvtt.Parse(b)
+		if err != nil || len(b) > maxSubtitles {
+			v.log.Warn("subtitles of an upload cannot be used", "asset", a.ID, "language", name, "err", err)
+			continue
+		}
+		if err := v.putSubtitle(ctx, a, name, f); err != nil {
+			return err
 		}
 		subs = append(subs, name)
 	}

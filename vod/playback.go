@@ -68,8 +68,9 @@ func (v *Vod) open(ctx context.Context, id string) (*opened, int64, time.Duratio
 		return nil, 0, 0, err
 	}
 	o := &opened{asset: a, show: m.Presentation, gaps: m.Gaps}
-	o.play, o.made = v.sounds.dub(measured(carried(m.Presentation)))
-	cost := int64(1)
+	play, made := v.sounds.dub(measured(carried(m.Presentation)))
+	play, cost := v.subtitled(ctx, a, play)
+	o.play, o.made, cost = play, made, cost+1
 	for _, plan := range o.made {
 		cost += int64(len(plan.Rendition.Segments))
 	}

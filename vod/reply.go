@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/webvtt"
 	"github.com/sluice-live/sluice/vod/ffmpeg"
 	"github.com/sluice-live/sluice/vod/upload"
 )
@@ -52,6 +53,7 @@ var problems = []problemRow{
 	{errRecording, 409, "recording", "Still recording"},
 	{errState, 409, "state", "Not now"},
 	{errBusyParts, 503, "overloaded", "Server is busy"},
+	{webvtt.ErrSyntax, 400, "subtitles", "Bad subtitles"},
 	{ffmpeg.ErrMissing, 501, "no-ffmpeg", "Not installed"},
 	{upload.ErrNotFound, 404, "no-upload", "No such upload"},
 	{upload.ErrTooLarge, 413, "too-large", "File too large"},
@@ -142,22 +144,31 @@ const maxJSON = 64 << 10
 // bodyTime is how long such a body may take.
 const bodyTime = 10 * time.Second
 
+// readBody reads a whole body of at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	control := http.NewResponseController(w)
+	// Not every ResponseWriter has deadlines; those of net/http do.
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, fmt.Errorf("%w: at most %d bytes are read", errBodySize, limit)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: it did not arrive", errBadJSON)
+	}
+	return b, nil
+}
+
 func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	if kind = strings.ToLower(strings.TrimSpace(kind)); kind != "application/json" && kind != "application/merge-patch+json" {
 		return fmt.Errorf("%w: send application/json", errMediaType)
 	}
-	control := http.NewResponseController(w)
-	// Not every ResponseWriter has deadlines; those of net/http do.
-	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSON))
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return fmt.Errorf("%w: at most %d bytes are read", errBodySize, maxJSON)
-	}
+	b, err := readBody(w, r, maxJSON)
 	if err != nil {
-		return fmt.Errorf("%w: it did not arrive", errBadJSON)
+		return err
 	}
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.DisallowUnknownFields()

@@ -27,6 +27,7 @@ func (v *Vod) routes() []route {
 		{path: "/v1/assets/{asset}", name: "asset", methods: methods{"GET": v.showAsset, "PATCH": v.patchAsset, "DELETE": v.deleteAsset}},
 		{path: "/v1/assets/{asset}/clips", name: "clips", methods: methods{"POST": v.postClip}},
 		{path: "/v1/assets/{asset}/views", name: "views", methods: methods{"POST": v.postView}},
+		{path: "/v1/assets/{asset}/subtitles/{language}", name: "subtitles", methods: methods{"PUT": v.putSubtitles, "DELETE": v.deleteSubtitles}},
 		{path: "/v1/assets/{asset}/export.mp4", name: "export", methods: methods{"GET": v.exportAs(false)}},
 		{path: "/v1/assets/{asset}/export.webm", name: "export", methods: methods{"GET": v.exportAs(true)}},
 		{path: "/v1/assets/{asset}/original", name: "original", methods: methods{"GET": v.original}},

@@ -29,14 +29,18 @@ type Options struct {
 //
 // What is made on demand is left out while it is live: its manifest is nobody's wish
 // for one rendition, and each beginning and end of it would be a period.
+//
+// Text is in the manifest of what has ended, as files beside it. DASH has no live
+// text but in CMAF.
 func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
+	texts := texts(p)
 	p = lasting(p)
 	w.update(p)
 	lead := leading(p)
 	if lead == nil {
 		return nil
 	}
-	v := view{p: p, o: o, ended: p.Ended}
+	v := view{p: p, o: o, ended: p.Ended, texts: texts}
 	v.limits(lead)
 	m := v.frame()
 	for i := range w.periods {
@@ -69,7 +73,9 @@ func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
 
 // lasting is a presentation without what comes and goes.
 func lasting(p *media.Presentation) *media.Presentation {
-	fleeting := func(r *media.Rendition) bool { return r.OnDemand && !p.Ended }
+	fleeting := func(r *media.Rendition) bool {
+		return r.OnDemand && !p.Ended || r.Kind == media.SubtitleRendition
+	}
 	if !slices.ContainsFunc(p.Renditions, fleeting) {
 		return p
 	}
@@ -86,6 +92,7 @@ type view struct {
 	from, to time.Duration // of what is shown
 	end      time.Duration // of the last segment that is shown
 	longest  time.Duration // of the segments that are shown
+	texts    []*media.Rendition
 }
 
 // limits chooses what is shown.
@@ -211,6 +218,9 @@ func (v *view) period(run *period, until uint64) *mpd.Period {
 	if v.ended {
 		v.trim(p, run, until)
 	}
+	for _, r := range v.texts {
+		p.AdaptationSets = append(p.AdaptationSets, v.text(r, p))
+	}
 	return p
 }
 
@@ -258,8 +268,6 @@ func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 		set.ContentType, set.MimeType, set.StartWithSAP = "video", mpd.MIME_TYPE_VIDEO_MP4, 1
 	case media.AudioRendition:
 		set.ContentType, set.MimeType, set.StartWithSAP = "audio", mpd.MIME_TYPE_AUDIO_MP4, 1
-	default:
-		set.ContentType, set.MimeType = "text", "application/mp4"
 	}
 	if v.o.Token {
 		set.SupplementalProperties = []*mpd.DescriptorType{{

@@ -31,8 +31,8 @@ func (l *Lines) Media(dst []byte, p *media.Presentation, r *media.Rendition, v V
 	} else {
 		w.version(versionMap)
 	}
-	w.target(p.TargetDuration)
-	w.control(v.static(c))
+	w.target(longest(p, r))
+	w.control(v.static(c) || v.Form == Legacy)
 	w.sequence(c, l.jumps(r, c.from))
 	w.kind(c, v)
 	if skip > 0 {
@@ -54,6 +54,18 @@ func (w *writer) version(version int) {
 	if w.token {
 		w.line(`#EXT-X-DEFINE:QUERYPARAM="token"`)
 	}
+}
+
+// longest is the target duration. All text of an asset is one segment; such playlists
+// may have a target of their own (section 6.2.4).
+func longest(p *media.Presentation, r *media.Rendition) time.Duration {
+	d := p.TargetDuration
+	if isText(r) && p.Ended {
+		for _, s := range r.Segments {
+			d = max(d, r.Time(s.Duration))
+		}
+	}
+	return d
 }
 
 func (w *writer) target(d time.Duration) {
@@ -134,7 +146,7 @@ func (l *Lines) body(w *writer, c span, from int, static bool) {
 		end = to
 	}
 	near := c.to
-	for !static && near > from && len(segments[near-1].Parts) > 0 && w.r.Time(end-segments[near-1].Start) <= holdBack(w.p) {
+	for !static && !isText(w.r) && near > from && len(segments[near-1].Parts) > 0 && w.r.Time(end-segments[near-1].Start) <= holdBack(w.p) {
 		near--
 	}
 	effect := none
@@ -155,7 +167,7 @@ func (l *Lines) body(w *writer, c span, from int, static bool) {
 		w.parts(s)
 		w.tail(s)
 	}
-	if c.open {
+	if c.open && !isText(w.r) {
 		w.open(effect, from == c.to)
 	}
 }
@@ -183,6 +195,9 @@ func (w *writer) open(effect int, first bool) {
 func (w *writer) end(c span, v View) {
 	if c.closed {
 		w.line("#EXT-X-ENDLIST")
+		return
+	}
+	if v.Form == Legacy {
 		return
 	}
 	for _, other := range w.p.Renditions {
@@ -214,6 +229,9 @@ func newest(r *media.Rendition) (msn uint64, part int) {
 		return r.Open.MSN, len(r.Open.Parts) - 1
 	}
 	s := r.Segments[len(r.Segments)-1]
+	if isText(r) {
+		return s.MSN, -1
+	}
 	return s.MSN, len(s.Parts) - 1
 }
 

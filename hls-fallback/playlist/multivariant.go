@@ -119,10 +119,16 @@ func (w *writer) media(kind, group string, r *media.Rendition, preset bool, v Vi
 	if lang := clean(r.Language); lang != "" {
 		w.quoted(",LANGUAGE=", lang)
 	}
-	if preset { // at most one of a group
+	switch {
+	case preset: // at most one of a group
 		w.b = append(w.b, ",DEFAULT=YES"...)
+	case kind == "SUBTITLES":
+		w.b = append(w.b, ",DEFAULT=NO"...)
 	}
 	w.b = append(w.b, ",AUTOSELECT=YES"...)
+	if kind == "SUBTITLES" {
+		w.b = append(w.b, ",FORCED=NO"...)
+	}
 	if kind == "AUDIO" && r.Channels > 0 {
 		w.quoted(",CHANNELS=", strconv.Itoa(r.Channels))
 	}

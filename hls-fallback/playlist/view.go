@@ -99,7 +99,7 @@ func (v View) Empty(p *media.Presentation, r *media.Rendition) bool {
 		return false
 	}
 	end, ok := opened(r)
-	return v.Form == Legacy || !ok || !c.open || v.Shift && r.Time(end) <= v.From
+	return v.Form == Legacy || isText(r) || !ok || !c.open || v.Shift && r.Time(end) <= v.From
 }
 
 // static reports whether the playlist is whole and will never change: it has

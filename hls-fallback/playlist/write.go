@@ -57,9 +57,19 @@ func (w *writer) query() {
 func (w *writer) line(s string) { w.b = append(append(w.b, s...), '\n') }
 
 func (w *writer) segmentURI(msn uint64) {
-	w.b = append(appendUint(w.b, msn), ".m4s"...)
+	w.b = appendUint(w.b, msn)
+	if isText(w.r) {
+		w.b = append(w.b, ".vtt"...)
+	} else {
+		w.b = append(w.b, ".m4s"...)
+	}
 	w.query()
 }
+
+// isText reports whether a rendition is text: WebVTT files, and no Partial Segments of
+// them. Nothing asks for those, and hls.js 1.7 stalls on some (its issue 8051); text
+// that comes with its segment is on time wherever segments are shorter than the delay.
+func isText(r *media.Rendition) bool { return r.Kind == media.SubtitleRendition }
 
 func (w *writer) partURI(msn uint64, part int) {
 	w.b = append(appendUint(w.b, msn), '.')
@@ -119,6 +129,9 @@ func (w *writer) tail(s *media.Segment) {
 
 // parts writes the Partial Segments of a segment that are ready.
 func (w *writer) parts(s *media.Segment) {
+	if isText(w.r) {
+		return
+	}
 	for i := range s.Parts {
 		part := &s.Parts[i]
 		w.b = append(w.b, "#EXT-X-PART:DURATION="...)

@@ -12,7 +12,7 @@ import (
 func Together(l *List, uris []string, playlists []*Playlist) {
 	for i, p := range playlists {
 		first := playlists[0]
-		l.must(p.TargetDuration == first.TargetDuration || p.IFrames, "R1", "%s has target duration %d, %s has %d (section 6.2.4)", uris[i], p.TargetDuration, uris[0], first.TargetDuration)
+		l.must(p.TargetDuration == first.TargetDuration || p.IFrames || p.Ended && (p.Text() || first.Text()), "R1", "%s has target duration %d, %s has %d (section 6.2.4)", uris[i], p.TargetDuration, uris[0], first.TargetDuration)
 		l.must(p.Type == first.Type, "R7", "%s has playlist type %q, %s has %q (section 6.2.4)", uris[i], p.Type, uris[0], first.Type)
 		same := len(p.Control) == len(first.Control)
 		for k, v := range first.Control {

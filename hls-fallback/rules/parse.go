@@ -40,6 +40,15 @@ type Playlist struct {
 	Variants, IFrameVariants, Renditions []Attributes
 }
 
+// Text reports whether the segments are WebVTT files: of them nobody needs parts.
+func (p *Playlist) Text() bool {
+	if len(p.Segments) == 0 {
+		return false
+	}
+	name, _, _ := strings.Cut(p.Segments[0].URI, "?")
+	return strings.HasSuffix(name, ".vtt") || strings.HasSuffix(name, ".webvtt")
+}
+
 // Segment is a Media Segment, or what is there of the next one.
 type Segment struct {
 	MSN           uint64

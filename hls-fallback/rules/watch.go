@@ -177,7 +177,7 @@ func (w *Watch) hints(l *List, p *Playlist) {
 	for kind, n := range counts {
 		l.should(n == 1, "R15", "%s: %d hints of type %s (section 6.2.6)", w.Name, n, kind)
 	}
-	if p.PartTarget > 0 && !p.Ended && !p.IFrames && p.Type != "VOD" {
+	if p.PartTarget > 0 && !p.Ended && !p.IFrames && !p.Text() && p.Type != "VOD" {
 		l.must(counts["PART"] == 1, "R15", "%s: %d hints of type PART, one is needed (appendix B.1)", w.Name, counts["PART"])
 	}
 	if w.hint == "" {
@@ -272,7 +272,7 @@ func (w *Watch) pace(l *List, p *Playlist, now time.Time) {
 	hadMSN, hadPart := w.last.newest()
 	hasMSN, hasPart := p.newest()
 	if hasMSN != hadMSN || hasPart != hadPart || p.Ended {
-		if p.PartTarget > 0 && !p.Ended && !p.IFrames {
+		if p.PartTarget > 0 && !p.Ended && !p.IFrames && !p.Text() {
 			limit := time.Duration(p.PartTarget*float64(time.Second)) + w.Slack
 			l.must(now.Sub(w.parted) <= limit, "R4", "%s: a part came %v after the one before; PART-TARGET is %g s (section 6.2.1)", w.Name, now.Sub(w.parted).Round(time.Millisecond), p.PartTarget)
 		}

@@ -1,9 +1,11 @@
 package validate
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/rules"
@@ -196,6 +198,15 @@ func (m *reader) check(l *rules.List, it item, c chunk, err error, says float64,
 	}
 }
 
+// text looks at a WebVTT segment (section 3.1.4).
+func (m *reader) text(it item, body []byte) {
+	m.look.find(func(l *rules.List) {
+		m.look.report.Segments++
+		l.Add(bytes.HasPrefix(bytes.TrimPrefix(body, []byte("\ufeff")), []byte("WEBVTT")), "VTT", "%s: segment %d does not begin with WEBVTT", m.list.name, it.msn)
+		l.Advise(bytes.Contains(body, []byte("X-TIMESTAMP-MAP=")), "VTT", "%s: segment %d has no X-TIMESTAMP-MAP (section 3.1.4)", m.list.name, it.msn)
+	})
+}
+
 // segment reads a finished segment: the first and one in eight where its parts were read already,
 // to see that they are the same bytes.
 func (m *reader) segment(ctx context.Context, it item) {
@@ -205,6 +216,10 @@ func (m *reader) segment(ctx context.Context, it item) {
 	}
 	s := m.section(ctx, it.segment.Map)
 	g := m.load(ctx, it.segment.URI, "segment")
+	if g != nil && strings.HasPrefix(g.header.Get("Content-Type"), "text/vtt") {
+		m.text(it, g.body)
+		return
+	}
 	if s == nil || g == nil {
 		return
 	}

@@ -88,7 +88,7 @@ func (f *follower) step(ctx context.Context) *rules.Playlist {
 	if blocking {
 		msn = last.Open.MSN
 		directives := "_HLS_msn=" + strconv.FormatUint(msn, 10)
-		if last.PartTarget > 0 && !f.iframes {
+		if last.PartTarget > 0 && !f.iframes && !last.Text() {
 			part = len(last.Open.Parts)
 			directives += "&_HLS_part=" + strconv.Itoa(part)
 		}
@@ -101,7 +101,7 @@ func (f *follower) step(ctx context.Context) *rules.Playlist {
 		}
 		return nil
 	}
-	f.w.LowLatency = p.PartTarget > 0 && !p.IFrames
+	f.w.LowLatency = p.PartTarget > 0 && !p.IFrames && !p.Text()
 	now := g.last
 	f.find(func(l *rules.List) {
 		f.w.Full(l, p, now)
