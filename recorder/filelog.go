@@ -23,7 +23,8 @@ type fileLog struct {
 	incarnation string
 	record      bool
 	j           *journal.Journal
-	closing     chan Closing // what to do when the journal is on disk
+	said        []journal.Caption // before it was resumed
+	closing     chan Closing      // what to do when the journal is on disk
 	done        chan struct{}
 }
 
@@ -115,6 +116,12 @@ func (l *fileLog) SegmentEnd(rendition string, msn uint64) error {
 func (l *fileLog) Hole(rendition string, from, to media.Ticks, why string) error {
 	return l.j.Hole(journal.Hole{Rendition: rendition, From: from, To: to, Why: reason(why)})
 }
+
+// Caption keeps a caption.
+func (l *fileLog) Caption(c journal.Caption) error { return l.j.Caption(c) }
+
+// Captions are those of before it was resumed.
+func (l *fileLog) Captions() []journal.Caption { return l.said }
 
 // Epoch tells of another publisher session.
 func (l *fileLog) Epoch(e media.Epoch, at time.Time) error { return l.j.EpochStarted(e, at) }

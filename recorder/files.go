@@ -253,6 +253,7 @@ func (f *Files) open(i interrupted) (*media.Presentation, *fileLog, error) {
 		return nil, nil, err
 	}
 	l := f.file(i.dir, p.Stream, p.Incarnation, i.record)
+	l.said = state.Captions
 	j, err := journal.Open(i.dir, state, l.config())
 	if err != nil {
 		return nil, nil, err
@@ -303,7 +304,7 @@ func (f *Files) Manifest(_ context.Context, incarnation string) (*media.Manifest
 	}
 	p = journal.Lasting(p, state)
 	slices.SortStableFunc(p.Renditions, order)
-	m := &media.Manifest{Presentation: p, Gaps: journal.Gaps(p, state.Holes)}
+	m := &media.Manifest{Presentation: p, Gaps: journal.Gaps(p, state.Holes), Captions: state.Said()}
 	return m, nil
 }
 

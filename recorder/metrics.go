@@ -14,6 +14,7 @@ type metrics struct {
 	failures  prometheus.Counter
 	stalled   prometheus.Gauge
 	steps     prometheus.Counter
+	captions  *prometheus.CounterVec
 
 	encoders, encodersFailing prometheus.Gauge
 	encoderDeaths             prometheus.Counter
@@ -42,9 +43,12 @@ func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
 	m.encoders = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_encoders", Help: "Renditions that are being encoded."})
 	m.encodersFailing = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_encoders_failing", Help: "Renditions whose encoder fails again and again."})
 	m.encoderDeaths = counter("sluice_recorder_encoder_deaths_total", "Encoders that died or hung, and were replaced.")
+	m.captions = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_recorder_captions_total",
+		Help: "Captions that came: in time, or late, when their segment was published already."}, []string{"when"})
 	if reg == nil {
 		return m
 	}
+	reg.MustRegister(m.captions)
 	reg.MustRegister(m.parts, m.bytes, m.gaps, m.lateness, m.overflows, m.keys, m.ended, m.failures, m.stalled, m.steps,
 		m.encoders, m.encodersFailing, m.encoderDeaths)
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_recorder_streams",

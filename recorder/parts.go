@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder/journal"
 )
 
 // Streams gives the packets of streams; the SFU does.
@@ -53,6 +54,9 @@ type Log interface {
 	SegmentEnd(rendition string, msn uint64) error
 	// Hole lists media that is missing although there may be parts: what was lost.
 	Hole(rendition string, from, to media.Ticks, why string) error
+	// Caption keeps a caption; Captions are those that were kept before it was resumed.
+	Caption(c journal.Caption) error
+	Captions() []journal.Caption
 	// Epoch tells that another publisher session goes on.
 	Epoch(e media.Epoch, at time.Time) error
 	// Drop tells that segments before a number, with removed discontinuities in all,

@@ -147,6 +147,7 @@ func (t *tape) missing(r *rendition, start, d media.Ticks, why segment.Why) {
 func (t *tape) show(ended bool, changed []string) {
 	known := false
 	t.version++
+	changed = append(changed, t.recite()...)
 	p := &media.Presentation{Stream: t.id, Incarnation: t.name(), Recording: t.incarnation, Version: t.version, Start: t.start,
 		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Ended: ended}
 	for _, r := range t.lanes {
@@ -156,6 +157,11 @@ func (t *tape) show(ended bool, changed []string) {
 		}
 	}
 	slices.SortStableFunc(p.Renditions, order)
+	for _, x := range t.texts {
+		if len(x.segments) > 0 && len(p.Renditions) > 0 {
+			p.Renditions = append(p.Renditions, x.snapshot())
+		}
+	}
 	if known && !t.told {
 		t.told = true
 		if t.policy.Record && t.store.Load() != nil {
@@ -270,6 +276,9 @@ func (t *tape) resume(p *media.Presentation, l Log) {
 	t.start, t.incarnation, t.version = p.Start, p.Incarnation, p.Version
 	t.store.Store(&l)
 	for _, old := range p.Renditions {
+		if old.Kind == media.SubtitleRendition {
+			continue // recalled below
+		}
 		r := newRendition(old.ID, old.Kind, old.Timescale)
 		r.resume(old)
 		t.byName[old.ID] = r
@@ -283,6 +292,7 @@ func (t *tape) resume(p *media.Presentation, l Log) {
 			t.next = max(t.next, s.MSN+1)
 		}
 	}
+	t.recall(l.Captions())
 }
 
 // finish ends the presentation, or suspends it.
@@ -297,6 +307,9 @@ func (t *tape) finish(c Closing) {
 		for i, r := range t.lanes {
 			r.open = nil
 			names[i] = r.is.ID
+		}
+		for _, x := range t.texts {
+			names = append(names, x.is.ID)
 		}
 		t.show(true, names)
 		t.r.metrics.ended.Inc()

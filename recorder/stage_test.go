@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder"
+	"github.com/sluice-live/sluice/recorder/journal"
 )
 
 const ms = time.Millisecond
@@ -97,6 +98,7 @@ type shelf struct {
 	old   *media.Presentation // to be resumed
 	known map[string]bool     // renditions that were described
 	wrong []string            // calls before that
+	said  []journal.Caption
 }
 
 // order notes a call about a rendition that nobody described.
@@ -173,6 +175,19 @@ func (f file) SegmentEnd(rendition string, _ uint64) error {
 	defer f.mu.Unlock()
 	f.order("end of a segment", rendition)
 	return nil
+}
+
+func (f file) Caption(c journal.Caption) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shelf.said = append(f.said, c)
+	return nil
+}
+
+func (f file) Captions() []journal.Caption {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.said
 }
 
 func (f file) Epoch(media.Epoch, time.Time) error { return nil }
@@ -385,6 +400,9 @@ func check(t *testing.T, p *media.Presentation) {
 				t.Fatalf("%s: discontinuity %v, in %s %v", where, s.Discontinuity, who, hard[s.MSN])
 			}
 			seen[s.MSN], hard[s.MSN] = r.ID, s.Discontinuity
+			if r.Kind == media.SubtitleRendition {
+				continue // it has neither sections nor parts
+			}
 			if !s.Gap && s.Init >= len(r.Inits) {
 				t.Fatalf("%s has initialisation section %d of %d", where, s.Init, len(r.Inits))
 			}

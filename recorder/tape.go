@@ -42,6 +42,7 @@ type delivery struct {
 	tracks []media.TrackInfo
 	closed error
 	made   *made
+	said   *said
 }
 
 // tape packages one stream from its first packet until its publisher has been gone
@@ -90,6 +91,7 @@ type tape struct {
 	next uint64
 
 	encoders encoders
+	texts    []*texts
 }
 
 func newTape(r *Recorder, id media.StreamID, p media.Policy) *tape {
@@ -252,6 +254,9 @@ func (t *tape) take(d delivery) {
 	}
 	if d.made != nil {
 		t.encoded(d.made, time.Now())
+	}
+	if d.said != nil {
+		t.caption(d.said)
 	}
 }
 

@@ -63,7 +63,7 @@ func (m *metrics) request(endpoint, method string, status int, took time.Duratio
 		method = "other"
 	}
 	m.requests.WithLabelValues(endpoint, method, strconv.Itoa(status)).Inc()
-	if endpoint != "event-stream" {
+	if endpoint != "event-stream" && !(endpoint == "captions" && method == "GET") {
 		m.duration.WithLabelValues(endpoint, method).Observe(took.Seconds())
 	}
 }

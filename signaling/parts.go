@@ -62,6 +62,8 @@ type Parts struct {
 	Views      Views
 	Authorizer Authorizer
 	Policy     func(media.StreamID) media.Policy
+	// Captions packages captions; nil: they are for viewers by WebRTC alone.
+	Captions Captions
 	// Relays makes fresh TURN credentials for one client; nil means none.
 	Relays     func(At) []ICEServer
 	Logger     *slog.Logger          // nil is silent

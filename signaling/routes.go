@@ -54,6 +54,9 @@ func (s *Server) routes() []route {
 		{path: "/whep/{stream}/{session}/layers", name: "layers", post: typeJSON, methods: map[string]handler{"POST": s.layers}},
 		{path: "/v1/streams", name: "api", methods: map[string]handler{"GET": s.streams}},
 		{path: "/v1/streams/{stream}", name: "api", methods: map[string]handler{"GET": s.stream}},
+		{path: "/v1/streams/{stream}/captions", name: "captions", post: typeJSON, methods: map[string]handler{
+			"GET": s.getCaptions, "POST": s.postCaptions,
+		}},
 		{path: "/v1/sessions/{session}", name: "api", methods: map[string]handler{"DELETE": s.kick}},
 		{path: "/v1/time", name: "time", methods: map[string]handler{"GET": tellTime}},
 		{path: "/v1/server", name: "api", methods: map[string]handler{"GET": s.about}},

@@ -31,6 +31,8 @@ type Server struct {
 	asks     *limiter[netip.Prefix] // session requests per address
 	logins   *limiter[netip.Prefix] // refused tokens per address
 	starts   *limiter[string]       // publishes per key
+	said     *limiter[media.StreamID]
+	hub      *hub // of captions
 	draining atomic.Bool
 	closing  chan struct{} // closed by Run at its end: event streams end
 }
@@ -57,6 +59,8 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		asks:    newLimiter[netip.Prefix](l.Requests, l.RequestsBurst, l.Addresses),
 		starts:  newLimiter[string](l.Publishes, max(1, int(l.Publishes)), l.Addresses),
 		logins:  newLimiter[netip.Prefix](l.FailedLogins/60, max(1, int(l.FailedLogins)), l.Addresses),
+		said:    newLimiter[media.StreamID](captionRate, captionBurst, l.Addresses),
+		hub:     newHub(),
 		closing: make(chan struct{}),
 	}
 	s.mux = s.newMux()
@@ -100,6 +104,8 @@ func (s *Server) sweep(now time.Time) {
 	s.asks.sweep(now)
 	s.starts.sweep(now)
 	s.logins.sweep(now)
+	s.said.sweep(now)
+	s.hub.sweep(now)
 }
 
 // ending is why a session that shows itself as ended did so.

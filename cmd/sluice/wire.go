@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-live/sluice/cmd/sluice/front"
 	"github.com/sluice-live/sluice/internal/claims"
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder"
 	"github.com/sluice-live/sluice/sfu"
 	"github.com/sluice-live/sluice/sfu/turn"
 	"github.com/sluice-live/sluice/signaling"
@@ -33,6 +34,7 @@ var (
 	_ signaling.Sessions   = (*sfu.SFU)(nil)
 	_ signaling.Views      = (*sfu.SFU)(nil)
 	_ signaling.Authorizer = (*token.Tokens)(nil)
+	_ signaling.Captions   = (*recorder.Recorder)(nil)
 )
 
 // house is the rooms of one node, introduced to each other.
@@ -164,7 +166,7 @@ func (h *house) openSignaling() (err error) {
 	cfg.Limits.Publishes, cfg.Limits.FailedLogins = l.PublishesPerSecond, l.FailedAuthPerMinute
 	cfg.Limits.TrustedProxies = l.TrustedProxies
 	h.signaling, err = signaling.New(cfg, signaling.Parts{
-		Sessions: h.sfu, Views: h.sfu, Authorizer: h.tokens, Policy: h.cfg.Policy, Relays: h.relays(),
+		Sessions: h.sfu, Views: h.sfu, Authorizer: h.tokens, Policy: h.cfg.Policy, Relays: h.relays(), Captions: h.recorder,
 		Logger: h.log, Registerer: h.registry,
 	})
 	return err

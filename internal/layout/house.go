@@ -31,7 +31,7 @@ func Sluice() House {
 			"sfu/layer", "sfu/munge", "sfu/keyframe", "sfu/report", "sfu/feedback", "sfu/negotiate", "sfu/allocate",
 			"sfu/icelite", "sfu/red", "sfu/playout", "sfu/compound", "sfu/demand", "sfu/conform", "sfu/admit",
 			"cascade/plan", "cascade/demand",
-			"recorder/timeline", "recorder/segment", "recorder/cmaf", "recorder/webm",
+			"recorder/timeline", "recorder/segment", "recorder/cmaf", "recorder/webm", "recorder/captions",
 			"hls-fallback/playlist", "hls-fallback/dash", "hls-fallback/rules", "hls-fallback/stitch",
 			"hls-fallback/edge/cache", "hls-fallback/edge/cmcd",
 			"vod/aac",

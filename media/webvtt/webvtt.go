@@ -162,7 +162,7 @@ func clock(s string) (time.Duration, bool) {
 	for i, part := range parts {
 		n, ok := number(part)
 		hours := len(parts) == 3 && i == 0
-		if !ok || !hours && (len(part) != 2 || n > 59) || hours && (len(part) < 2 || len(part) > 4) {
+		if !ok || !hours && (len(part) != 2 || n > 59) || hours && (len(part) < 2 || len(part) > 6) {
 			return 0, false
 		}
 		total = total*60 + time.Duration(n)

@@ -232,7 +232,7 @@ func merge(holes []Hole) []Hole {
 func (c *content) state() *State {
 	s := &State{
 		Start: c.start, Ended: c.ended, Epoch: c.epoch, Dropped: c.dropped > 0,
-		Renditions: map[string]Position{}, Next: c.dropped,
+		Renditions: map[string]Position{}, Next: c.dropped, Captions: c.said,
 	}
 	if last, ok := c.last(); ok {
 		s.Next = last + 1

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
+
+	"github.com/sluice-live/sluice/media"
 )
 
 // Drop forgets all segments below a number: the window of a stream that is not
@@ -96,6 +99,7 @@ func (j *Journal) compact(before uint64) error {
 func compacted(b []byte, before uint64, synced int64) (out []byte, mark int64, err error) {
 	records, _, _ := scan(b)
 	out = append(out, b[:headSize]...)
+	oldest := begins(records, before)
 	var dropped *record
 	for i := range records {
 		r := &records[i].record
@@ -116,6 +120,10 @@ func compacted(b []byte, before uint64, synced int64) (out []byte, mark int64, e
 			if r.msn < before {
 				continue
 			}
+		case kindCaption:
+			if r.caption.End.Before(oldest) {
+				continue
+			}
 		}
 		if out, err = appendFrame(out, r); err != nil {
 			return nil, 0, err
@@ -128,4 +136,23 @@ func compacted(b []byte, before uint64, synced int64) (out []byte, mark int64, e
 		out, err = appendFrame(out, &record{kind: kindSynced, number: uint64(mark)})
 	}
 	return out, mark, err
+}
+
+// begins returns when the segments from before on begin; zero when there is none.
+func begins(records []framed, before uint64) (oldest time.Time) {
+	var start time.Time
+	described := map[string]*media.Rendition{}
+	for i := range records {
+		switch r := &records[i].record; {
+		case r.kind == kindStart:
+			start = r.start.Start
+		case r.kind == kindRendition:
+			described[r.rendition.ID] = r.rendition
+		case r.kind == kindPart && r.part.MSN >= before && described[r.name] != nil:
+			if at := start.Add(described[r.name].Time(r.part.Start)); oldest.IsZero() || at.Before(oldest) {
+				oldest = at
+			}
+		}
+	}
+	return oldest
 }

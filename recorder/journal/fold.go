@@ -44,6 +44,7 @@ type content struct {
 	strands map[string]*strand
 	order   []string // of strands, as they were added
 	holes   []Hole   // that were told
+	said    []Caption
 	synced  int64
 	ended   bool
 	finish  record // the end's
@@ -128,6 +129,8 @@ func (c *content) apply(r *framed) {
 		if c.strands[r.hole.Rendition] != nil && r.hole.To > r.hole.From {
 			c.holes = append(c.holes, r.hole)
 		}
+	case kindCaption:
+		c.said = append(c.said, r.caption)
 	case kindEpoch:
 		c.epoch = r.epoch
 	case kindSynced:

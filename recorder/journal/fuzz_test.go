@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder/journal"
 )
 
@@ -14,6 +16,10 @@ func seed(f *testing.F) []byte {
 	j := begin(f, dir, journal.Config{Disk: journal.Unsynced{}})
 	write(f, j, 0)
 	write(f, j, 2)
+	at := time.Unix(1_700_000_000, 0)
+	if err := j.Caption(journal.Caption{Caption: media.Caption{Language: "en", Start: at, End: at.Add(time.Second), Text: "Hello"}, Shown: time.Second}); err != nil {
+		f.Fatal(err)
+	}
 	if err := j.Drop(1, 0); err != nil {
 		f.Fatal(err)
 	}

@@ -42,7 +42,8 @@ const (
 	// disk counts as failed. At 20 Mbit/s it is 25 s.
 	maxPending = 64 << 20
 	// maxBacklog is how many records may wait for a failed disk: two hours of five
-	// renditions. Beyond it segment ends are not kept; they can be worked out.
+	// renditions. Beyond it segment ends are not kept, which can be worked out, nor
+	// captions.
 	maxBacklog = 1 << 14
 )
 
@@ -206,6 +207,11 @@ func (j *Journal) Hole(h Hole) error {
 	return j.tell(&record{kind: kindHole, hole: h})
 }
 
+// Caption keeps a caption.
+func (j *Journal) Caption(c Caption) error {
+	return j.tell(&record{kind: kindCaption, caption: c})
+}
+
 // EpochStarted tells that another publisher session feeds the stream.
 func (j *Journal) EpochStarted(e media.Epoch, at time.Time) error {
 	return j.tell(&record{kind: kindEpoch, epoch: e, at: at})
@@ -274,7 +280,7 @@ func (j *Journal) tell(r *record) error {
 	if err == nil {
 		err = j.put(r)
 	}
-	if errors.Is(err, ErrReadOnly) && (len(j.backlog) < maxBacklog || r.kind != kindSegmentEnd && r.kind != kindPart) {
+	if errors.Is(err, ErrReadOnly) && (len(j.backlog) < maxBacklog || r.kind != kindSegmentEnd && r.kind != kindPart && r.kind != kindCaption) {
 		j.backlog = append(j.backlog, r)
 	}
 	return err

@@ -46,6 +46,7 @@ const (
 	kindEnd
 	kindResumed
 	kindClosed
+	kindCaption
 )
 
 // record is any record: one struct, of which each kind uses some fields.
@@ -63,6 +64,7 @@ type record struct {
 	at        time.Time
 	msn       uint64
 	number    uint64 // synced: the offset; lost: the part; dropped: discontinuities
+	caption   Caption
 }
 
 var errRecord = errors.New("the record is not valid")
@@ -126,6 +128,12 @@ func appendPayload(b []byte, r *record) ([]byte, error) {
 		return binary.AppendUvarint(binary.AppendUvarint(b, r.msn), r.number), nil
 	case kindEnd, kindResumed, kindClosed:
 		return binary.AppendVarint(b, r.at.UnixNano()), nil
+	case kindCaption:
+		b = appendString(b, r.caption.Language)
+		for _, n := range [...]int64{r.caption.Start.UnixMilli(), r.caption.End.UnixMilli(), r.caption.Shown.Milliseconds()} {
+			b = binary.AppendVarint(b, n)
+		}
+		return append(b, r.caption.Text...), nil
 	}
 	return b, errRecord
 }
@@ -219,6 +227,8 @@ func readRecord(body []byte) (record, error) {
 		r.msn, r.number = d.uint(), d.uint()
 	case kindEnd, kindResumed, kindClosed:
 		r.at = d.time()
+	case kindCaption:
+		r.readCaption(&d)
 	default: // a later version's: not ours to judge
 		return r, nil
 	}
@@ -226,6 +236,24 @@ func readRecord(body []byte) (record, error) {
 		return r, errRecord
 	}
 	return r, d.err
+}
+
+// readCaption reads a caption. Its times are milliseconds: WebVTT has no finer ones.
+func (r *record) readCaption(d *decoder) {
+	c := &r.caption
+	c.Language = d.text()
+	c.Start, c.End = time.UnixMilli(d.signed()).UTC(), time.UnixMilli(d.signed()).UTC()
+	shown := d.signed()
+	if shown < 0 || shown > math.MaxInt64/int64(time.Millisecond) {
+		d.err = errRecord
+		return
+	}
+	c.Shown = time.Duration(shown) * time.Millisecond
+	c.Text, d.b = string(d.b), nil
+	language, err := media.ParseLanguage(c.Language)
+	if err != nil || language != c.Language || c.Validate() != nil {
+		d.err = errRecord
+	}
 }
 
 func (r *record) readPart(d *decoder) {

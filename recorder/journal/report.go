@@ -144,7 +144,16 @@ func MakeManifest(p *media.Presentation, s *State, uploaded map[string]Upload) *
 		show.Renditions = append(show.Renditions, &c)
 	}
 	return &Manifest{
-		Manifest: media.Manifest{Presentation: &show, Gaps: Gaps(p, s.Holes)},
+		Manifest: media.Manifest{Presentation: &show, Gaps: Gaps(p, s.Holes), Captions: s.Said()},
 		Report:   MakeReport(p, s, uploaded),
 	}
+}
+
+// Said are the captions with the times that they were given.
+func (s *State) Said() []media.Caption {
+	var all []media.Caption
+	for _, c := range s.Captions {
+		all = append(all, c.Caption)
+	}
+	return all
 }

@@ -89,6 +89,14 @@ type Hole struct {
 	Why       Reason
 }
 
+// Caption is a text that was shown.
+type Caption struct {
+	media.Caption // with the times that it was given
+	// Shown is the media time from which it stands in segments: a caption that came late
+	// stands in none that was published before.
+	Shown time.Duration
+}
+
 // Volume is a finished file of a rendition: synced, closed, and never written again.
 type Volume struct {
 	Rendition string
@@ -109,6 +117,8 @@ type State struct {
 	Renditions map[string]Position
 	// Holes are all that is missing, by rendition and time.
 	Holes []Hole
+	// Captions as they came.
+	Captions []Caption
 	// Torn counts bytes that were found and belong to nothing that is whole, Lost
 	// the parts that the journal names and the volumes do not hold.
 	Torn int64

@@ -25,21 +25,22 @@ type Problem struct {
 
 // The errors of HTTP itself, which only the door knows.
 var (
-	ErrMediaType      = errors.New("the body's media type is not the one that is read here")        // 415
-	ErrNoAnswer       = errors.New("no counter-offer waits for an answer")                          // 422
-	ErrTooLarge       = errors.New("the body is too large")                                         // 413
-	ErrStale          = errors.New("If-Match does not name the present ICE session")                // 412
-	ErrNoMatch        = errors.New("If-Match is needed")                                            // 428
-	ErrMethod         = errors.New("this method is not served here")                                // 405
-	ErrNotFound       = errors.New("nothing is served here")                                        // 404
-	ErrNoEvents       = errors.New("there is no such event stream")                                 // 404
-	ErrBadEvents      = errors.New("the wanted events are not known")                               // 400
-	ErrManyEvents     = errors.New("the session has as many event streams as it may have")          // 409
-	ErrBadJSON        = errors.New("the JSON cannot be read")                                       // 400
-	ErrRead           = errors.New("the body could not be read")                                    // 400
-	ErrTooManyAsks    = errors.New("too many requests come from this address")                      // 429
-	ErrTooManyStarts  = errors.New("this key publishes too often")                                  // 429
-	ErrTooManyGuesses = errors.New("too many tokens from this address were refused; wait a moment") // 429
+	ErrMediaType       = errors.New("the body's media type is not the one that is read here")        // 415
+	ErrNoAnswer        = errors.New("no counter-offer waits for an answer")                          // 422
+	ErrTooLarge        = errors.New("the body is too large")                                         // 413
+	ErrStale           = errors.New("If-Match does not name the present ICE session")                // 412
+	ErrNoMatch         = errors.New("If-Match is needed")                                            // 428
+	ErrMethod          = errors.New("this method is not served here")                                // 405
+	ErrNotFound        = errors.New("nothing is served here")                                        // 404
+	ErrNoEvents        = errors.New("there is no such event stream")                                 // 404
+	ErrBadEvents       = errors.New("the wanted events are not known")                               // 400
+	ErrManyEvents      = errors.New("the session has as many event streams as it may have")          // 409
+	ErrBadJSON         = errors.New("the JSON cannot be read")                                       // 400
+	ErrRead            = errors.New("the body could not be read")                                    // 400
+	ErrTooManyAsks     = errors.New("too many requests come from this address")                      // 429
+	ErrTooManyStarts   = errors.New("this key publishes too often")                                  // 429
+	ErrTooManyCaptions = errors.New("too many captions come for this stream")                        // 429
+	ErrTooManyGuesses  = errors.New("too many tokens from this address were refused; wait a moment") // 429
 )
 
 // Wait is an error with the time after which it is worth trying again.
@@ -96,6 +97,8 @@ var rows = []row{
 	{ErrBadJSON, 400, "json", "Bad JSON", 0},
 	{ErrRead, 400, "body", "Body could not be read", 0},
 	{ErrTooManyAsks, 429, "rate", "Too many requests", time.Second},
+	{media.ErrBadQuery, 400, "query", "Bad query", 0},
+	{ErrTooManyCaptions, 429, "caption-rate", "Too many captions", time.Second},
 	{ErrTooManyStarts, 429, "publish-rate", "Too many publishes", time.Second},
 	{ErrTooManyGuesses, 429, "login-rate", "Too many failed logins", time.Second},
 }

@@ -28,7 +28,7 @@ func TestEachErrorHasItsStatus(t *testing.T) {
 		{problem.ErrStale, 412, false}, {problem.ErrNoMatch, 428, false}, {problem.ErrMethod, 405, false},
 		{problem.ErrNotFound, 404, false}, {problem.ErrNoEvents, 404, false}, {problem.ErrBadEvents, 400, false},
 		{problem.ErrManyEvents, 409, false}, {problem.ErrBadJSON, 400, false}, {problem.ErrRead, 400, false},
-		{problem.ErrTooManyAsks, 429, true}, {problem.ErrTooManyStarts, 429, true}, {problem.ErrTooManyGuesses, 429, true},
+		{problem.ErrTooManyAsks, 429, true}, {problem.ErrTooManyCaptions, 429, true}, {media.ErrBadQuery, 400, false}, {problem.ErrTooManyStarts, 429, true}, {problem.ErrTooManyGuesses, 429, true},
 	} {
 		wrapped := fmt.Errorf("do it: %w: and why", c.err)
 		p := problem.For(wrapped)
