@@ -21,6 +21,7 @@ export const restartFragment = "a=ice-lite\r\na=ice-ufrag:newer\r\na=ice-pwd:new
 export interface Asked {
   method: string;
   path: string;
+  query: string;
   headers: Headers;
   body: string;
   keepalive: boolean;
@@ -87,7 +88,7 @@ export class FakeServer {
 
   #answer(input: string, init: RequestInit): Promise<Response> {
     const url = new URL(input, "http://sluice.test");
-    const asked: Asked = { method: init.method ?? "GET", path: url.pathname, headers: new Headers(init.headers), body: String(init.body ?? ""), keepalive: init.keepalive === true };
+    const asked: Asked = { method: init.method ?? "GET", path: url.pathname, query: url.search, headers: new Headers(init.headers), body: String(init.body ?? ""), keepalive: init.keepalive === true };
     this.asked.push(asked);
     const route = this.routes[`${asked.method} ${asked.path}`];
     const reply = Promise.resolve(route ? route(asked) : new Response(null, { status: 404 }));

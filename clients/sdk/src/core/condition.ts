@@ -4,6 +4,7 @@
 
 import type { SluiceError } from "./errors";
 import type { LayerOption } from "./layers";
+import type { Track } from "./renditions";
 import type { WatchSample } from "./stats";
 import type { ServerClock } from "./time";
 
@@ -27,6 +28,8 @@ export interface ViewingConfig {
   clock?: ServerClock;
   /** hold is how many milliseconds the jitter buffer holds pictures and sound back from the start. */
   hold?: number;
+  /** audio is the track to listen to: its id, or languages ("es-MX,en"); the first if absent. */
+  audio?: string;
 }
 
 /** ViewingEvents are what a viewing tells. */
@@ -34,6 +37,8 @@ export interface ViewingEvents {
   condition: Condition;
   stream: MediaStream;
   layers: LayerOption[];
+  /** sounds are told where there is a choice. */
+  sounds: Track[];
   viewers: number;
   sample: WatchSample;
   /** reached tells whether ICE has connected, false when it has not in the time that it may take. */

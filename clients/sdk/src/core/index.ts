@@ -18,6 +18,7 @@ export * from "./publishing";
 export type { Track, Tracks } from "./renditions";
 export * from "./rtp";
 export { EventParser, type ServerEvent, subscribe } from "./sse";
+export { findSound, readSounds, titleOf } from "./sounds";
 export * from "./stats";
 export * from "./status";
 export * from "./storyboard";

@@ -4,10 +4,13 @@
 
 import type Hls from "hls.js";
 import type { LayerOption } from "./layers";
+import { soundOf } from "./sounds";
 
 /** Track is one sound or one language of subtitles. */
 export interface Track {
   index: number;
+  /** id of a sound is the same by WebRTC and by HLS. */
+  id?: string;
   name: string;
   language: string;
   current: boolean;
@@ -37,7 +40,7 @@ export function readLevels(hls: Levels): LayerOption[] {
 /** readTracks lists sounds and subtitles. */
 export function readTracks(hls: Pick<Hls, "audioTracks" | "audioTrack" | "subtitleTracks" | "subtitleTrack" | "subtitleDisplay">): Tracks {
   return {
-    audio: hls.audioTracks.map((a, index) => ({ index, name: a.name, language: a.lang ?? "", current: index === hls.audioTrack })),
+    audio: hls.audioTracks.map((a, index) => ({ index, id: soundOf(a.url ?? ""), name: a.name, language: a.lang ?? "", current: index === hls.audioTrack })),
     subtitles: hls.subtitleTracks.map((s, index) => ({ index, name: s.name, language: s.lang ?? "", current: hls.subtitleDisplay && index === hls.subtitleTrack })),
   };
 }

@@ -52,6 +52,20 @@ export function chosenFirst(answer: string, codec: string): string {
   );
 }
 
+/** hlang says of each audio m-line in turn which language it has (RFC 8373); "" says nothing. */
+export function hlang(sdp: string, languages: string[]): string {
+  let place = -1;
+  let audio = false;
+  return join(
+    lines(sdp).flatMap((l) => {
+      if (l.startsWith("m=")) audio = l.startsWith("m=audio ");
+      if (l.startsWith("m=audio ")) place++;
+      // Behind the mid, which each m-line of a bundle has: attributes follow m= and c= (RFC 8866 section 5).
+      return audio && l.startsWith("a=mid:") && languages[place] ? [l, `a=hlang-send:${languages[place]}`] : [l];
+    }),
+  );
+}
+
 /** fragmentOf reads ufrag, pwd and candidates; the first of each counts, as all m-lines are bundled. */
 export function fragmentOf(sdp: string): Fragment {
   const f: Fragment = { ufrag: "", pwd: "", candidates: [] };

@@ -10,6 +10,7 @@ import { type FrameTimes, LatencyMeter } from "./latency";
 import { type LayerOption, parseObject, readLayers } from "./layers";
 import { Reconnect, type Step } from "./reconnect";
 import { pause, type ServerEvent } from "./sse";
+import { readSounds } from "./sounds";
 import { type WatchSample, WatchStats } from "./stats";
 import { localNow, ServerClock } from "./time";
 import { Watchdog } from "./watchdog";
@@ -94,6 +95,12 @@ export class Viewing extends Emitter<ViewingEvents> {
     this.#choice = option?.choice;
   }
 
+  /** listen turns to an audio track by its id or language, "" being the first; it holds after a break, too. */
+  async listen(audio: string): Promise<void> {
+    this.#config.audio = audio;
+    await this.#session?.listen(audio);
+  }
+
   /** hold has the jitter buffer hold pictures and sound back by so many milliseconds, also after a break. */
   hold(ms: number): void {
     this.#config.hold = ms;
@@ -109,7 +116,7 @@ export class Viewing extends Emitter<ViewingEvents> {
 
   async #join(): Promise<void> {
     const turn = ++this.#turn;
-    const session = new WhepSession({ url: this.#url, token: this.#config.token, hold: this.#config.hold, signal: this.#life.signal });
+    const session = new WhepSession({ url: this.#url, token: this.#config.token, hold: this.#config.hold, audio: this.#config.audio, signal: this.#life.signal });
     try {
       await session.open();
     } catch (cause) {
@@ -176,6 +183,7 @@ export class Viewing extends Emitter<ViewingEvents> {
       this.#reason = typeof body.reason === "string" ? body.reason : "";
       this.#waiting();
     } else if (name === "layers") this.emit("layers", readLayers(data));
+    else if (name === "audio") this.emit("sounds", readSounds(data));
     else if (name === "viewercount") this.emit("viewers", Number(body.viewercount ?? 0));
     else if (name === "reconnect") this.#move(body.url);
   }

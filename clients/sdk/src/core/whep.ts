@@ -15,6 +15,7 @@ import { Trickle } from "./trickle";
 const eventsRel = "urn:ietf:params:whep:ext:core:server-sent-events";
 const layerRel = "urn:ietf:params:whep:ext:core:layer";
 const events = ["active", "inactive", "layers", "viewercount", "reconnect"];
+const ownEvents = ["audio"]; // Sluice's: asked for where the server names them
 
 /** WatchConfig says what to watch. */
 export interface WatchConfig {
@@ -26,6 +27,8 @@ export interface WatchConfig {
   iceTransportPolicy?: RTCIceTransportPolicy;
   /** hold is how many milliseconds the jitter buffer holds back, up to 4000. */
   hold?: number;
+  /** audio is the track to listen to: its id, or languages ("es-MX,en"); the first if absent. */
+  audio?: string;
 }
 
 /** LayerChoice is the body of the layer extension; empty means automatic. */
@@ -36,6 +39,8 @@ export interface LayerChoice {
   temporalLayerId?: number;
   maxWidth?: number;
   maxHeight?: number;
+  /** audio is Sluice's: alone it leaves the picture as it is, and without it the sound stays. */
+  audio?: string;
 }
 
 /** WhepEvents are what a session tells. */
@@ -100,8 +105,8 @@ export class WhepSession extends Emitter<WhepEvents> {
       const offer = await this.#offer();
       const relayed = this.#config.iceTransportPolicy === "relay";
       if (!relayed) await this.#begin(offer); // candidates are gathered while the offer is on its way
-      const { url, token, signal } = this.#config;
-      this.#resource = await Resource.post({ url, token, side: "watch" }, stereo(offer.sdp ?? ""), signal);
+      const { token, signal } = this.#config;
+      this.#resource = await Resource.post({ url: this.#address(), token, side: "watch" }, stereo(offer.sdp ?? ""), signal);
       if (this.#end.signal.aborted) {
         this.#resource.remove();
         throw new SluiceError("aborted");
@@ -143,6 +148,11 @@ export class WhepSession extends Emitter<WhepEvents> {
     await request(link.url, { method: "POST", body: JSON.stringify(choice), headers, token: this.#config.token, signal: this.#end.signal });
   }
 
+  /** listen turns to another audio track, "" being the first; the picture stays as it is. */
+  async listen(audio: string): Promise<void> {
+    await this.choose({ audio });
+  }
+
   /** close ends both sides. */
   close(): void {
     this.#end.abort();
@@ -153,6 +163,14 @@ export class WhepSession extends Emitter<WhepEvents> {
   // Direct ways come first; where none leads anywhere, a restart tries the relays that the answer named.
   async #fallback(): Promise<void> {
     if (await unreached(this.pc, this.#end.signal)) await this.restart().catch(() => undefined);
+  }
+
+  #address(): string {
+    const { url, audio } = this.#config;
+    if (!audio) return url;
+    const address = new URL(url);
+    address.searchParams.set("audio", audio);
+    return address.href;
   }
 
   #offer(iceRestart = false): Promise<RTCSessionDescriptionInit> {
@@ -173,7 +191,7 @@ export class WhepSession extends Emitter<WhepEvents> {
     const offered = link.params.events?.split(",").map((e) => e.trim());
     void subscribe({
       url: link.url,
-      events: offered ? events.filter((e) => offered.includes(e)) : events,
+      events: offered ? [...events, ...ownEvents].filter((e) => offered.includes(e)) : events,
       token: this.#config.token,
       signal: this.#end.signal,
       onEvent: (event) => this.emit("event", event),

@@ -8,7 +8,7 @@ import { fromFailure, SluiceError } from "./errors";
 import { unreached, useRelays } from "./relay";
 import { Resource } from "./resource";
 import { codecOrder, type EncodingChoice, encodings, offerExtensions } from "./rtp";
-import { chosenFirst, stereo } from "./sdp";
+import { chosenFirst, hlang, stereo } from "./sdp";
 import { subscribe } from "./sse";
 import { Trickle } from "./trickle";
 
@@ -16,7 +16,10 @@ import { Trickle } from "./trickle";
 export interface PublishConfig extends EncodingChoice {
   url: string;
   token?: string;
+  /** media has one picture and up to four audio tracks: a language each. */
   media: MediaStream;
+  /** languages of the audio tracks in turn (RFC 5646). */
+  languages?: string[];
   /** screen keeps text sharp at the cost of frames; a camera keeps moving. */
   screen?: boolean;
   signal?: AbortSignal;
@@ -32,6 +35,8 @@ export interface WhipEvents {
 
 // Opus is transparent to most ears at this rate in stereo; speech needs less and the encoder then sends less.
 const audioBitrate = 128_000;
+// What the server takes of one stream.
+const mostSounds = 4;
 
 /** WhipSession sends one stream. */
 export class WhipSession extends Emitter<WhipEvents> {
@@ -48,9 +53,8 @@ export class WhipSession extends Emitter<WhipEvents> {
     this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: config.iceServers ?? [], iceTransportPolicy: config.iceTransportPolicy ?? "all" });
     this.pc.addEventListener("connectionstatechange", () => this.emit("connection", this.pc.connectionState));
     this.#trickle = new Trickle(this.pc);
-    const audio = config.media.getAudioTracks()[0];
     const video = config.media.getVideoTracks()[0];
-    if (audio) this.#addAudio(audio);
+    for (const audio of config.media.getAudioTracks().slice(0, mostSounds)) this.#addAudio(audio);
     if (video) this.#addVideo(video);
   }
 
@@ -66,7 +70,7 @@ export class WhipSession extends Emitter<WhipEvents> {
       const relayed = this.#config.iceTransportPolicy === "relay";
       if (!relayed) await this.#begin(offer); // candidates are gathered while the offer is on its way
       const { url, token, signal } = this.#config;
-      this.#resource = await Resource.post({ url, token, side: "publish" }, offer, signal);
+      this.#resource = await Resource.post({ url, token, side: "publish" }, hlang(offer, this.#config.languages ?? []), signal);
       if (this.#end.signal.aborted) {
         this.#resource.remove();
         throw new SluiceError("aborted");
@@ -110,7 +114,7 @@ export class WhipSession extends Emitter<WhipEvents> {
     });
   }
 
-  /** replace swaps a track (another camera or microphone) without a new session. */
+  /** replace swaps a track (another camera, or another microphone for the first audio track) without a new session. */
   async replace(track: MediaStreamTrack): Promise<void> {
     this.#hint(track);
     await this.pc.getSenders().find((s) => s.track?.kind === track.kind)?.replaceTrack(track);

@@ -2,7 +2,7 @@
 // brings one over to the other at the same moment of capture. Promises that what is
 // on the screen stays until something better is there. Owned by a player.
 
-import { type Condition, Emitter, Handover, HlsPlayback, type LayerOption, localNow, type FrameTimes, type Mode, mostHold, relaxed, ServerClock, type Span, type Tracks, Viewing, type WatchSample, Way, type Delivery } from "../core";
+import { type Condition, Emitter, findSound, Handover, HlsPlayback, type LayerOption, localNow, type FrameTimes, type Mode, mostHold, relaxed, ServerClock, type Span, type Track, type Tracks, Viewing, type WatchSample, Way, type Delivery } from "../core";
 import { Archive } from "./archive";
 import type { Stage } from "./stage";
 
@@ -15,6 +15,8 @@ export interface DirectorConfig {
   api: string;
   token?: string;
   delivery: Delivery;
+  /** audio is the track to listen to, by its id or language; the first if empty. */
+  audio?: string;
   stage: Stage;
 }
 
@@ -25,6 +27,8 @@ export interface DirectorEvents {
   viewers: number;
   sample: WatchSample;
   tracks: Tracks;
+  /** sounds are the audio tracks of what is in front. */
+  sounds: Track[];
   /** mode tells of another way, or of going back and coming home. */
   mode: Mode;
   /** jumped tells by how many milliseconds the picture went ahead at once. */
@@ -67,12 +71,15 @@ export class Director extends Emitter<DirectorEvents> {
   #last: number | undefined; // when what was last seen in front was captured
   #away = false;
   #hold = 0;
+  #audio = ""; // what a person listens to, by either way
+  #sounds: Record<Mode, Track[]> = { webrtc: [], hls: [] };
   #frame = 33; // how long a picture stands, in milliseconds
   #life = new AbortController();
 
   constructor(config: DirectorConfig) {
     super();
     this.#config = config;
+    this.#audio = config.audio ?? "";
     this.clock = new ServerClock(new URL("/v1/time", config.api).href);
     this.#way = new Way({ delivery: config.delivery, webrtc: config.whep !== "" && "RTCPeerConnection" in globalThis, hls: config.hls !== "" });
     this.past = new Archive(config.asset ? "" : config.hls, config.token, this.#life.signal);
@@ -163,6 +170,25 @@ export class Director extends Emitter<DirectorEvents> {
     else await this.#viewing?.choose(layer);
   }
 
+  /** listen turns to an audio track, and stays with it whatever way the stream comes. */
+  listen(sound: Track): void {
+    this.#audio = sound.id ?? sound.language;
+    if (this.mode === "hls") this.#hls?.chooseAudio(sound.index);
+    else void this.#viewing?.listen(this.#audio).catch(() => undefined); // it is gone: the list tells
+  }
+
+  // A playlist begins with its first sound.
+  #heard(sounds: Track[]): void {
+    const wanted = findSound(sounds, this.#audio);
+    if (wanted && !wanted.current) this.#hls?.chooseAudio(wanted.index);
+    this.#sounding("hls", sounds);
+  }
+
+  #sounding(mode: Mode, sounds: Track[]): void {
+    this.#sounds[mode] = sounds;
+    if (mode === this.mode) this.emit("sounds", sounds);
+  }
+
   /** rewind shows what was captured then, from what is recorded. */
   rewind(capture: number): void {
     const { stage, asset } = this.#config;
@@ -213,7 +239,7 @@ export class Director extends Emitter<DirectorEvents> {
   #join(hold = 0): void {
     const { whep, api, token, stage } = this.#config;
     this.#hold = hold;
-    const viewing = new Viewing({ url: whep, api, token, clock: this.clock, hold });
+    const viewing = new Viewing({ url: whep, api, token, clock: this.clock, hold, audio: this.#audio || undefined });
     this.#viewing = viewing;
     const mine = () => viewing === this.#viewing;
     const front = () => mine() && this.mode === "webrtc" && !stage.held;
@@ -224,6 +250,7 @@ export class Director extends Emitter<DirectorEvents> {
     });
     viewing.on("reached", (yes) => mine() && this.#reached(yes));
     viewing.on("layers", (l) => front() && this.emit("layers", l));
+    viewing.on("sounds", (s) => mine() && this.#sounding("webrtc", s));
     viewing.on("viewers", (n) => this.emit("viewers", n));
     viewing.on("sample", (s) => front() && this.#sampled(s));
     viewing.start();
@@ -242,7 +269,7 @@ export class Director extends Emitter<DirectorEvents> {
     const front = () => mine() && this.mode === "hls";
     hls.on("condition", (c) => mine() && this.#hlsSays(c));
     hls.on("layers", (l) => front() && this.emit("layers", l));
-    hls.on("tracks", (t) => mine() && this.emit("tracks", t));
+    hls.on("tracks", (t) => mine() && (this.emit("tracks", t), this.#heard(t.audio)));
     hls.on("sample", (s) => front() && this.#sampled(s));
     stage.screens.hls.listen();
     hls.start();
@@ -365,6 +392,7 @@ export class Director extends Emitter<DirectorEvents> {
     const condition = to === "hls" ? this.#hls?.condition : this.#viewing?.condition;
     if (condition) this.emit("condition", condition);
     this.emit("layers", []);
+    this.emit("sounds", this.#sounds[to]);
     if (to === "hls") this.#hls?.tell();
   }
 
@@ -392,6 +420,7 @@ export class Director extends Emitter<DirectorEvents> {
 
   #drop(mode: Mode): void {
     this.#frameAt[mode] = 0;
+    this.#sounds[mode] = [];
     this.#config.stage.screens[mode].deaf();
     if (mode === "hls") {
       const hls = this.#hls;

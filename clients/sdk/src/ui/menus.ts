@@ -2,7 +2,7 @@
 // Pure templates: they show a player and call its methods. Owned by the player.
 
 import { html, nothing, type TemplateResult } from "lit";
-import type { LayerOption, Track } from "../core";
+import { type LayerOption, titleOf, type Track } from "../core";
 import { t } from "../text";
 import * as format from "./format";
 import { icon } from "./icons";
@@ -36,7 +36,7 @@ export function subtitleMenu(p: SluicePlayer): TemplateResult {
 
 /** soundMenu lists languages to hear. */
 export function soundMenu(p: SluicePlayer): TemplateResult {
-  return menu(t("sounds"), p.tracks.audio.map((a) => item({ name: named(a), checked: a.current, act: () => p.chooseTrack("sounds", a.index) })));
+  return menu(t("sounds"), p.sounds.map((a) => item({ name: titleOf(a), checked: a.current, act: () => p.listen(a) })));
 }
 
 function named(track: Track): string {

@@ -23,7 +23,7 @@ function badge(p: SluicePlayer): TemplateResult | typeof nothing {
 
 /** bar is the row of controls at the lower edge, and the timeline above it where there is one to go back on. */
 export function bar(p: SluicePlayer): TemplateResult {
-  const { audio, subtitles } = p.tracks;
+  const { subtitles } = p.tracks;
   const past = p.recorded || p.away;
   const play = p.ended ? tool("again", "again", () => p.toggle()) : tool(p.paused ? "play" : "pause", p.paused ? "play" : "pause", () => p.toggle());
   return html`<div class="bar" @click=${(e: Event) => e.stopPropagation()}>
@@ -36,7 +36,7 @@ export function bar(p: SluicePlayer): TemplateResult {
       ${where(p)}
       <span class="spacer"></span>
       ${past ? html`<button id="speed" class="tool text" aria-label=${`${t("speed")}: ${p.speed}×`} title=${t("speed")} aria-expanded=${p.opened === "speed"} @click=${() => p.open("speed")}>${p.speed}×</button>` : nothing}
-      ${audio.length > 1 ? tool("audio", "sounds", () => p.open("sounds"), { expanded: p.opened === "sounds", id: "sounds" }) : nothing}
+      ${p.sounds.length > 1 ? tool("audio", "sounds", () => p.open("sounds"), { expanded: p.opened === "sounds", id: "sounds" }) : nothing}
       ${subtitles.length ? tool("captions", "captions", () => p.open("captions"), { expanded: p.opened === "captions", id: "captions" }) : nothing}
       ${p.layers.length > 1 && p.selectable ? tool("layers", "quality", () => p.open("layers"), { expanded: p.opened === "layers", id: "layers" }) : nothing}
       ${tool("stats", "stats", () => p.toggleStats(), { cls: past ? "wide" : "roomy" })}

@@ -4,7 +4,7 @@
 // the frame on the screen in data-mode, data-latency-ms and data-capture-ms.
 
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
-import type { Condition, Delivery, FrameTimes, LayerOption, Mode, Span, Tracks, Viewing, WatchSample } from "../core";
+import type { Condition, Delivery, FrameTimes, LayerOption, Mode, Span, Track, Tracks, Viewing, WatchSample } from "../core";
 import { t } from "../text";
 import { addresses, type Addresses } from "./address";
 import { Director } from "./director";
@@ -33,8 +33,8 @@ type Opened = "" | "layers" | "help" | "stats" | "speed" | "captions" | "sounds"
 /** SluicePlayer plays one stream or one asset. */
 export class SluicePlayer extends LitElement {
   static override properties = {
-    src: {}, hls: {}, asset: {}, storyboard: {}, delivery: {}, token: {}, server: {}, keys: {}, manual: { type: Boolean }, state: { reflect: true },
-    condition: { state: true }, layers: { state: true }, tracks: { state: true }, chosen: { state: true }, latency: { state: true }, opened: { state: true }, note: { state: true },
+    src: {}, hls: {}, asset: {}, storyboard: {}, delivery: {}, audio: {}, token: {}, server: {}, keys: {}, manual: { type: Boolean }, state: { reflect: true },
+    condition: { state: true }, layers: { state: true }, tracks: { state: true }, sounds: { state: true }, chosen: { state: true }, latency: { state: true }, opened: { state: true }, note: { state: true },
     paused: { state: true }, ended: { state: true }, muted: { type: Boolean, reflect: true }, volume: { state: true }, speed: { state: true }, quiet: { state: true }, fullscreen: { state: true }, pictured: { state: true },
   };
   static override styles = [tokens, controls, playerStyle, menuStyle];
@@ -59,6 +59,10 @@ export class SluicePlayer extends LitElement {
   declare condition: Condition;
   declare layers: LayerOption[];
   declare tracks: Tracks;
+  /** audio is the track to begin with, by its language or id. */
+  declare audio: string;
+  /** sounds are the audio tracks to choose from. */
+  declare sounds: Track[];
   declare chosen: string;
   declare latency: number | undefined;
   declare opened: Opened;
@@ -89,7 +93,7 @@ export class SluicePlayer extends LitElement {
 
   constructor() {
     super();
-    Object.assign(this, { src: "", hls: "", asset: "", storyboard: "", delivery: "auto", token: "", server: "", keys: "", manual: false, state: "idle", condition: { state: "idle" }, layers: [], tracks: { audio: [], subtitles: [] } });
+    Object.assign(this, { src: "", hls: "", asset: "", storyboard: "", delivery: "auto", token: "", server: "", keys: "", manual: false, state: "idle", condition: { state: "idle" }, layers: [], tracks: { audio: [], subtitles: [] }, audio: "", sounds: [] });
     Object.assign(this, { chosen: "", opened: "", note: "", paused: false, ended: false, muted: true, volume: 1, speed: 1, quiet: false, fullscreen: false, pictured: false });
   }
 
@@ -161,11 +165,12 @@ export class SluicePlayer extends LitElement {
     const show = (this.#show = new AbortController());
     const token = this.token || undefined;
     this.#stage.front = found.whep && this.delivery !== "hls" ? "webrtc" : "hls";
-    const director = (this.#director = new Director({ ...found, token, delivery: this.delivery, stage: this.#stage }));
+    const director = (this.#director = new Director({ ...found, token, delivery: this.delivery, audio: this.audio, stage: this.#stage }));
     director.sound(this.muted, this.volume);
     director.on("condition", (c) => this.#condition(c));
     director.on("layers", (l) => ((this.layers = l), (this.chosen = l.some((x) => x.key === this.chosen) ? this.chosen : ""), send(this, "sluice-layers", l)));
     director.on("tracks", (tracks) => (this.tracks = tracks));
+    director.on("sounds", (sounds) => (this.sounds = sounds));
     director.on("viewers", (n) => send(this, "sluice-viewers", n));
     director.on("sample", (s) => this.#sample(s));
     director.on("blocked", () => (this.paused = true)); // the play button then does it
@@ -185,6 +190,7 @@ export class SluicePlayer extends LitElement {
     this.#target = undefined;
     this.sheets = undefined;
     this.tracks = { audio: [], subtitles: [] };
+    this.sounds = [];
     this.#setLatency(undefined);
   }
 
@@ -286,10 +292,14 @@ export class SluicePlayer extends LitElement {
     void this.#director?.choose(layer).catch(() => (this.chosen = before));
   }
 
-  chooseTrack(kind: "sounds" | "captions", index: number): void {
-    const playback = this.#director?.playback;
-    if (kind === "sounds") playback?.chooseAudio(index);
-    else playback?.chooseSubtitle(index);
+  chooseTrack(_kind: "captions", index: number): void {
+    this.#director?.playback?.chooseSubtitle(index);
+    this.close();
+  }
+
+  /** listen turns to an audio track. */
+  listen(sound: Track): void {
+    this.#director?.listen(sound);
     this.close();
   }
 
