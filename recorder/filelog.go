@@ -53,11 +53,15 @@ func (l *fileLog) run(j *journal.Journal) {
 	l.j = j
 	l.f.live.Go(func() {
 		defer close(l.done)
-		if err := j.Run(l.f.base); err != nil {
+		err := j.Run(l.f.base)
+		if err != nil {
 			l.f.log.Error("recording not on disk", "incarnation", l.incarnation, "error", err)
 		}
 		select {
 		case c := <-l.closing:
+			if err != nil && c != Forgotten {
+				return // the next start reads what there is, and ends it
+			}
 			l.closed(c)
 		default: // it was stopped: it can be resumed
 		}

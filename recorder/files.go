@@ -89,40 +89,71 @@ func (f *Files) scan(dir string, record bool) error {
 		return err
 	}
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if stream, err := os.ReadFile(filepath.Join(path, endedName)); err == nil {
-			f.found(media.StreamID(stream), e.Name(), path, true)
+		if !e.IsDir() {
 			continue
 		}
-		if !e.IsDir() || upload.Complete(path) {
-			continue
+		if err := f.look(filepath.Join(dir, e.Name()), record); err != nil {
+			return err
 		}
-		p, state, err := journal.Recover(path)
-		switch {
-		case errors.Is(err, journal.ErrEmpty):
-			f.log.Warn("empty recording deleted", "incarnation", e.Name())
-			if err := os.RemoveAll(path); err != nil {
-				return err
-			}
-			continue
-		case err != nil:
-			f.log.Error("recording cannot be read, it is left alone", "incarnation", e.Name(), "error", err)
-			continue
-		}
-		f.log.Info("recording found", "stream", p.Stream, "incarnation", p.Incarnation, "ended", state.Ended, "lost_parts", state.Lost, "torn_bytes", state.Torn)
-		if state.Ended {
-			if err := f.seal(path, p.Stream); err != nil {
-				return err
-			}
-			f.found(p.Stream, p.Incarnation, path, true)
-			continue
-		}
-		if record {
-			f.found(p.Stream, p.Incarnation, path, false)
-		}
-		f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{path, lastMedia(p, state), record})
 	}
 	return nil
+}
+
+// look finds out what a folder is.
+func (f *Files) look(path string, record bool) error {
+	name := filepath.Base(path)
+	if stream, err := os.ReadFile(filepath.Join(path, endedName)); err == nil {
+		f.found(media.StreamID(stream), name, path, true)
+		return nil
+	}
+	p, state, err := journal.Recover(path)
+	switch {
+	case errors.Is(err, journal.ErrEmpty) && upload.Complete(path):
+		f.log.Info("removal of an uploaded recording finished", "incarnation", name) // a crash came in its middle
+		return os.RemoveAll(path)
+	case errors.Is(err, journal.ErrEmpty) && barren(path, record):
+		f.log.Warn("empty recording deleted", "incarnation", name)
+		return os.RemoveAll(path)
+	case err != nil:
+		f.log.Error("recording cannot be read, it is left alone", "folder", path, "error", err)
+		return nil
+	}
+	f.log.Info("recording found", "stream", p.Stream, "incarnation", p.Incarnation, "ended", state.Ended, "lost_parts", state.Lost, "torn_bytes", state.Torn)
+	if state.Ended || upload.Complete(path) {
+		if err := f.seal(path, p.Stream); err != nil {
+			return err
+		}
+		f.found(p.Stream, p.Incarnation, path, true)
+		return nil
+	}
+	if record {
+		f.found(p.Stream, p.Incarnation, path, false)
+	}
+	f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{path, lastMedia(p, state), record})
+	return nil
+}
+
+// maxBeginning is more than the beginning of a journal has, in bytes.
+const maxBeginning = 4096
+
+// barren reports whether a folder is what is left of a recording that had not begun:
+// a journal without a beginning, and nothing else; of what was only live it is enough
+// that nobody can read it. Media whose journal is damaged, and folders that are not
+// of ours, are for somebody to look at.
+func barren(path string, record bool) bool {
+	entries, err := os.ReadDir(path)
+	if err != nil || !journal.ValidName(filepath.Base(path)) {
+		return false
+	}
+	if !record && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == journal.Name }) {
+		return true
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || e.Name() != journal.Name || info.Size() > maxBeginning {
+			return false
+		}
+	}
+	return true
 }
 
 func lastMedia(p *media.Presentation, s *journal.State) time.Time {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/sluice-live/sluice/media"
 )
@@ -50,31 +49,6 @@ func Read(dir string, verify bool) (*media.Presentation, *State, error) {
 	}
 	p, holes := f.build()
 	return p, f.result(holes), nil
-}
-
-// ReadStart reads what an incarnation began with, and nothing else.
-func ReadStart(dir string) (Start, error) {
-	f, err := os.Open(filepath.Join(dir, Name))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return Start{}, ErrEmpty
-	}
-	if err != nil {
-		return Start{}, fmt.Errorf("read %s: %w", dir, err)
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	b := make([]byte, 4096)          // of which it takes about 250
-	n, err := io.ReadFull(f, b)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return Start{}, fmt.Errorf("read %s: %w", dir, err)
-	}
-	if n < headSize || string(b[:len(magic)]) != magic {
-		return Start{}, ErrEmpty
-	}
-	r, _, ok := readFrame(b[headSize:n])
-	if !ok || r.kind != kindStart {
-		return Start{}, ErrEmpty
-	}
-	return r.start, nil
 }
 
 // folder is an incarnation's folder as it was found.

@@ -130,38 +130,6 @@ func New(c Config) (*Uploader, error) {
 	return u, err
 }
 
-// Resume finds in a folder of recordings what was not uploaded before a restart.
-// It comes after journal.Recover has been there, and before anything is written. A
-// recording has ended when its folder holds a file of the name ended.
-func (u *Uploader) Resume(dir, ended string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("resume uploads: %w", err)
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		s, err := journal.ReadStart(path)
-		if errors.Is(err, journal.ErrEmpty) {
-			if Complete(path) { // a crash came while it was removed
-				err = removeRecording(path)
-			} else {
-				err = nil
-			}
-			if err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("resume uploads: %w", err)
-		}
-		_, err = os.Stat(filepath.Join(path, ended))
-		if err := u.Add(Recording{s.Stream, s.Incarnation, path}, err == nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Finished tells of a volume that is whole (journal.Config.Finished).
 func (u *Uploader) Finished(r Recording, v journal.Volume) { u.tell(note{rec: r, volume: &v}) }
 

@@ -361,39 +361,6 @@ func TestAVolumeIsLost(t *testing.T) {
 	})
 }
 
-// A restart finds by itself what was left, what was written without an end too.
-func TestResume(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		r, _ := recording(t, "0000005aaaaaaaaa", 6)
-		if err := os.WriteFile(filepath.Join(r.Dir, "ended"), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		top := filepath.Dir(r.Dir)
-		gone := filepath.Join(top, "0000004aaaaaaaaa") // it was being removed
-		if err := os.MkdirAll(gone, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(gone, upload.CompleteName), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(top, "notes.txt"), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		u, stop := run(t, upload.Config{Blobs: s})
-		if err := u.Resume(top, "ended"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		hold(t, s, r, 6)
-		if left, err := os.ReadDir(top); err != nil || len(left) != 1 {
-			t.Errorf("left over: %v, %v", left, err)
-		}
-		stop()
-	})
-}
-
 // Who deletes a recording while it is on its way leaves nothing behind.
 func TestItIsDeletedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

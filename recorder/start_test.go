@@ -1,0 +1,107 @@
+package recorder_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sluice-live/sluice/recorder"
+	"github.com/sluice-live/sluice/recorder/journal"
+	"github.com/sluice-live/sluice/recorder/upload"
+)
+
+// lay writes files, and the folders that they are in.
+func lay(t *testing.T, files map[string]string) {
+	t.Helper()
+	for path, text := range files {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// A start deletes what a recording that had not begun left, and nothing else: a bad
+// sector in the first bytes of a journal cost all of a recording, and a folder that
+// somebody had put there was gone.
+func TestAStartDeletesNoMediaThatItCannotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a := openArchive(t, dir, nil)
+		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = a.Files })
+		s.publish(1, "")
+		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
+		hurt := filepath.Join(dir, "recordings", s.show().Incarnation)
+		s.stop()
+		a.stop()
+		f, err := os.OpenFile(filepath.Join(hurt, journal.Name), os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(make([]byte, 64), 16); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		foreign, begun := filepath.Join(dir, "recordings", "holidays"), filepath.Join(dir, "recordings", "0000005aaaaaaaaa")
+		window := filepath.Join(dir, "windows", "0000006aaaaaaaaa")
+		lay(t, map[string]string{
+			filepath.Join(foreign, "film.mov"):              "film",
+			filepath.Join(begun, journal.Name):              "",
+			filepath.Join(window, journal.Name):             "hurt",
+			filepath.Join(window, "video", "000000.cmaf"):   "film",
+			filepath.Join(dir, "recordings", "notes", "to"): "me",
+		})
+		a = openArchive(t, dir, nil)
+		defer a.stop()
+		for path, want := range map[string]bool{
+			filepath.Join(hurt, "video", "000000.cmaf"): true, filepath.Join(foreign, "film.mov"): true,
+			filepath.Join(dir, "recordings", "notes", "to"): true, begun: false, window: false,
+		} {
+			if there(path) != want {
+				t.Errorf("%s is there: %v", path, !want)
+			}
+		}
+	})
+}
+
+// A crash while the local copy of an uploaded recording was removed left the rest of
+// it on disk for ever.
+func TestARemovalThatACrashStoppedGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		a := openArchive(t, dir, nil)
+		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = a.Files })
+		s.publish(1, "")
+		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
+		half := filepath.Join(dir, "recordings", s.show().Incarnation)
+		s.stop()
+		a.stop()
+		gone := filepath.Join(dir, "recordings", "0000004aaaaaaaaa") // its journal went, its last volume not yet
+		lay(t, map[string]string{
+			filepath.Join(gone, upload.CompleteName):    "recordings/show/0000004aaaaaaaaa\n",
+			filepath.Join(gone, "video", "000001.cmaf"): "film",
+			filepath.Join(half, upload.CompleteName):    "recordings/show/x\n", // of this only the mark of its end went
+		})
+		a = openArchive(t, dir, nil)
+		defer a.stop()
+		if there(gone) {
+			t.Error("the rest is still there")
+		}
+		a.carter.mu.Lock()
+		defer a.carter.mu.Unlock()
+		if want := "show " + filepath.Base(half) + " true"; len(a.carter.started) != 1 || a.carter.started[0] != want {
+			t.Errorf("the uploader was told %q, want %q", a.carter.started, want)
+		}
+	})
+}
