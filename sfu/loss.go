@@ -18,6 +18,7 @@ import (
 type rtcpQuota struct {
 	left    int // packets
 	numbers int // sequence numbers in NACKs
+	told    int // packets that arrival reports told of
 	senders [maxSenders]uint32
 }
 
@@ -25,12 +26,21 @@ const (
 	quotaPerTick = 40
 	// numbersPerTick are more than a second of HD in each tenth of one.
 	numbersPerTick = 500
+	// toldPerTick are all packets of six seconds at 50 Mbit/s. A report of 40 bytes may
+	// tell of 65,535, and a datagram hold 30 such: the shard would do nothing else.
+	toldPerTick = 1 << 15
 	// maxSenders bounds the SSRCs under which a viewer may speak: the SRTP context
 	// keeps a state for each, for ever.
 	maxSenders = 8
 )
 
-func (q *rtcpQuota) refill() { q.left, q.numbers = quotaPerTick, numbersPerTick }
+func (q *rtcpQuota) refill() { q.left, q.numbers, q.told = quotaPerTick, numbersPerTick, 0 }
+
+// tells reports whether a viewer may tell of so many more packets now.
+func (q *rtcpQuota) tells(n uint16) bool {
+	q.told += int(n)
+	return q.told <= toldPerTick
+}
 
 // speaks reports whether a viewer may use this SSRC.
 func (q *rtcpQuota) speaks(ssrc uint32) bool {
@@ -79,7 +89,7 @@ func (v *viewer) obey(plain []byte, at time.Time) {
 		case compound.Extended:
 			v.referenced(&p, at)
 		case compound.Arrivals:
-			if a, err := bwe.ReadArrivals(p.B); err == nil {
+			if a, err := bwe.ReadArrivals(p.B); err == nil && v.quota.tells(a.Count) {
 				v.arrived(a, at)
 			}
 		case compound.NACK:

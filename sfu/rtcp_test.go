@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -73,5 +74,54 @@ func TestAFloodOfReportsIsBounded(t *testing.T) {
 	}
 	if !sh.report(control{b.v, make([]transport.Datagram, 1)}) {
 		t.Error("what comes after the flood is refused")
+	}
+}
+
+// arrivalReport is one packet of transport-wide feedback: count packets from base on,
+// which came a quarter of a millisecond after each other, or did not come.
+func arrivalReport(base uint16, count int, came bool) []byte {
+	b := []byte{0x80 | rtcp.FormatTCC, uint8(rtcp.TypeTransportSpecificFeedback), 0, 0, 0, 0, 0, 1, 0, 0, 0, 2}
+	b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, base), uint16(count))
+	b = append(b, 0, 0, 1, 0)
+	symbol := uint16(0)
+	if came {
+		symbol = 1 << 13
+	}
+	for left := count; left > 0; left -= 8191 {
+		b = binary.BigEndian.AppendUint16(b, symbol|uint16(min(left, 8191)))
+	}
+	for range count {
+		if came {
+			b = append(b, 1)
+		}
+	}
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)/4-1))
+	return b
+}
+
+// An arrival report of 40 bytes tells of 65,535 packets: a viewer who sent them as fast
+// as it may kept a processor busy, and all other viewers of the shard without media.
+func TestAFloodOfArrivalsCostsABoundedNumberOfLookUps(t *testing.T) {
+	b := newBench(t, "ffmpeg-9.0.2.offer.sdp", true)
+	b.v.house(b.now)
+	b.stream(5, 30)
+	first := parse(t, b.out.sent[0])
+	number := binary.BigEndian.Uint16(first.GetExtension(b.v.tracks[media.VideoTrack].ext.TransportCC))
+	honest := arrivalReport(number, len(b.out.sent), true)
+	for range 40 {
+		b.v.obey(arrivalReport(number+1000, 65535, false), b.now)
+	}
+	b.now = b.now.Add(20 * time.Millisecond)
+	b.v.obey(honest, b.now)
+	if rtt := b.v.link.estimator.State().RTT; rtt != 0 {
+		t.Errorf("behind the flood a report was read: RTT %v", rtt)
+	}
+	b.v.house(b.now)
+	b.v.obey(honest, b.now)
+	if rtt := b.v.link.estimator.State().RTT; rtt == 0 {
+		t.Error("after the flood reports are not read")
 	}
 }
