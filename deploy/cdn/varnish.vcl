@@ -97,6 +97,10 @@ sub vcl_hash {
     hash_data(req.url);
     if (req.http.X-Entry == "ask") {
         hash_data(req.http.X-Token);
+        # A link that is bound to one address (sluice sign --remote) opens nothing for another.
+        if (req.http.X-Token ~ "sl1\.[^. ]+\.[^. ]+\.1\.") {
+            hash_data(client.ip);
+        }
     }
     # Not the host: one stream has one key, under whatever name the cache is reached.
     return (lookup);

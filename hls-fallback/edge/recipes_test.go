@@ -50,15 +50,16 @@ func TestCaches(t *testing.T) {
 				at = strings.TrimPrefix(tc.start(t, at), "http://")
 			}
 			bases := []string{tc.start(t, at), tc.start(t, at)}
-			c := &caches{o: o, bases: bases, most: len(bases)}
+			c := &caches{o: o, bases: bases, next: bases[0], most: len(bases)}
 			if tc.tiers == 2 {
-				c.most = 1
+				c.most, c.next = 1, "http://"+at
 			}
 			var slow sync.WaitGroup
 			slow.Go(func() { c.slow(t) })
 			defer slow.Wait()
 			t.Run("one question per part", c.coalesces)
 			t.Run("tokens", c.tokens)
+			t.Run("bound links", c.bound)
 			t.Run("keys", c.keys)
 			t.Run("lives", c.lives)
 			t.Run("ranges", c.ranges)
@@ -70,7 +71,8 @@ func TestCaches(t *testing.T) {
 type caches struct {
 	o     *origin
 	bases []string
-	most  int // questions at the origin for one thing that all ask for
+	next  string // the one that asks the origin itself
+	most  int    // questions at the origin for one thing that all ask for
 }
 
 func fetch(t *testing.T, address string, header ...string) answer {
@@ -196,10 +198,53 @@ func (c *caches) tokens(t *testing.T) {
 	if a := fetch(t, base+name, "Cookie", "x=y; sluice_play=good9"); a.status != 200 {
 		t.Errorf("a good cookie: status %d", a.status)
 	}
+	// Who may play one stream is let into no other, however the path is written.
+	c.o.mu.Lock()
+	c.o.extra["/live/mine/index.m3u8"] = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "#EXTM3U\n") }
+	c.o.mu.Unlock()
+	for _, path := range []string{"/live/mine/../locked/i1/v/init-0.mp4", "/live/mine/%2e%2e/locked/i1/v/init-0.mp4", "/live/mine/i1/../../locked/i1/v/init-0.mp4", "/live/mine/..%2flocked/i1/v/init-0.mp4"} {
+		if a := fetch(t, base+path+"?token=bad"); a.status < 400 || a.status >= 500 {
+			t.Errorf("%s: status %d, %q", path, a.status, a.body)
+		}
+	}
 	// An entry that sets a cookie is for its client.
 	for _, token := range []string{"good1", "good2"} {
 		if a := fetch(t, base+"/live/locked/index.m3u8?token="+token); a.status != 200 || !strings.HasPrefix(a.header.Get("Set-Cookie"), "sluice_play="+token) {
 			t.Errorf("%s: status %d, cookie %q", token, a.status, a.header.Get("Set-Cookie"))
+		}
+	}
+}
+
+// bound links open what they are for to one address, which nobody can claim to have.
+func (c *caches) bound(t *testing.T) {
+	const name, link = "/live/bound/i1/v/init-0.mp4", "?token=sl1.k1.zzzzzz.1.c2VjcmV0"
+	mine := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		if r.Header.Get("X-Forwarded-For") != "127.0.0.1" {
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}
+	c.o.mu.Lock()
+	c.o.extra["/live/bound/index.m3u8"], c.o.extra[name] = mine, mine
+	c.o.mu.Unlock()
+	elsewhere := &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext}
+	defer elsewhere.CloseIdleConnections()
+	for range 2 { // what a cache remembers of the one is not for the other
+		if a := fetch(t, c.next+name+link); a.status != 200 {
+			t.Errorf("from the address: status %d", a.status)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.next+name+link, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", "127.0.0.1")
+		resp, err := elsewhere.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = resp.Body.Close(); resp.StatusCode != 401 {
+			t.Errorf("from another: status %d", resp.StatusCode)
 		}
 	}
 }
