@@ -8,10 +8,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluice-live/sluice/hls-fallback/places"
 	"github.com/sluice-live/sluice/media"
 )
 
@@ -45,7 +49,8 @@ type Config struct {
 	// Window is how far a live playlist reaches back when nothing else is asked for.
 	Window time.Duration
 	// MaxWaiting bounds the requests that wait for what comes next; more are told to
-	// come again (503). Each takes a goroutine, about 10 KB with its connection.
+	// come again (503), and those of one address earlier than others (places). Each
+	// takes a goroutine, about 10 KB with its connection.
 	MaxWaiting int
 	// Keys sign and check the tokens of Sign: the first signs, all are accepted, so
 	// that keys can be changed without anybody noticing. None: such tokens are refused.
@@ -104,9 +109,13 @@ type Server struct {
 	metrics *metrics
 	live    *shelves
 	videos  *shelves
-	waiting chan struct{} // one element for each request that waits
 	leave   *leave
 	stop    chan struct{}
+	shifts  chan struct{} // one element for each time-shifted playlist that is rendered
+	shifted atomic.Int64  // requests for such that wait or are rendered
+
+	mu      sync.Mutex // guards what follows
+	waiting *places.Places
 }
 
 // New makes a server; nothing runs before a request comes.
@@ -120,12 +129,17 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	s := &Server{
 		cfg: cfg, parts: parts, log: parts.Logger,
 		live: newShelves(), videos: newShelves(),
-		waiting: make(chan struct{}, cfg.MaxWaiting),
 		leave:   newLeave(parts.Authorize),
 		stop:    make(chan struct{}),
+		shifts:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		waiting: places.New(cfg.MaxWaiting),
 	}
 	var err error
-	s.metrics, err = newMetrics(parts.Registerer, func() float64 { return float64(len(s.waiting)) })
+	s.metrics, err = newMetrics(parts.Registerer, func() float64 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return float64(s.waiting.Taken())
+	})
 	return s, err
 }
 

@@ -258,3 +258,81 @@ func TestWhatATokenOpensIsKeptByNoSharedCache(t *testing.T) {
 		t.Errorf("a public asset: %d %s", w.Code, w.Header().Get("Cache-Control"))
 	}
 }
+
+// Whoever made up times had as many playlists rendered at once as he sent requests, and
+// neither viewers nor packets had a processor.
+func TestMadeUpTimesLeaveTheProcessorsToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, newSource(story()), nil)
+		release := s.HoldShifts()
+		shift := func(i int) string {
+			return fmt.Sprintf("%svideo-h/media.m3u8?start=%d.%03d", base, stage.Start.Unix(), i)
+		}
+		var all []*later
+		for i := range 64 {
+			all = append(all, in(s.Handler(), shift(i)))
+		}
+		synctest.Wait()
+		if w := ask(s.Handler(), shift(64)); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("one more: %d", w.Code)
+		}
+		for _, path := range []string{"/live/show/index.m3u8", base + "video-h/media.m3u8", base + "video-h/media.m3u8?dvr=1", base + "video-h/4.0.m4s"} {
+			if w := ask(s.Handler(), path); w.Code != 200 {
+				t.Errorf("%s: %d", path, w.Code)
+			}
+		}
+		release()
+		for i, r := range all {
+			if <-r.done; r.w.Code != 200 {
+				t.Errorf("%d: %d", i, r.w.Code)
+			}
+		}
+		if w := ask(s.Handler(), shift(64)); w.Code != 200 {
+			t.Errorf("afterwards: %d", w.Code)
+		}
+	})
+}
+
+// One client held all requests that may wait, and nobody else's playlist blocked any more.
+func TestOneAddressCannotKeepAllOthersFromWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, newSource(story()), func(c *hlsfallback.Config, _ *hlsfallback.Parts) { c.MaxWaiting = 100 })
+		one := func(from string) bool {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			w, done := httptest.NewRecorder(), make(chan struct{})
+			go func() {
+				defer close(done)
+				defer cancel()
+				r := httptest.NewRequestWithContext(ctx, "GET", base+"video-h/4.1.m4s", nil)
+				r.RemoteAddr = from + ":1"
+				s.ServeHTTP(w, r)
+			}()
+			synctest.Wait()
+			select {
+			case <-done:
+				return w.Code != 503
+			default:
+				return true
+			}
+		}
+		held := 0
+		for range 100 {
+			if one("192.0.2.66") {
+				held++
+			}
+		}
+		if held != 50 {
+			t.Errorf("one address waits %d times of 100", held)
+		}
+		if !one("192.0.2.1") || !one("192.0.2.2") {
+			t.Error("others cannot wait")
+		}
+		time.Sleep(6 * time.Second) // all have gone
+		synctest.Wait()
+		if !one("192.0.2.66") {
+			t.Error("afterwards it cannot wait")
+		}
+		s.Stop()
+		synctest.Wait()
+	})
+}

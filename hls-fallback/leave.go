@@ -70,13 +70,14 @@ func (l *leave) check(ctx context.Context, a Ask, now time.Time) error {
 	return d.err
 }
 
-// admit decides on a request. token is what the query had. own tells that the answer
+// admit decides on a request. own tells that the answer
 // is for who asks alone: without the token it would be refused, and who asks is no
 // cache that looks at tokens itself.
-func (s *Server) admit(r *http.Request, rt *route, token string) (own bool, err error) {
+func (s *Server) admit(r *http.Request, v *visit) (own bool, err error) {
 	if s.parts.Authorize == nil {
 		return false, nil
 	}
+	rt, token := v.route, v.q.Token
 	if token == "" {
 		token = carried(r)
 	}
@@ -84,7 +85,7 @@ func (s *Server) admit(r *http.Request, rt *route, token string) (own bool, err 
 		return false, media.ErrUnauthorized
 	}
 	now := time.Now()
-	_, err = Verify(s.cfg.Keys, token, Grant{Videos: rt.videos, Name: rt.name, Remote: s.remote(r)}, now)
+	_, err = Verify(s.cfg.Keys, token, Grant{Videos: rt.videos, Name: rt.name, Remote: v.who}, now)
 	if errors.Is(err, ErrForeign) {
 		err = s.leave.check(r.Context(), Ask{rt.videos, rt.name, token}, now)
 	}

@@ -24,12 +24,15 @@ func (s *Server) entry(w *reply, r *http.Request, v *visit) error {
 	view.Skip = false
 	personal := s.remember(w, r, v.route, v.q.Token)
 	key := wish{file: v.file, view: view}
-	a := v.shelf.get(key, v.p, s.maker(key, func() []byte {
+	a, err := s.rendered(v, key, func() []byte {
 		if v.file == manifest {
 			return v.shelf.manifest(v.p, view)
 		}
 		return playlist.Multivariant(nil, v.p, view)
-	}))
+	})
+	if err != nil {
+		return err
+	}
 	if a.nothing {
 		return missing("nothing was captured in that time, or nothing is packaged yet")
 	}
@@ -79,6 +82,30 @@ func (s *Server) window(v *visit) time.Duration {
 // fixed reports whether the visit's playlists will never change.
 func (v *visit) fixed() bool { return v.videos && v.p.Ended }
 
+// maxShifted bounds the requests for time-shifted playlists that are rendered or wait
+// for it: one of two hours takes some milliseconds.
+const maxShifted = 64
+
+// rendered returns the rendering of the visit's snapshot, or of a newer one. Playlists
+// with times of their own are as many as anybody likes to make up: half of the
+// processors are enough for them, and what is too much is refused.
+func (s *Server) rendered(v *visit, key wish, text func() []byte) (*answer, error) {
+	if !key.view.Shift {
+		return v.shelf.get(key, v.p, s.maker(key, text)), nil
+	}
+	defer s.shifted.Add(-1)
+	if s.shifted.Add(1) > maxShifted {
+		s.metrics.refused.WithLabelValues("shift").Inc()
+		return nil, errBusy
+	}
+	one := s.maker(key, text)
+	return v.shelf.get(key, v.p, func(a *answer) {
+		s.shifts <- struct{}{}
+		defer func() { <-s.shifts }()
+		one(a)
+	}), nil
+}
+
 // maker measures a rendering.
 func (s *Server) maker(key wish, text func() []byte) func(*answer) {
 	return func(a *answer) {
@@ -118,7 +145,9 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 		if len(v.r.Segments) == 0 && !directives.HasMSN && !v.p.Ended && v.r.Open != nil && len(v.r.Open.Parts) > 0 {
 			return false, nil // hls.js takes a playlist of parts alone for an empty one, and comes again later
 		}
-		a = v.shelf.get(key, v.p, s.maker(key, func() []byte { return v.shelf.list(key, v.p, v.r) }))
+		if a, err = s.rendered(v, key, func() []byte { return v.shelf.list(key, v.p, v.r) }); err != nil {
+			return false, err
+		}
 		if a.nothing && (v.p.Ended || view.Shift) {
 			return false, missing("nothing was captured in that time, or it is not kept any more")
 		}

@@ -37,6 +37,7 @@ var (
 	errMissing  = missing("nothing is served here, or it is too old")
 	errMethod   = &refusal{status: http.StatusMethodNotAllowed, word: "method", title: "Method not allowed", detail: "GET, HEAD and OPTIONS are served here"}
 	errFull     = &refusal{status: http.StatusServiceUnavailable, word: "overloaded", title: "Server is full", detail: "as many requests wait for new media as may wait", retry: 2 * time.Second}
+	errBusy     = &refusal{status: http.StatusServiceUnavailable, word: "overloaded", title: "Server is full", detail: "as many playlists with times of their own are made as may be", retry: time.Second}
 	errLate     = &refusal{status: http.StatusServiceUnavailable, word: "late", title: "Nothing came", detail: "for three target durations there was nothing new; is the stream still published?", retry: time.Second}
 	errStopping = &refusal{status: http.StatusServiceUnavailable, word: "shutting-down", title: "Server is shutting down", detail: "another server, or this one soon, has the stream", retry: 5 * time.Second}
 	errPicture  = &refusal{status: http.StatusUnprocessableEntity, word: "codec", title: "The picture cannot be packaged", keep: keepError,

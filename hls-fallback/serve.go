@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/playlist"
@@ -97,7 +98,7 @@ func (s *Server) close(w *reply, r *http.Request, rt *route, err error) {
 		panic(http.ErrAbortHandler)
 	default:
 		no := explain(err)
-		if no.status >= http.StatusInternalServerError && no != errFull && no != errStopping {
+		if no.status >= http.StatusInternalServerError && no != errFull && no != errBusy && no != errStopping {
 			s.log.WarnContext(r.Context(), "request failed", "file", fileNames[rt.file], "name", rt.name, "error", err)
 		}
 		refuse(w, no)
@@ -123,10 +124,11 @@ type visit struct {
 	q     playlist.Query
 	p     *media.Presentation
 	r     *media.Rendition // nil above the renditions
+	who   netip.Addr
 }
 
 func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
-	v := visit{route: rt, w: w, src: s.parts.Live}
+	v := visit{route: rt, w: w, src: s.parts.Live, who: s.remote(r)}
 	kept := s.live
 	if rt.videos {
 		v.src, kept = s.parts.Videos, s.videos
@@ -140,7 +142,7 @@ func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
 			return err
 		}
 	}
-	if w.own, err = s.admit(r, rt, v.q.Token); err != nil {
+	if w.own, err = s.admit(r, &v); err != nil {
 		return err
 	}
 	if v.p, err = v.src.Presentation(r.Context(), rt.name); err != nil {
@@ -210,13 +212,11 @@ func (s *Server) await(ctx context.Context, v *visit, ready func() (bool, error)
 	if ok, err := ready(); ok || err != nil {
 		return err
 	}
-	select {
-	case s.waiting <- struct{}{}:
-	default:
+	if !s.take(v.who) {
 		s.metrics.refused.WithLabelValues("waiting").Inc()
 		return errFull
 	}
-	defer func() { <-s.waiting }()
+	defer s.give(v.who)
 	began := time.Now()
 	defer func() { s.metrics.wait.Observe(time.Since(began).Seconds()) }()
 	patience := 3 * v.p.TargetDuration
@@ -244,6 +244,20 @@ func (s *Server) await(ctx context.Context, v *visit, ready func() (bool, error)
 			return errStopping
 		}
 	}
+}
+
+// take takes a place among those who wait.
+func (s *Server) take(who netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting.Take(who)
+}
+
+// give gives it back.
+func (s *Server) give(who netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting.Leave(who)
 }
 
 // renew takes the newest snapshot.

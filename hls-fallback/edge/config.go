@@ -58,7 +58,8 @@ type Config struct {
 	// Object bounds what is kept of one answer, in bytes; larger ones are passed on.
 	Object int64
 	// Clients and Fetches bound requests that are answered and that wait for an
-	// origin, at once. Who comes beyond gets 503.
+	// origin, at once. Who comes beyond gets 503, and one address earlier than others
+	// when it is the origin that it waits for (places).
 	Clients, Fetches int
 	// Timeout is how long an origin may take to begin an answer: longer than the
 	// three target durations for which it may block (RFC 8216bis 6.2.5.2).

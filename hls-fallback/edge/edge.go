@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/edge/cache"
+	"github.com/sluice-live/sluice/hls-fallback/places"
 )
 
 var errEnd = io.EOF
@@ -44,6 +45,7 @@ type Edge struct {
 	mu      sync.Mutex
 	shelf   *cache.Shelf[*flight]
 	flights map[string]*flight
+	fetched *places.Places // a place for each flight that is on its way
 	leaves  *cache.Shelf[verdict]
 	origins *cache.Origins
 	places  *cache.Shelf[cache.Place]
@@ -63,6 +65,7 @@ func New(cfg Config) (*Edge, error) {
 		client:  client(cfg),
 		shelf:   cache.NewShelf[*flight](cfg.Size),
 		flights: make(map[string]*flight),
+		fetched: places.New(cfg.Fetches),
 		leaves:  cache.NewShelf[verdict](leavesSize),
 		origins: cache.NewOrigins(len(cfg.Origins)),
 		places:  cache.NewShelf[cache.Place](placesSize),
@@ -220,11 +223,12 @@ func (e *Edge) find(q *request) (*flight, Result) {
 		f.join()
 		return f, Coalesced
 	}
-	if len(e.flights) >= e.cfg.Fetches {
+	if !e.fetched.Take(q.remote) {
 		return nil, Failed
 	}
 	ctx, cancel := context.WithCancelCause(e.ctx)
 	f := newFlight(key, func() { cancel(errNobody) })
+	f.who = q.remote
 	f.join()
 	e.flights[key] = f
 	order := e.origins.Order(now)

@@ -197,6 +197,7 @@ func (e *Edge) finish(f *flight, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.air.Add(-f.size)
+	e.fetched.Leave(f.who)
 	if e.flights[f.key] == f {
 		delete(e.flights, f.key)
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ const blockSize = 32 << 10
 // while one goroutine writes it; what was published never changes.
 type flight struct {
 	key string
+	who netip.Addr // set out for
 	// born is when the answer began, by this edge's clock.
 	born time.Time
 
