@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"image/jpeg"
+	"io"
+	"log"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -185,6 +188,29 @@ func TestPictureOfALiveStream(t *testing.T) {
 	show(&media.Presentation{Stream: "open", Renditions: []*media.Rendition{&video}})
 	if res, b := h.do("GET", "/v1/streams/open/thumbnail.jpg", "", nil); res.StatusCode != 200 || res.Header.Get("Cache-Control")[:6] != "public" {
 		t.Errorf("%d %s", res.StatusCode, b)
+	}
+}
+
+// A fault of ours while something was made for all who want it left them waiting, and
+// whoever came later too, until the next start.
+func TestAPanicLeavesNobodyWaiting(t *testing.T) {
+	h := newHouse(t, nil)
+	h.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	face := func(live bool) error {
+		h.recorder.mu.Lock()
+		h.recorder.broken = !live
+		h.recorder.mu.Unlock()
+		res, err := (&http.Client{Timeout: 20 * time.Second}).Get(h.server.URL + "/v1/streams/open/thumbnail.jpg")
+		if err == nil && res.Body.Close() == nil && res.StatusCode != 404 {
+			t.Errorf("status %d", res.StatusCode)
+		}
+		return err
+	}
+	if face(false) == nil {
+		t.Error("the panic was answered")
+	}
+	if err := face(true); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 

@@ -333,6 +333,45 @@ func TestExport(t *testing.T) {
 	h.want(507, "GET", "/v1/assets/"+recorded+"/export.mp4", pupil, nil)
 }
 
+// What was exported while an asset still recorded was all that there was of it
+// afterwards, too; and whoever made up times had a file made for each.
+func TestAnExportIsKnownByWhereItIsCut(t *testing.T) {
+	h := newHouse(t, nil)
+	m := h.tape(8)
+	live := *h.tape(4).Presentation
+	live.Ended = false
+	h.recorder.mu.Lock()
+	h.recorder.live["school.math"] = &live
+	h.recorder.mu.Unlock()
+	h.began()
+	h.want(409, "GET", "/v1/assets/"+recorded+"/export.mp4", pupil, nil) // it grows
+	h.export(recorded, "?end=100", "100")
+	h.recorder.mu.Lock()
+	delete(h.recorder.live, "school.math")
+	h.recorder.mu.Unlock()
+	h.lend(m)
+	h.ended()
+	h.wait(recorded, "the recording is ready", isReady)
+	h.export(recorded, "?end=100", "200")
+	before := len(h.exports())
+	for _, wish := range []string{"", "?start=0.01", "?end=8", "?start=0&end=7.99", "?start=0.5&end=9999"} {
+		h.export(recorded, wish, "200")
+	}
+	if after := len(h.exports()); after != before {
+		t.Errorf("wishes for the same made %d files of it", after-before+1)
+	}
+}
+
+// exports are the files that are kept.
+func (h *house) exports() []os.DirEntry {
+	h.t.Helper()
+	all, err := os.ReadDir(filepath.Join(h.cfg.Dir, "exports"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return all
+}
+
 // A deletion that is stopped in the middle goes on.
 func TestDeletionGoesOn(t *testing.T) {
 	h := newHouse(t, nil)

@@ -2,6 +2,7 @@ package vod
 
 import (
 	"container/list"
+	"errors"
 	"sync"
 	"time"
 )
@@ -26,6 +27,8 @@ type entry[V any] struct {
 	err   error
 }
 
+var errUnmade = errors.New("it could not be made")
+
 func newCache[V any](most int64) *cache[V] {
 	return &cache[V]{max: most, entries: make(map[string]*list.Element), order: list.New()}
 }
@@ -49,18 +52,28 @@ func (c *cache[V]) get(key string, mk func() (V, int64, time.Duration, error)) (
 	c.entries[key] = el
 	c.mu.Unlock()
 
-	value, cost, good, err := mk()
-	e.value, e.err = value, err
-	close(e.ready)
+	var cost int64
+	var good time.Duration
+	e.err = errUnmade
+	defer func() { // also when mk panics: nobody waits for ever, and the next one tries again
+		close(e.ready)
+		c.settle(el, cost, good)
+	}()
+	e.value, cost, good, e.err = mk()
+	return e.value, e.err
+}
 
+// settle keeps what was made, if it is good for a while.
+func (c *cache[V]) settle(el *list.Element, cost int64, good time.Duration) {
+	e := el.Value.(*entry[V])
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.entries[key] != el {
-		return value, err // dropped meanwhile
-	}
-	if err != nil || good <= 0 {
+	switch {
+	case c.entries[e.key] != el:
+		return // dropped meanwhile
+	case e.err != nil || good <= 0:
 		c.remove(el)
-		return value, err
+		return
 	}
 	e.cost, e.until = cost, time.Now().Add(good)
 	c.cost += cost
@@ -71,7 +84,6 @@ func (c *cache[V]) get(key string, mk func() (V, int64, time.Duration, error)) (
 		}
 		at = before
 	}
-	return value, err
 }
 
 func (c *cache[V]) drop(key string) {

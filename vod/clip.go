@@ -15,9 +15,11 @@ import (
 // cut is a run of whole segments of a presentation.
 type cut struct {
 	from, to time.Duration // since the presentation's start
-	// show is the cut, of is what it was cut from: bytes are read from that.
-	show, of *media.Presentation
+	of       *media.Presentation
 }
+
+// show is what of the presentation lies in the cut; bytes are read from the whole.
+func (c cut) show() *media.Presentation { return slice(c.of, c.from, c.to) }
 
 // errEmptyCut is a range in which there is nothing.
 var errEmptyCut = fmt.Errorf("%w: there is no media between start and end", media.ErrBadQuery)
@@ -57,9 +59,7 @@ func cutOut(p *media.Presentation, from, to time.Duration) (cut, error) {
 	if first == nil || last == nil || last.MSN < first.MSN {
 		return cut{}, errEmptyCut
 	}
-	c := cut{from: lead.Time(first.Start), to: lead.Time(last.Start + last.Duration), of: p}
-	c.show = slice(p, c.from, c.to)
-	return c, nil
+	return cut{from: lead.Time(first.Start), to: lead.Time(last.Start + last.Duration), of: p}, nil
 }
 
 // leading is the rendition on which the others are cut: the largest picture, or

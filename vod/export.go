@@ -65,9 +65,15 @@ type errUnfit struct{ why string }
 // Error says why.
 func (e *errUnfit) Error() string { return e.why }
 
-// get returns the file of a spec, and begins to make it if nobody has.
+// get returns the file of a spec, and begins to make it if nobody has. Files are
+// known by where they are cut: wishes that come to the same share one, and what an
+// asset had while it was recorded is not all of it.
 func (x *exports) get(o *opened, spec exportSpec) (*export, error) {
-	key := strings.Join([]string{o.asset.ID, spec.rendition, spec.from.String(), spec.to.String(), strconv.FormatBool(spec.webm)}, " ")
+	c, err := cutOut(o.show, spec.from, spec.to)
+	if err != nil {
+		return nil, err
+	}
+	key := strings.Join([]string{o.asset.ID, spec.rendition, c.from.String(), c.to.String(), strconv.FormatBool(spec.webm)}, " ")
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if e, ok := x.files[key]; ok {
@@ -84,10 +90,6 @@ func (x *exports) get(o *opened, spec exportSpec) (*export, error) {
 	}
 	if making >= maxExports {
 		return nil, &media.BusyError{Why: "other files are being made", After: 10 * time.Second}
-	}
-	c, err := cutOut(o.show, spec.from, spec.to)
-	if err != nil {
-		return nil, err
 	}
 	e := &export{asset: o.asset.ID, ready: make(chan struct{}), used: time.Now(), total: c.to - c.from}
 	x.files[key] = e
@@ -175,8 +177,9 @@ func isWebM(r *media.Rendition) bool { return r.Codec == codecVP8 }
 // chosen are the renditions that go into a file: one picture, all sound that has a
 // place there.
 func chosen(c cut, spec exportSpec) (all []*media.Rendition, err error) {
+	show := c.show()
 	var picture *media.Rendition
-	for _, r := range c.show.Renditions {
+	for _, r := range show.Renditions {
 		switch {
 		case r.Kind == media.VideoRendition && spec.rendition == "" && fits(r, spec) && (picture == nil || r.Height > picture.Height),
 			r.ID == spec.rendition && r.Kind == media.VideoRendition:
@@ -187,13 +190,13 @@ func chosen(c cut, spec exportSpec) (all []*media.Rendition, err error) {
 		return nil, fmt.Errorf("%w: there is no picture %q in this range", media.ErrBadQuery, spec.rendition)
 	}
 	if picture == nil {
-		if err := unfit(c.show, spec); err != nil {
+		if err := unfit(show, spec); err != nil {
 			return nil, err
 		}
 	} else {
 		all = append(all, picture)
 	}
-	for _, r := range c.show.Renditions {
+	for _, r := range show.Renditions {
 		if r.Kind == media.AudioRendition && (!spec.webm || strings.EqualFold(r.Codec, "opus")) {
 			all = append(all, r)
 		}

@@ -196,11 +196,15 @@ type recorder struct {
 	ended   map[string]*media.Manifest     // by incarnation
 	read    func(p *media.Presentation, rendition string, e media.Extent) (io.ReadCloser, error)
 	deleted []string
+	broken  bool // it panics
 }
 
 func (f *recorder) Presentation(_ context.Context, stream string) (*media.Presentation, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.broken {
+		panic("broken")
+	}
 	if p := f.live[stream]; p != nil {
 		return p, nil
 	}

@@ -134,6 +134,9 @@ func (v *Vod) exportAs(webm bool) handler {
 			return err
 		}
 		spec.webm = webm
+		if a.State == media.AssetRecording && spec.to == 0 { // its end moves on while the file is made
+			return fmt.Errorf("%w, or name an end", errRecording)
+		}
 		o, err := v.openCached(r.Context(), a.ID)
 		if err != nil {
 			return err
