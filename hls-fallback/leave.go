@@ -70,9 +70,8 @@ func (l *leave) check(ctx context.Context, a Ask, now time.Time) error {
 	return d.err
 }
 
-// admit decides on a request. own tells that the answer
-// is for who asks alone: without the token it would be refused, and who asks is no
-// cache that looks at tokens itself.
+// admit decides on a request. own tells that the answer is for who asks alone: without
+// the token it would be refused, and who asks is no cache that looks at tokens itself.
 func (s *Server) admit(r *http.Request, v *visit) (own bool, err error) {
 	if s.parts.Authorize == nil {
 		return false, nil

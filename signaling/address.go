@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// remote is the client's address: the peer of the connection, or what trusted
+// Remote is the client's address: the peer of the connection, or what trusted
 // proxies say of it. From the right of X-Forwarded-For, each trusted proxy
 // vouches for the entry before it; what is left of the first stranger is hearsay.
-func remote(r *http.Request, trusted []netip.Prefix) netip.Addr {
+func Remote(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

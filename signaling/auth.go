@@ -66,7 +66,7 @@ func (s *Server) guessed(r *http.Request, err error) error {
 // Remote is the address of who asks: the connection's, or what trusted proxies say.
 func (s *Server) Remote(r *http.Request) netip.Addr { return s.remote(r) }
 
-func (s *Server) remote(r *http.Request) netip.Addr { return remote(r, s.cfg.Limits.TrustedProxies) }
+func (s *Server) remote(r *http.Request) netip.Addr { return Remote(r, s.cfg.Limits.TrustedProxies) }
 
 // mayStart asks the publish limit of a key.
 func (s *Server) mayStart(subject string) error {

@@ -168,7 +168,7 @@ func TestANodeKnowsItsEdges(t *testing.T) {
 		{true, "s3cret", "guess", 403, "192.0.2.1"},
 		{true, "s3cret", "", 403, "192.0.2.1"},
 	} {
-		e := edges{config.HLS{EdgesOnly: tc.only, EdgeSecret: tc.secret}, reached}
+		e := edges{cfg: config.HLS{EdgesOnly: tc.only, EdgeSecret: tc.secret}, origin: reached}
 		r := httptest.NewRequest(http.MethodGet, "/live/s/index.m3u8", nil)
 		r.RemoteAddr = "192.0.2.1:999"
 		r.Header.Set("X-Forwarded-For", "198.51.100.7")
@@ -179,6 +179,20 @@ func TestANodeKnowsItsEdges(t *testing.T) {
 		e.ServeHTTP(w, r)
 		if got := e.remote(r).String(); w.Code != tc.status || got != tc.remote {
 			t.Errorf("%+v: status %d, remote %s", tc, w.Code, got)
+		}
+	}
+}
+
+// Behind a proxy that ends TLS all viewers had one address: links that are bound to
+// theirs opened nothing.
+func TestANodeBelievesItsTrustedProxiesForPlaylistsToo(t *testing.T) {
+	e := edges{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	r := httptest.NewRequest(http.MethodGet, "/live/s/index.m3u8", nil)
+	r.Header.Set("X-Forwarded-For", "203.0.113.5, 198.51.100.7")
+	for peer, want := range map[string]string{"10.0.0.9:999": "198.51.100.7", "192.0.2.1:999": "192.0.2.1"} {
+		r.RemoteAddr = peer
+		if got := e.remote(r).String(); got != want {
+			t.Errorf("by %s: %s, want %s", peer, got, want)
 		}
 	}
 }

@@ -7,12 +7,14 @@ import (
 
 	"github.com/sluice-live/sluice/cmd/sluice/config"
 	"github.com/sluice-live/sluice/hls-fallback/edge"
+	"github.com/sluice-live/sluice/signaling"
 )
 
 // edges stands before the origin and knows the caches in front of it by a secret.
 type edges struct {
-	cfg    config.HLS
-	origin http.Handler
+	cfg     config.HLS
+	proxies []netip.Prefix // whose word counts, too
+	origin  http.Handler
 }
 
 // ServeHTTP refuses who is no edge, where only edges are served. Nothing else of
@@ -38,16 +40,13 @@ func (e edges) checks(r *http.Request) bool {
 	return e.known(r) || e.cfg.EdgeSecret == "" && r.Header.Get(edge.SecretHeader) != ""
 }
 
-// remote is who asks: the one that a known edge names, else the other end.
+// remote is who asks: the one that a known edge names, else the other end, or whom a
+// trusted proxy names.
 func (e edges) remote(r *http.Request) netip.Addr {
 	if e.known(r) {
 		if a, err := netip.ParseAddr(r.Header.Get("X-Forwarded-For")); err == nil {
 			return a.Unmap()
 		}
 	}
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Addr().Unmap()
+	return signaling.Remote(r, e.proxies)
 }

@@ -158,7 +158,7 @@ func (h *house) openOrigin(context.Context) (err error) {
 	}
 	cfg.Keys = h.keys
 	h.origin, err = hlsfallback.New(cfg, hlsfallback.Parts{
-		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Checks: edges{cfg: h.cfg.HLS}.checks, Remote: edges{cfg: h.cfg.HLS}.remote, Logger: h.log, Registerer: h.registry,
+		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Checks: h.edges().checks, Remote: h.edges().remote, Logger: h.log, Registerer: h.registry,
 	})
 	return err
 }

@@ -172,11 +172,20 @@ func (h *house) openSignaling() (err error) {
 	return err
 }
 
+// edges is the door to playlists and media.
+func (h *house) edges() edges {
+	e := edges{cfg: h.cfg.HLS, proxies: h.cfg.Limits.TrustedProxies}
+	if h.origin != nil {
+		e.origin = h.origin.Handler()
+	}
+	return e
+}
+
 // openMain opens http and https, which serve the same.
 func (h *house) openMain() error {
 	door := &front.Door{
 		Signaling: h.signaling.Handler(),
-		Origin:    edges{h.cfg.HLS, h.origin.Handler()},
+		Origin:    h.edges(),
 		Catalogue: h.vod.Handler(),
 		Pages:     clients.Handler(),
 		Health:    h.health,

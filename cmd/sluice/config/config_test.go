@@ -232,7 +232,8 @@ func TestMissingAndHugeFiles(t *testing.T) {
 }
 
 func TestShowHidesSecretsAndCanBeReadAgain(t *testing.T) {
-	c, err := config.Parse("f", []byte("ice_servers: [{urls: ['turn:a:1'], username: u, credential: hunter2}]\nhls: {edge_secret: hunter2, edges_only: true}"))
+	c, err := config.Parse("f", []byte("ice_servers: [{urls: ['turn:a:1'], username: u, credential: hunter2}]\nhls: {edge_secret: hunter2, edges_only: true}\n"+
+		"database: 'postgres://u:hunter2@host/name?sslmode=require&password=hunter2'"))
 	if err != nil {
 		t.Fatal(err)
 	}
