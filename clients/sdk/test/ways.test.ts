@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { captureAt, Handover, mediaAt, mostHold, type Piece, parseStoryboard, relaxed, smallestVariant, SluiceError, spanOf, stillAt, Way } from "../src/core";
+import { captureAt, Handover, mediaAt, mostHold, pastGap, type Piece, parseStoryboard, relaxed, smallestVariant, SluiceError, spanOf, stillAt, Way } from "../src/core";
 import { hlsError } from "../src/core/hls-error";
-import { readLevels } from "../src/core/renditions";
+import { readLevels, smallerLevel, spareLevels } from "../src/core/renditions";
 import { addresses } from "../src/ui/address";
 
 describe("the way to watch", () => {
@@ -153,6 +153,18 @@ describe("capture times of a playlist", () => {
     expect(mediaAt([], 1)).toBeUndefined();
   });
 
+  it("tell where media goes on after a gap", () => {
+    const s = (start: number, gap = false, duration = 2) => ({ start, duration, tagList: gap ? [["INF", "2"], ["GAP"]] : [["INF", "2"]] });
+    const list = [s(10), s(12), s(14, true), s(16, true), s(18), s(20, true)];
+    expect(pastGap(list, 13, 2)).toBe(18); // the rest of its segment is missing, too
+    expect(pastGap(list, 15, 2)).toBe(18);
+    expect(pastGap(list, 17.99, 2)).toBe(18);
+    expect(pastGap(list, 11, 2)).toBeUndefined(); // no gap near
+    expect(pastGap(list, 18.5, 2)).toBeUndefined(); // nothing after it yet
+    expect(pastGap(list, 21, 2)).toBeUndefined();
+    expect(pastGap([...list, s(22, false, 0)], 21, 2)).toBeUndefined(); // what is being made has nothing yet
+  });
+
   it("tell from when to when a playlist reaches", () => {
     const text = "#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:2026-11-20T12:00:00.000Z\n#EXTINF:2.00000,\n0.m4s\n#EXTINF:1.50000,\n1.m4s\n#EXT-X-PROGRAM-DATE-TIME:2026-11-20T12:01:00.000Z\n#EXTINF:2.0,\n2.m4s\n";
     expect(spanOf(text)).toEqual({ from: t0, to: t0 + 62_000 });
@@ -195,6 +207,22 @@ describe("what hls.js says", () => {
     const levels = [level(180, 200, "opus"), level(720, 2500, "opus"), level(180, 220, "aac"), level(720, 2600, "aac")];
     const options = readLevels({ levels, currentLevel: 0, audioTrack: 0, audioTracks: [{ groupId: "opus" }] } as never);
     expect(options.map((o) => [o.key, o.height, o.current])).toEqual([["hls/1", 720, false], ["hls/0", 180, true]]);
+  });
+});
+
+describe("the levels of hls.js", () => {
+  const level = (height: number, audioCodec: string | undefined, videoCodec = "avc1.42c01f") => ({ width: (height * 16) / 9, height, audioCodec, videoCodec, audioGroups: [audioCodec] });
+  it("have one codec of sound, the published one where it can be played", () => {
+    expect(spareLevels([level(180, "opus"), level(180, "mp4a.40.2"), level(720, "Opus"), level(720, "mp4a.40.2")])).toEqual([3, 1]);
+    expect(spareLevels([level(180, "mp4a.40.2"), level(720, "mp4a.40.2")])).toEqual([]); // no Opus here
+    expect(spareLevels([level(180, "opus"), level(720, "mp4a.40.2")])).toEqual([]); // no picture is lost
+    expect(spareLevels([level(180, undefined), level(720, undefined)])).toEqual([]);
+  });
+
+  it("have a smaller one with the same sound, but for the smallest", () => {
+    const levels = [level(180, "opus"), level(180, "aac"), level(360, "opus"), level(720, "opus")];
+    const smaller = (loadLevel: number) => smallerLevel({ levels, loadLevel } as never);
+    expect([3, 2, 0, 1, -1].map(smaller)).toEqual([2, 0, undefined, undefined, undefined]);
   });
 });
 

@@ -11,9 +11,10 @@ import { SluiceError } from "./errors";
 import { hlsError } from "./hls-error";
 import { type FrameTimes, plausible } from "./latency";
 import type { LayerOption } from "./layers";
-import { captureAt, mediaAt, type Piece, type Span } from "./program";
-import { readLevels, readTracks, type Tracks } from "./renditions";
+import { captureAt, mediaAt, pastGap, type Piece, type Span, type Stretch } from "./program";
+import { readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
 import { pause } from "./sse";
+import { type Remedy, Standstill } from "./standstill";
 import type { WatchSample } from "./stats";
 import { HlsStats } from "./hls-stats";
 import { localNow } from "./time";
@@ -46,8 +47,9 @@ export function hasMediaSource(): boolean {
 }
 
 const pauses = [0, 1000, 2000, 4000, 8000, 15_000];
-// A stream that is not there is asked for this often.
+// A stream that is not there is asked for this often; one whose publisher is away for a moment, that often.
 const patience = 3000;
+const shortPatience = 1500;
 // Repairs of one decoder that follow each other faster lead nowhere.
 const repairPause = 5000;
 const tick = 1000;
@@ -56,6 +58,12 @@ const near = 1500;
 const askings = 3;
 // Where no low latency is offered, players stay so far behind.
 const usualDelay = 3;
+// A picture that stands still for so long, in milliseconds, at a gap will not go on by itself: hls.js (1.7.4) loads what is
+// before the gap again and again, or waits for it. So far into what follows, in seconds, there is a picture.
+const stuck = 1500;
+const inside = 0.05;
+// So far ahead, in seconds, is gone where a viewer of the past got stuck.
+const nudge = 1;
 
 /** HlsPlayback plays. */
 export class HlsPlayback extends Emitter<HlsEvents> {
@@ -76,6 +84,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #asked = 0;
   #shown = false;
   #steered = false; // somebody else sets the pace
+  #standstill = new Standstill();
   #stats: HlsStats;
 
   constructor(source: HlsSource) {
@@ -234,15 +243,18 @@ export class HlsPlayback extends Emitter<HlsEvents> {
 
   async #open(): Promise<void> {
     const turn = ++this.#turn;
+    const plays = !this.#source.video.paused; // a new source pauses the element
     this.#hls?.destroy();
     this.#hls = undefined;
     this.#placed = false;
     this.#awaited = undefined;
+    this.#standstill.anew(localNow());
     if (!hasMediaSource()) return this.#native();
     try {
       const { default: Player } = await import("hls.js");
       if (turn !== this.#turn || this.#life.signal.aborted) return;
       this.#adopt(new Player(this.#settings()), Player.Events);
+      if (plays) void this.#source.video.play().catch(() => undefined);
     } catch (cause) {
       if (turn === this.#turn) this.#failed(new SluiceError("network", { cause }));
     }
@@ -271,6 +283,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #adopt(hls: Hls, events: typeof Hls.Events): void {
     this.#hls = hls;
     const layers = () => this.emit("layers", readLevels(hls));
+    hls.on(events.MANIFEST_PARSED, () => spareLevels(hls.levels).forEach((i) => hls.removeLevel(i)));
     hls.on(events.ERROR, (_, data) => this.#trouble(data));
     hls.on(events.LEVEL_LOADED, (_, data) => this.#place(data.details));
     for (const name of [events.MANIFEST_PARSED, events.LEVEL_SWITCHED, events.AUDIO_TRACK_SWITCHED] as const) hls.on(name, layers);
@@ -304,6 +317,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   }
 
   #trouble(data: ErrorData): void {
+    if (this.#nothingYet(data)) return this.#failed(new SluiceError("not-live"), shortPatience);
     if (!data.fatal) return;
     const error = hlsError(data);
     if (data.type === "mediaError" && localNow() - this.#repairedAt > repairPause) {
@@ -314,7 +328,17 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     this.#failed(error);
   }
 
-  #failed(error: SluiceError): void {
+  // Where a viewer begins there is a gap in every layer: the publisher is away for a moment, or has just come back. hls.js
+  // would start behind the gap, and wait for sound from before it for ever (1.7.4: the sound waits for the timestamps of a
+  // picture with the same discontinuity number, and there is none).
+  #nothingYet({ details, frag, errorAction }: ErrorData): boolean {
+    const all = details === "fragGap" && frag?.type === "main" && errorAction?.nextAutoLevel === undefined;
+    if (!all || this.#shown || this.away || !this.#source.live || !this.#hls) return false;
+    this.#hls.stopLoad(); // else it would say so again and again
+    return true;
+  }
+
+  #failed(error: SluiceError, often = patience): void {
     const { live } = this.#source;
     const absent = error.why === "missing" || error.why === "not-live";
     if (absent ? !live : !error.retry) {
@@ -326,7 +350,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     if (absent) this.#set({ state: this.#shown ? "ended" : "waiting", error });
     else if (globalThis.navigator?.onLine === false) this.#set({ state: "offline", error });
     else this.#set({ state: "reconnecting", error });
-    const after = absent ? patience : Math.max(error.retryAfter, pauses[Math.min(this.#tries++, pauses.length - 1)]!);
+    const after = absent ? often : Math.max(error.retryAfter, pauses[Math.min(this.#tries++, pauses.length - 1)]!);
     void this.#later(after * (1 + 0.2 * Math.random()));
   }
 
@@ -342,9 +366,46 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   async #watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await pause(tick, signal);
-      if (signal.aborted || !this.#shown) continue;
+      if (signal.aborted) continue;
+      this.#look();
+      if (!this.#shown) continue;
       const level = this.#hls?.levels[this.#hls.currentLevel];
       this.emit("sample", this.#stats.sample(localNow(), { latency: this.latency, codec: level?.codecs ?? "", transport: "HLS" }));
+    }
+  }
+
+  // hls.js waits for good for what never comes in some cases; what is asked of it then is what a person would do.
+  #look(): void {
+    const { live, video } = this.#source;
+    const { details } = this;
+    if (!this.#hls || !details) return;
+    const plays = !video.paused && !video.ended && globalThis.document?.visibilityState !== "hidden";
+    const remedy = this.#standstill.look({ now: localNow(), at: video.currentTime, edge: details.edge, plays });
+    const past = this.#standstill.still < stuck || !this.#shown ? undefined : pastGap(this.#stretches(details), video.currentTime, details.targetduration);
+    if (past !== undefined) video.currentTime = live && !this.away ? Math.max(past + inside, this.#hls.liveSyncPosition ?? 0) : past + inside;
+    else if (remedy && live) this.#mend(this.#hls, remedy);
+  }
+
+  // The segment that is being made counts once it has something.
+  #stretches({ fragments, fragmentHint, partList }: LevelDetails): Stretch[] {
+    const media = partList?.some((p) => p.fragment === fragmentHint && !p.gap);
+    return fragmentHint && media ? [...fragments, fragmentHint] : fragments;
+  }
+
+  #mend(hls: Hls, remedy: Remedy): void {
+    const { video } = this.#source;
+    const other = smallerLevel(hls);
+    this.#troubled();
+    if (remedy === "layer" && other !== undefined) {
+      hls.stopLoad();
+      hls.loadLevel = -1; // also a layer that was chosen: better another picture than none
+      hls.nextAutoLevel = other;
+      hls.startLoad(video.currentTime || -1);
+    } else if (remedy !== "reload") {
+      const to = this.away ? video.currentTime + nudge : (hls.liveSyncPosition ?? undefined);
+      if (to !== undefined) video.currentTime = to;
+    } else {
+      void this.#later(0);
     }
   }
 

@@ -49,6 +49,25 @@ function lastWhere(pieces: readonly Piece[], holds: (p: Piece) => boolean): numb
   return low;
 }
 
+/** Stretch is a piece as hls.js keeps it: what the playlist says of it is in its tags. */
+export interface Stretch {
+  start: number;
+  duration: number;
+  tagList: readonly (readonly string[])[];
+}
+
+/**
+ * pastGap returns where there is media again after the gap that a playback stands at: the place is in the gap, or so little
+ * before it, in seconds, that the rest of its segment may be missing, too. Undefined where there is no gap, or nothing after it.
+ */
+export function pastGap(stretches: readonly Stretch[], at: number, before: number): number | undefined {
+  const gap = (s: Stretch) => s.tagList.some(([tag]) => tag === "GAP");
+  const first = stretches.findIndex((s) => s.start + s.duration > at + tiny && gap(s));
+  if (first < 0 || stretches[first]!.start > at + before) return undefined;
+  const next = stretches.slice(first).find((s) => s.duration > 0 && !gap(s));
+  return next && next.start > at ? next.start : undefined;
+}
+
 /** smallestVariant returns the address of the variant that asks for the least, undefined where the text is no multivariant playlist. */
 export function smallestVariant(multivariant: string, base: string): string | undefined {
   const lines = multivariant.split(/\r?\n/);

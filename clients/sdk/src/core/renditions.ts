@@ -37,6 +37,26 @@ export function readLevels(hls: Levels): LayerOption[] {
   return options.sort((a, b) => b.width * b.height - a.width * a.height || b.bitrate - a.bitrate);
 }
 
+/**
+ * spareLevels are those that differ from others in the codec of the sound alone, the last first. One codec is enough: the
+ * one that was published, where it can be played. The other is made while somebody asks for it, and until it is there it
+ * is a gap; hls.js (1.7.4) takes it for a way around gaps of pictures, and then waits for it.
+ */
+export function spareLevels(levels: readonly Pick<Hls["levels"][number], "audioCodec" | "videoCodec" | "width" | "height">[]): number[] {
+  const published = (l: (typeof levels)[number]) => /^opus/i.test(l.audioCodec ?? "");
+  const alike = (a: (typeof levels)[number], b: (typeof levels)[number]) => a.width === b.width && a.height === b.height && a.videoCodec === b.videoCodec;
+  const spare = levels.flatMap((l, i) => (l.audioCodec && !published(l) && levels.some((other) => published(other) && alike(l, other)) ? [i] : []));
+  return spare.reverse();
+}
+
+/** smallerLevel is the index of the next smaller picture than the one that is loaded, with the same sound; undefined where there is none. */
+export function smallerLevel(hls: Pick<Hls, "levels" | "loadLevel">): number | undefined {
+  const area = (l: Hls["levels"][number]) => l.width * l.height;
+  const now = hls.levels[hls.loadLevel];
+  const smaller = hls.levels.map((level, index) => ({ level, index })).filter(({ level }) => now && area(level) < area(now) && level.audioGroups?.[0] === now.audioGroups?.[0]);
+  return smaller.sort((a, b) => area(b.level) - area(a.level))[0]?.index;
+}
+
 /** readTracks lists sounds and subtitles. */
 export function readTracks(hls: Pick<Hls, "audioTracks" | "audioTrack" | "subtitleTracks" | "subtitleTrack" | "subtitleDisplay">): Tracks {
   return {

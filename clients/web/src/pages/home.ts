@@ -2,11 +2,11 @@
 // Promises that cards keep their places while the list is refreshed: known ones
 // stay, new ones come last, gone ones leave. Owned by the app.
 
-import { controls, fromFailure, icon, type SluiceError, type StreamStatus, streams, tokens } from "@sluice/sdk";
+import { controls, fromFailure, type SluiceError, type StreamStatus, streams, tokens } from "@sluice/sdk";
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import { card, cardStyle } from "../parts/card";
-import { noticeStyle } from "../parts/notice";
+import { card } from "../parts/card";
+import { listingStyle, none, notice, skeleton } from "../parts/listing";
 import { navigate, validStream } from "../router";
 import { pageStyle } from "../style";
 import { t } from "../text";
@@ -30,17 +30,8 @@ export class SluiceHome extends LitElement {
     tokens,
     controls,
     pageStyle,
-    cardStyle,
-    noticeStyle,
+    listingStyle,
     css`
-      .head {
-        display: flex;
-        flex-wrap: wrap;
-        gap: var(--s-4);
-        align-items: end;
-        justify-content: space-between;
-        margin-bottom: var(--s-6);
-      }
       form {
         display: grid;
         grid-template-columns: minmax(0, 1fr) auto;
@@ -96,8 +87,8 @@ export class SluiceHome extends LitElement {
           <span id="bad" class="bad" role="alert">${this.bad ? t("home.name.bad") : nothing}</span>
         </form>
       </div>
-      ${this.#notice()}
-      ${this.list.length ? this.#cards() : this.error ? nothing : this.loaded ? this.#none() : this.#skeleton()}
+      ${notice(this.error, this)}
+      ${this.list.length ? this.#cards() : this.error ? nothing : this.loaded ? this.#none() : skeleton(3)}
       <div class="sr" role="status">${this.loaded ? t("home.viewers", { n: this.list.reduce((n, s) => n + s.viewers, 0) }) : t("home.loading")}</div>
     </div>`;
   }
@@ -106,31 +97,8 @@ export class SluiceHome extends LitElement {
     return html`<ul class="cards">${repeat(this.list, (s) => s.stream, (s) => html`<li>${card(s, Date.now(), this.token)}</li>`)}</ul>`;
   }
 
-  #skeleton(): TemplateResult {
-    return html`<ul class="cards" aria-hidden="true">${[1, 2, 3].map(() => html`<li><div class="card ghost"><div class="tile"></div><div class="text"></div></div></li>`)}</ul>`;
-  }
-
   #none(): TemplateResult {
-    return html`<section class="panel none">
-      ${icon("camera", 40)}
-      <h2>${t("home.empty")}</h2>
-      <p>${t("home.empty.line")}</p>
-      ${this.token ? nothing : html`<p>${t("home.hidden")}</p><button class="button" @click=${() => this.#want()}>${icon("key", 20)}${t("home.enterToken")}</button>`}
-    </section>`;
-  }
-
-  #notice(): TemplateResult | typeof nothing {
-    if (!this.error) return nothing;
-    const denied = this.error.why === "unauthorized" || this.error.why === "forbidden";
-    return html`<section class="panel notice" role="alert">
-      <h2>${t(denied ? "home.denied" : "home.unreachable")}</h2>
-      <p>${t(denied ? "home.denied.line" : "home.unreachable.line")}</p>
-      ${denied ? html`<button class="button" @click=${() => this.#want()}>${t("home.enterToken")}</button>` : nothing}
-    </section>`;
-  }
-
-  #want(): void {
-    this.dispatchEvent(new CustomEvent("want-token", { bubbles: true, composed: true }));
+    return none({ icon: "camera", what: "home.empty", line: "home.empty.line", hidden: "home.hidden", token: this.token, from: this });
   }
 
   #go(event: Event): void {

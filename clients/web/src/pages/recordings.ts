@@ -5,10 +5,9 @@ import { type Asset, type AssetPage, assets, controls, fromFailure, icon, type S
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { assetCard } from "../parts/asset-card";
-import { cardStyle } from "../parts/card";
+import { listingStyle, none, notice, skeleton } from "../parts/listing";
 import "../parts/upload";
 import { pageStyle } from "../style";
-import { noticeStyle } from "../parts/notice";
 import { t } from "../text";
 
 const many = 24; // fills rows of two, three and four
@@ -34,19 +33,8 @@ export class SluiceRecordings extends LitElement {
     tokens,
     controls,
     pageStyle,
-    cardStyle,
-    noticeStyle,
+    listingStyle,
     css`
-      .head {
-        display: flex;
-        flex-wrap: wrap;
-        gap: var(--s-3);
-        align-items: center;
-        margin-bottom: var(--s-6);
-      }
-      h1 {
-        margin-right: auto;
-      }
       form {
         position: relative;
         flex: 1 1 200px;
@@ -71,11 +59,6 @@ export class SluiceRecordings extends LitElement {
         padding-top: var(--s-6);
       }
       @media (max-width: 480px) {
-        h1,
-        form {
-          flex-basis: 100%;
-          max-width: none;
-        }
         select {
           flex: 1;
         }
@@ -130,8 +113,8 @@ export class SluiceRecordings extends LitElement {
         </select>
         ${this.token ? html`<sluice-upload .token=${this.token} @uploaded=${() => void this.#load(true)}></sluice-upload>` : nothing}
       </div>
-      ${this.#notice()}
-      ${this.list.length ? this.#cards() : this.error ? nothing : this.loaded ? this.#none() : this.#skeleton()}
+      ${notice(this.error, this, "recordings.unavailable")}
+      ${this.list.length ? this.#cards() : this.error ? nothing : this.loaded ? this.#none() : skeleton(6)}
       <div class="sr" role="status">${this.loaded ? t("recordings.found", { n: this.list.length }) : t("recordings.loading")}</div>
     </div>`;
   }
@@ -141,35 +124,11 @@ export class SluiceRecordings extends LitElement {
       ${this.next ? html`<div class="end"><button class="button" ?disabled=${this.more} @click=${() => void this.#more()}>${t("recordings.more")}</button></div>` : nothing}`;
   }
 
-  #skeleton(): TemplateResult {
-    return html`<ul class="cards" aria-hidden="true">${[1, 2, 3, 4, 5, 6].map(() => html`<li><div class="card ghost"><div class="tile"></div><div class="text"></div></div></li>`)}</ul>`;
-  }
-
   #none(): TemplateResult {
-    const searched = this.words.trim() !== "";
-    return html`<section class="panel none">
-      ${icon(searched ? "search" : "film", 40)}
-      <h2>${t(searched ? "recordings.none" : "recordings.empty")}</h2>
-      <p>${t(searched ? "recordings.none.line" : "recordings.empty.line")}</p>
-      ${searched ? html`<button class="button" @click=${() => this.#typed("", 0)}>${t("recordings.clear")}</button>` : nothing}
-      ${this.token ? nothing : html`<p>${t("recordings.hidden")}</p><button class="button" @click=${() => this.#want()}>${icon("key", 20)}${t("home.enterToken")}</button>`}
-    </section>`;
-  }
-
-  #notice(): TemplateResult | typeof nothing {
-    if (!this.error) return nothing;
-    const { why } = this.error;
-    const denied = why === "unauthorized" || why === "forbidden";
-    const key = denied ? "home.denied" : why === "missing" ? "recordings.unavailable" : "home.unreachable";
-    return html`<section class="panel notice" role="alert">
-      <h2>${t(key)}</h2>
-      <p>${t(`${key}.line`)}</p>
-      ${denied ? html`<button class="button" @click=${() => this.#want()}>${t("home.enterToken")}</button>` : nothing}
-    </section>`;
-  }
-
-  #want(): void {
-    this.dispatchEvent(new CustomEvent("want-token", { bubbles: true, composed: true }));
+    const empty = { hidden: "recordings.hidden", token: this.token, from: this } as const;
+    if (!this.words.trim()) return none({ icon: "film", what: "recordings.empty", line: "recordings.empty.line", ...empty });
+    const act = html`<button class="button" @click=${() => this.#typed("", 0)}>${t("recordings.clear")}</button>`;
+    return none({ icon: "search", what: "recordings.none", line: "recordings.none.line", act, ...empty });
   }
 
   #typed(words: string, after = typing): void {

@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import { Standstill } from "../src/core/standstill";
+
+/** Looks each second for so long at what a script tells of each second, and returns what was to be done, and when. */
+function watch(seconds: number, script: (s: number) => { at: number; edge?: number | undefined; plays?: boolean }, standstill = new Standstill()) {
+  const done: [number, string][] = [];
+  for (let s = 0; s < seconds; s++) {
+    const remedy = standstill.look({ now: s * 1000, plays: true, edge: s + 100, ...script(s) });
+    if (remedy) done.push([s, remedy]);
+  }
+  return done;
+}
+
+describe("a picture that stands still", () => {
+  it("is let alone while it moves, also slowly", () => {
+    expect(watch(600, (s) => ({ at: s }))).toEqual([]);
+    expect(watch(600, (s) => ({ at: Math.floor(s / 3) }))).toEqual([]);
+  });
+
+  it("gets the smallest remedy first, then larger ones, then ever more seldom", () => {
+    expect(watch(200, () => ({ at: 7 }))).toEqual([[4, "layer"], [8, "seek"], [14, "reload"], [29, "reload"], [59, "reload"], [119, "reload"], [179, "reload"]]);
+  });
+
+  it("is let alone where nothing new came: then there is nothing to play", () => {
+    expect(watch(600, () => ({ at: 7, edge: 9 }))).toEqual([]);
+    expect(watch(600, () => ({ at: 7, edge: undefined }))).toEqual([]);
+  });
+
+  it("is let alone while it is paused, and gets its time after", () => {
+    expect(watch(600, () => ({ at: 7, plays: false }))).toEqual([]);
+    expect(watch(26, (s) => ({ at: 7, plays: s >= 20 }))).toEqual([[23, "layer"]]);
+  });
+
+  it("begins with the smallest again once it moved for a while, not because it was sought in", () => {
+    const healed = watch(30, (s) => ({ at: s < 6 ? 7 : s < 16 ? s : 16 }));
+    expect(healed).toEqual([[4, "layer"], [20, "layer"], [24, "seek"]]);
+    const sought = watch(20, (s) => ({ at: s < 9 ? 7 : 50 }));
+    expect(sought).toEqual([[4, "layer"], [8, "seek"], [15, "reload"]]);
+  });
+
+  it("counts a new playlist from its beginning", () => {
+    const standstill = new Standstill();
+    watch(5, () => ({ at: 7 }), standstill);
+    standstill.anew(5000);
+    expect(standstill.look({ now: 6000, at: 0, edge: 3, plays: true })).toBeUndefined();
+    expect(standstill.look({ now: 9000, at: 0, edge: 6, plays: true })).toBeUndefined();
+    expect(standstill.look({ now: 10_000, at: 0, edge: 7, plays: true })).toBe("seek");
+  });
+});
