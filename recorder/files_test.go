@@ -128,6 +128,9 @@ func TestARecordingIsOnDiskAndGoesOnAfterARestart(t *testing.T) {
 			if kept == nil || len(kept.Segments) > len(r.Segments) {
 				t.Fatalf("%s: %d segments on disk, %d live", r.ID, len(kept.Segments), len(r.Segments))
 			}
+			if kept.FPS != r.FPS || kept.Bandwidth != r.Bandwidth || r.Kind == media.VideoRendition && kept.FPS != 30 {
+				t.Fatalf("%s: declared are %v pictures a second and %d bit/s on disk, %v and %d live", r.ID, kept.FPS, kept.Bandwidth, r.FPS, r.Bandwidth)
+			}
 			for k, g := range r.Segments {
 				if k >= len(kept.Segments) && g.Gap {
 					continue // where it waited for the publisher in vain

@@ -114,6 +114,7 @@ func (t *tape) describe(r *rendition) {
 	is := r.is
 	is.Inits = nil
 	t.keep(t.journal().Rendition(&is))
+	r.toldFPS, r.toldPeak = is.FPS, is.Bandwidth
 }
 
 // segment ends the segment that is open.
@@ -125,6 +126,9 @@ func (t *tape) segment(r *rendition, e *segment.Event) {
 	}
 	r.close(e, memory, window, t.r.cfg.MaxBitrate)
 	t.keep(t.journal().SegmentEnd(r.is.ID, e.MSN))
+	if r.is.FPS != r.toldFPS || r.is.Bandwidth != r.toldPeak { // measured: a recording declares it, too
+		t.describe(r)
+	}
 	if n := len(r.segments); n > 0 && r.segments[0].MSN > t.dropped {
 		oldest := r.segments[0].MSN
 		for _, o := range t.lanes {

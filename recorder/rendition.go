@@ -34,6 +34,9 @@ type rendition struct {
 	bytes   int64       // of media, with spent their time: the mean bitrate
 	spent   media.Ticks
 	openLen int64 // bytes of the open segment
+
+	toldFPS  float64 // what the Log was told of FPS and Bandwidth
+	toldPeak media.Bitrate
 }
 
 const (
