@@ -82,13 +82,19 @@ type clause struct {
 // test of one asset (a).
 type choice struct {
 	list, test clause
+	// count is list, but may name an asset twice: to leave that out, all of them would
+	// have to be read before the first is counted.
+	count clause
 	terms      bool // it looks at terms alone
 }
 
 func termChoice(cond string, args ...any) choice {
 	return choice{
 		list:  clause{"SELECT DISTINCT asset AS id FROM asset_terms WHERE " + cond, args},
-		test:  clause{"EXISTS (SELECT 1 FROM asset_terms WHERE asset = a.id AND " + cond + ")", args},
+		count: clause{"SELECT asset AS id FROM asset_terms WHERE " + cond, args},
+		// With an OFFSET PostgreSQL tests one asset after the other, and does not turn the
+		// test into a join with all that hold the word.
+		test:  clause{"EXISTS (SELECT 1 FROM asset_terms WHERE asset = a.id AND " + cond + " LIMIT 1 OFFSET 0)", args},
 		terms: true,
 	}
 }
@@ -96,7 +102,8 @@ func termChoice(cond string, args ...any) choice {
 // rowChoice is a condition on columns. test says the same so that no index answers
 // it: a walk along the order must stay one.
 func rowChoice(list, test string, args ...any) choice {
-	return choice{list: clause{"SELECT id FROM assets WHERE " + list, args}, test: clause{"(" + test + ")", args}}
+	all := clause{"SELECT id FROM assets WHERE " + list, args}
+	return choice{list: all, count: all, test: clause{"(" + test + ")", args}}
 }
 
 // choices are the conditions that may be much narrower than the whole.
@@ -263,7 +270,8 @@ func (s *Store) page(ctx context.Context, q media.AssetQuery, column string, con
 	conds = append(conds, outside...)
 	if narrow >= 0 {
 		// MATERIALIZED and CROSS JOIN keep SQLite to this order: terms that are tested
-		// first spare it the rows.
+		// first spare it the rows. PostgreSQL is kept to it by a subquery for each hit,
+		// or it reads all rows and joins them: it takes a few words for many.
 		query.WriteString("WITH hits AS MATERIALIZED (SELECT a.id FROM (" + all[narrow].list.text + ") AS a WHERE 1 = 1")
 		args = append(args, all[narrow].list.args...)
 		for _, c := range inside {
@@ -272,6 +280,9 @@ func (s *Store) page(ctx context.Context, q media.AssetQuery, column string, con
 		}
 		query.WriteString(") ")
 		from = "hits CROSS JOIN assets a WHERE a.id = hits.id AND "
+		if s.postgres {
+			from = "hits CROSS JOIN LATERAL (SELECT * FROM assets WHERE id = hits.id OFFSET 0) a WHERE "
+		}
 	}
 	var texts []string
 	for _, c := range conds {
@@ -300,8 +311,8 @@ func (s *Store) narrowest(ctx context.Context, all []choice) (int, error) {
 			most = min(most, fewest-1)
 		}
 		var n int
-		query := fmt.Sprintf("SELECT count(*) FROM (%s LIMIT %d) AS hits", c.list.text, most+1)
-		if err := s.read.QueryRowContext(ctx, s.bind(query), c.list.args...).Scan(&n); err != nil {
+		query := fmt.Sprintf("SELECT count(*) FROM (%s LIMIT %d) AS hits", c.count.text, most+1)
+		if err := s.read.QueryRowContext(ctx, s.bind(query), c.count.args...).Scan(&n); err != nil {
 			return 0, err
 		}
 		if n <= most {
