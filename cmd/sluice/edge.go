@@ -51,6 +51,8 @@ type edgeCmd struct {
 	HTTPS     string        `name:"https" placeholder:"ADDR" help:"Address for clients with TLS and HTTP/2; needs --cert and --key."`
 	Cert      string        `name:"cert" placeholder:"FILE" help:"Certificate (PEM); it is read again when it changes."`
 	Key       string        `name:"key" placeholder:"FILE" help:"The certificate's key."`
+	Plain     bool          `name:"plain" help:"Answer without TLS too, although there is --https: behind a proxy, or for other edges."`
+	Pass      []string      `name:"pass" placeholder:"PATH" help:"Path that is handed through to an origin without being kept, for example /v1/ or /whip/; may be repeated."`
 	Admin     string        `name:"admin" default:"127.0.0.1:8091" placeholder:"ADDR" help:"Address of metrics and health, loopback only."`
 	Size      bytesize      `name:"size" default:"1GiB" help:"Memory for what is kept."`
 	Object    bytesize      `name:"object" default:"64MiB" help:"Largest answer that is kept; larger ones are passed on."`
@@ -139,7 +141,7 @@ func (c *edgeCmd) Run(ctx context.Context, term terminal) error {
 
 func (c *edgeCmd) config() (edge.Config, error) {
 	cfg := edge.DefaultConfig()
-	cfg.Origins, cfg.Secret, cfg.EdgesOnly = c.Origin, c.Secret, c.EdgesOnly
+	cfg.Origins, cfg.Secret, cfg.EdgesOnly, cfg.Pass = c.Origin, c.Secret, c.EdgesOnly, c.Pass
 	cfg.Size, cfg.Object, cfg.Clients = int64(c.Size), min(int64(c.Object), int64(c.Size)), c.Clients
 	cfg.Timeout, cfg.Hedge, cfg.Revoked = c.Timeout, c.Hedge, c.Revoked
 	for _, text := range c.Pathway {
@@ -274,7 +276,7 @@ func (c *edgeCmd) servers(e *edge.Edge, health *front.Health, registry prometheu
 		return fail(fmt.Errorf("--admin %s: %w", c.Admin, err))
 	}
 	admin := &front.Admin{Health: health, Gatherer: registry, Authorize: func(string) bool { return false }, Host: host}
-	door := &edgeDoor{health, e}
+	door := &edgeDoor{health: health, edge: e}
 	var secure *tls.Config
 	if c.HTTPS != "" {
 		if cert, err = front.OpenCertificate(c.Cert, c.Key, log); err != nil {
@@ -285,7 +287,7 @@ func (c *edgeCmd) servers(e *edge.Edge, health *front.Health, registry prometheu
 	for _, l := range []struct {
 		name, addr string
 		tls        *tls.Config
-	}{{"listen", c.Listen, nil}, {"https", c.HTTPS, secure}, {"admin", c.Admin, nil}} {
+	}{{"https", c.HTTPS, secure}, {"listen", c.Listen, nil}, {"admin", c.Admin, nil}} {
 		if l.addr == "" {
 			continue
 		}
@@ -298,6 +300,12 @@ func (c *edgeCmd) servers(e *edge.Edge, health *front.Health, registry prometheu
 			return fail(err)
 		}
 		out = append(out, s)
+		if l.tls != nil && !c.Plain {
+			door.hsts = true
+			if _, door.secure, err = net.SplitHostPort(s.Addr().String()); err != nil {
+				return fail(fmt.Errorf("--https %s: %w", c.HTTPS, err))
+			}
+		}
 	}
 	return out, cert, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/cmd/sluice/config"
+	"github.com/sluice-live/sluice/cmd/sluice/front"
 	"github.com/sluice-live/sluice/hls-fallback"
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/signaling/token"
@@ -194,5 +196,48 @@ func TestANodeBelievesItsTrustedProxiesForPlaylistsToo(t *testing.T) {
 		if got := e.remote(r).String(); got != want {
 			t.Errorf("by %s: %s, want %s", peer, got, want)
 		}
+	}
+}
+
+func TestAnEdgeWithACertificateSendsThereAndTellsBrowsersToStay(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, "part")
+	}))
+	defer origin.Close()
+	cert, key, err := front.OwnCertificate(t.TempDir(), []string{"127.0.0.1"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--origin", origin.URL, "--https", "127.0.0.1:0", "--cert", cert, "--key", key, "--size", "8MiB"}
+	client := &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	get := func(url string) *http.Response {
+		t.Helper()
+		resp, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp
+	}
+	at, _ := startEdge(t, args...)
+	resp := get(at + "/live/s/index.m3u8?dvr=1")
+	to := resp.Header.Get("Location")
+	if resp.StatusCode != 308 || !strings.HasPrefix(to, "https://127.0.0.1:") || !strings.HasSuffix(to, "/live/s/index.m3u8?dvr=1") || resp.Header.Get("Strict-Transport-Security") != "" {
+		t.Fatalf("status %d to %q, %v", resp.StatusCode, to, resp.Header)
+	}
+	if resp := get(at + "/readyz"); resp.StatusCode != 200 {
+		t.Errorf("probes are sent elsewhere: %d", resp.StatusCode)
+	}
+	if resp := get(to); resp.StatusCode != 200 || resp.Header.Get("Strict-Transport-Security") != "max-age=31536000" || resp.ProtoMajor != 2 {
+		t.Errorf("with TLS: %d, %v", resp.StatusCode, resp.Header)
+	}
+	plain, _ := startEdge(t, append(args, "--plain")...)
+	if resp := get(plain + "/live/s/index.m3u8"); resp.StatusCode != 200 {
+		t.Errorf("with --plain: %d", resp.StatusCode)
 	}
 }

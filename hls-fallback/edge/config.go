@@ -78,6 +78,9 @@ type Config struct {
 	// per line; it is read each RevokedEvery.
 	Revoked      string
 	RevokedEvery time.Duration
+	// Pass are beginnings of paths, "/v1/", that are handed through to an origin and back:
+	// not kept, text packed.
+	Pass []string
 	// Pathways are the edges that players may go to instead (content steering).
 	Pathways []Pathway
 	// Transport reaches the origins; nil takes one of its own.
@@ -133,5 +136,5 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
-	return nil
+	return validatePass(c.Pass)
 }

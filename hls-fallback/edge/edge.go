@@ -137,6 +137,13 @@ func (e *Edge) route(q *request) {
 		e.steer(q)
 		return
 	}
+	if e.passes(q.r.URL.Path) {
+		if e.enter(q) {
+			defer e.clients.Add(-1)
+			e.through(q)
+		}
+		return
+	}
 	switch q.r.Method {
 	case http.MethodGet, http.MethodHead:
 	case http.MethodOptions:
@@ -156,21 +163,30 @@ func (e *Edge) route(q *request) {
 		q.refuse(status, err.Error())
 		return
 	}
-	if q.trusted = e.knows(q.r); e.cfg.EdgesOnly && !q.trusted {
-		q.record.Result = Refused
-		q.refuse(http.StatusForbidden, "only edges are answered here")
+	if !e.enter(q) {
 		return
 	}
 	defer e.clients.Add(-1)
-	if e.clients.Add(1) > int64(e.cfg.Clients) {
-		q.busy("too many requests are being answered")
-		return
-	}
 	q.identify()
 	if !e.admit(q) {
 		return
 	}
 	e.answer(q)
+}
+
+// enter counts a client in, until it is counted out; false: it was refused.
+func (e *Edge) enter(q *request) bool {
+	if q.trusted = e.knows(q.r); e.cfg.EdgesOnly && !q.trusted {
+		q.record.Result = Refused
+		q.refuse(http.StatusForbidden, "only edges are answered here")
+		return false
+	}
+	if e.clients.Add(1) > int64(e.cfg.Clients) {
+		e.clients.Add(-1)
+		q.busy("too many requests are being answered")
+		return false
+	}
+	return true
 }
 
 // retries is how often a client that waited for an answer that was for another

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -185,7 +186,7 @@ type direct map[string]http.Handler
 func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	h := d[r.URL.Host]
 	if h == nil {
-		return nil, fmt.Errorf("dial %s: refused", r.URL.Host)
+		return nil, &net.OpError{Op: "dial", Err: fmt.Errorf("%s: refused", r.URL.Host)}
 	}
 	in := r.Clone(r.Context())
 	in.RemoteAddr = "192.0.2.1:1000"

@@ -91,5 +91,8 @@ func (w *writer) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// Unwrap lets http.ResponseController reach the connection.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // Flush sends what is there.
 func (w *writer) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
