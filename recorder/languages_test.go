@@ -41,7 +41,7 @@ func TestEachLanguageHasARendition(t *testing.T) {
 		s.streams.sink("show").Tracks(1, languages("en", "es", ""))
 		shoot(30*time.Second, s.video(0, 50*ms), s.voice(0, 1), s.voice(1, 1), s.voice(2, 1))
 		p := s.show()
-		want := []media.Rendition{{ID: "video-h", Default: true}, {ID: "audio", Language: "en", Name: "en", Default: true}, {ID: "audio-3"}, {ID: "audio-es", Language: "es", Name: "es"}}
+		want := []media.Rendition{{ID: "video-h", Default: true}, {ID: "audio", Language: "en", Name: "English", Default: true}, {ID: "audio-3"}, {ID: "audio-es", Language: "es", Name: "Español"}}
 		if len(p.Renditions) != len(want) {
 			t.Fatalf("%d renditions", len(p.Renditions))
 		}

@@ -39,8 +39,9 @@ func soundID(k media.TrackInfo) string {
 // speak takes over in which language a track is, and what people call it. A publisher that comes back and says no
 // language has not changed it.
 func (t *tape) speak(r *rendition, k media.TrackInfo) {
-	name := k.Language
-	if r.is.ID != soundPrefix && r.is.ID != soundPrefix+"-"+strings.ToLower(name) && name != "" { // not the first in its language
+	tag := strings.ToLower(k.Language)
+	name := media.LanguageName(tag)
+	if r.is.ID != soundPrefix && r.is.ID != soundPrefix+"-"+tag && tag != "" { // not the first in its language
 		name += " " + strconv.Itoa(int(k.ID))
 	}
 	first := k.ID == media.AudioTrack

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/language"
 	"github.com/sluice-live/sluice/vod/ffmpeg"
 	"github.com/sluice-live/sluice/vod/upload"
 )
@@ -271,9 +272,7 @@ func (x *exports) write(ctx context.Context, e *export, c cut, spec exportSpec) 
 		args = append(args, "-f", from, "-i", ffmpeg.Input(i))
 		maps = append(maps, "-map", strconv.Itoa(i))
 		inputs = append(inputs, func(w io.Writer) error { return x.feed(ctx, c.of, r, w) })
-		if r.Language != "" {
-			maps = append(maps, "-metadata:s:"+strconv.Itoa(i), "language="+r.Language)
-		}
+		maps = append(maps, tags(all, i)...)
 	}
 	offset := strconv.FormatFloat(-c.from.Seconds(), 'f', 6, 64)
 	args = slices.Concat(args, maps, []string{"-c", "copy", "-strict", "-2", "-output_ts_offset", offset}, format, []string{path})
@@ -289,6 +288,21 @@ func (x *exports) write(ctx context.Context, e *export, c cut, spec exportSpec) 
 		err = fmt.Errorf("make a file of %s: %w", e.asset, err)
 	}
 	return path, err
+}
+
+// tags are the arguments that say what a track is: both kinds of files have languages by
+// three letters, and players play the sound that is the default one.
+func tags(all []*media.Rendition, i int) []string {
+	at, r := strconv.Itoa(i), all[i]
+	var args []string
+	if r.Language != "" {
+		args = append(args, "-metadata:s:"+at, "language="+language.ISO639(r.Language))
+	}
+	preset := func(o *media.Rendition) bool { return o.Kind == media.AudioRendition && o.Default }
+	if r.Kind == media.AudioRendition && !r.Default && slices.ContainsFunc(all, preset) {
+		args = append(args, "-disposition:"+at, "0")
+	}
+	return args
 }
 
 // fits refuses what would fill the disk, which recordings are written to: viewers ask

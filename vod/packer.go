@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/language"
 	"github.com/sluice-live/sluice/vod/fragment"
 )
 
@@ -121,8 +124,9 @@ func (k *packer) rendition(cuts []time.Duration) *media.Rendition {
 	if k.video {
 		r.FPS = k.stream.rate()
 	}
-	if l := k.stream.Tags.Language; l != "und" {
-		r.Language = l
+	r.Language, _ = language.Parse(k.stream.Tags.Language) // files have three letters, playlists two where there are
+	if r.Name == "" && !k.video {
+		r.Name = media.LanguageName(strings.ToLower(r.Language))
 	}
 	next := 1 // the cut that is waited for
 	for _, p := range k.pieces {
@@ -203,6 +207,10 @@ func (l *loading) presentation() *media.Presentation {
 		}
 		for _, s := range r.Segments {
 			longest = max(longest, r.Time(s.Duration))
+		}
+		// No two of a group may have one name (RFC 8216bis section 4.4.6.1.1).
+		if r.Name != "" && slices.ContainsFunc(p.Renditions, func(o *media.Rendition) bool { return o.Kind == r.Kind && o.Name == r.Name }) {
+			r.Name += " " + strings.TrimPrefix(r.ID, "audio-")
 		}
 		p.Renditions = append(p.Renditions, r)
 	}

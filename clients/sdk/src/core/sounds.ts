@@ -1,6 +1,6 @@
 // Which languages there are to listen to, and what to call them.
-// Promises that one audio track has the same id by WebRTC and by HLS, and is called
-// by its language in the viewer's own. Pure; owned by the core.
+// Promises that one audio track has the same id by WebRTC and by HLS, and a name that
+// its speakers know. Pure; owned by the core.
 
 import type { Track } from "./renditions";
 
@@ -32,19 +32,16 @@ export function findSound(sounds: Track[], wish: string): Track | undefined {
   return found;
 }
 
-/** titleOf calls a track by its title, else by its language in words, else by its place. */
-export function titleOf(track: Track, locale?: string): string {
-  const { name, language, index } = track;
-  const spoken = language && inWords(language, locale);
-  if (language && name.startsWith(`${language} `)) return `${spoken} ${name.slice(language.length + 1)}`; // the second in that language
+/** titleOf calls a track by its title, else by its language as its speakers call it, else by its place. */
+export function titleOf({ name, language, index }: Track): string {
   if (name && name !== language && !/^audio(-|$)/.test(name)) return name;
-  return spoken || String(index + 1);
+  return language ? inWords(language) : String(index + 1);
 }
 
-function inWords(language: string, locale?: string): string {
+function inWords(language: string): string {
   try {
-    const words = new Intl.DisplayNames(locale, { type: "language" }).of(language) ?? language;
-    return words.charAt(0).toLocaleUpperCase(locale) + words.slice(1);
+    const words = new Intl.DisplayNames(language, { type: "language" }).of(language) ?? language;
+    return words.charAt(0).toLocaleUpperCase(language) + words.slice(1);
   } catch {
     return language; // no tag that the browser knows
   }
