@@ -12,7 +12,7 @@ import { hlsError } from "./hls-error";
 import { type FrameTimes, plausible } from "./latency";
 import type { LayerOption } from "./layers";
 import { captureAt, mediaAt, pastGap, type Piece, type Span, type Stretch } from "./program";
-import { readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
+import { cuesOf, readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
 import { pause } from "./sse";
 import { type Remedy, Standstill } from "./standstill";
 import type { WatchSample } from "./stats";
@@ -191,9 +191,14 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   }
   chooseSubtitle(index: number): void {
     if (!this.#hls) return;
-    this.#hls.subtitleDisplay = index >= 0;
+    this.#hls.subtitleDisplay = false; // read by subtitleText: who shows it knows where there is room
     this.#hls.subtitleTrack = index;
     this.#tellTracks();
+  }
+
+  /** subtitleText is what is to be read now, a text for each line of it. */
+  get subtitleText(): string[] {
+    return cuesOf(this.#source.video);
   }
 
   /** frame is told of each frame on the screen. */

@@ -3,6 +3,7 @@
 // own player starts here.
 
 export * from "./assets";
+export * from "./captions";
 export * from "./capture";
 export * from "./condition";
 export { Emitter } from "./emitter";

@@ -58,9 +58,19 @@ export function smallerLevel(hls: Pick<Hls, "levels" | "loadLevel">): number | u
 }
 
 /** readTracks lists sounds and subtitles. */
-export function readTracks(hls: Pick<Hls, "audioTracks" | "audioTrack" | "subtitleTracks" | "subtitleTrack" | "subtitleDisplay">): Tracks {
+export function readTracks(hls: Pick<Hls, "audioTracks" | "audioTrack" | "subtitleTracks" | "subtitleTrack">): Tracks {
   return {
     audio: hls.audioTracks.map((a, index) => ({ index, id: soundOf(a.url ?? ""), name: a.name, language: a.lang ?? "", current: index === hls.audioTrack })),
-    subtitles: hls.subtitleTracks.map((s, index) => ({ index, name: s.name, language: s.lang ?? "", current: hls.subtitleDisplay && index === hls.subtitleTrack })),
+    subtitles: hls.subtitleTracks.map((s, index) => ({ index, name: s.name, language: s.lang ?? "", current: index === hls.subtitleTrack })),
   };
+}
+
+/** cuesOf is what an element's text tracks have to read now. */
+export function cuesOf(video: HTMLVideoElement): string[] {
+  const texts: string[] = [];
+  for (const track of Array.from(video.textTracks ?? [])) {
+    if (track.mode === "disabled") continue;
+    for (const cue of Array.from(track.activeCues ?? []) as VTTCue[]) texts.push(cue.getCueAsHTML().textContent ?? "");
+  }
+  return [...new Set(texts)].filter((text) => text.trim() !== "");
 }

@@ -83,13 +83,23 @@ export async function subscribe(s: Subscription): Promise<void> {
   }
 }
 
+/** listen reads an event stream that is there already, until the signal aborts or the stream is gone. */
+export async function listen(s: Omit<Subscription, "events">): Promise<void> {
+  try {
+    await follow(s, s.url);
+  } catch (cause) {
+    const error = fromFailure(cause);
+    if (error.why !== "aborted") s.onGone(error);
+  }
+}
+
 async function create(s: Subscription): Promise<string> {
   const headers = { "Content-Type": "application/json" };
   const res = await request(s.url, { method: "POST", body: JSON.stringify(s.events), headers, token: s.token, signal: s.signal });
   return new URL(res.headers.get("Location") ?? "", res.url || s.url).href;
 }
 
-async function follow(s: Subscription, url: string): Promise<void> {
+async function follow(s: Omit<Subscription, "events">, url: string): Promise<void> {
   const parser = new EventParser();
   let last = "";
   let breaks = 0;

@@ -49,6 +49,7 @@ export const en = {
   "key.volume": "Louder, quieter",
   "key.layer": "Lower or higher quality",
   "key.seek": "10 seconds back or ahead",
+  "key.captions": "Captions on or off",
   "key.stats": "Statistics",
   "key.pip": "Picture in picture",
   "key.help": "This list",

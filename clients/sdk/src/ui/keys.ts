@@ -2,7 +2,7 @@
 // the browser's own shortcuts. Pure; owned by the player.
 
 /** Command is what a key asks for. */
-export type Command = "play" | "mute" | "fullscreen" | "louder" | "quieter" | "better" | "smaller" | "back" | "forward" | "stats" | "pip" | "help" | "close";
+export type Command = "play" | "mute" | "fullscreen" | "louder" | "quieter" | "better" | "smaller" | "back" | "forward" | "stats" | "captions" | "pip" | "help" | "close";
 
 const commands: Record<string, Command> = {
   " ": "play",
@@ -16,6 +16,7 @@ const commands: Record<string, Command> = {
   j: "back",
   l: "forward",
   s: "stats",
+  c: "captions",
   p: "pip",
   "?": "help",
   Escape: "close",

@@ -89,6 +89,7 @@ const keyList: [string[], Key][] = [
   [["↑", "↓"], "key.volume"],
   [["←", "→"], "key.layer"],
   [["J", "L"], "key.seek"],
+  [["C"], "key.captions"],
   [["S"], "key.stats"],
   [["P"], "key.pip"],
   [["?"], "key.help"],

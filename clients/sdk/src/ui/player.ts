@@ -7,6 +7,7 @@ import { html, LitElement, nothing, type PropertyValues, type TemplateResult } f
 import type { Condition, Delivery, FrameTimes, LayerOption, Mode, Span, Track, Tracks, Viewing, WatchSample } from "../core";
 import { t } from "../text";
 import { addresses, type Addresses } from "./address";
+import { captionLayer, Captions, captionStyle } from "./captions";
 import { Director } from "./director";
 import { send } from "./events";
 import { clock } from "./format";
@@ -37,7 +38,7 @@ export class SluicePlayer extends LitElement {
     condition: { state: true }, layers: { state: true }, tracks: { state: true }, sounds: { state: true }, chosen: { state: true }, latency: { state: true }, opened: { state: true }, note: { state: true },
     paused: { state: true }, ended: { state: true }, muted: { type: Boolean, reflect: true }, volume: { state: true }, speed: { state: true }, quiet: { state: true }, fullscreen: { state: true }, pictured: { state: true },
   };
-  static override styles = [tokens, controls, playerStyle, menuStyle];
+  static override styles = [tokens, controls, playerStyle, menuStyle, captionStyle];
 
   /** src is the WHEP endpoint, or a playlist (.m3u8). */
   declare src: string;
@@ -82,6 +83,7 @@ export class SluicePlayer extends LitElement {
   /** sheets are the small pictures to seek by. */
   sheets: Sheets | undefined;
   #director: Director | undefined;
+  #captions: Captions | undefined;
   #found: Addresses | undefined;
   #stage: Stage | undefined;
   #readout = 0;
@@ -169,7 +171,12 @@ export class SluicePlayer extends LitElement {
     director.sound(this.muted, this.volume);
     director.on("condition", (c) => this.#condition(c));
     director.on("layers", (l) => ((this.layers = l), (this.chosen = l.some((x) => x.key === this.chosen) ? this.chosen : ""), send(this, "sluice-layers", l)));
-    director.on("tracks", (tracks) => (this.tracks = tracks));
+    const captions = (this.#captions = new Captions({
+      url: found.asset || !found.name ? "" : new URL(`/v1/streams/${found.name}/captions`, found.api).href,
+      token, offset: () => director.clock.offset, mode: () => director.mode, playback: () => director.playback,
+      changed: () => ((this.tracks = captions.tracks()), this.requestUpdate()),
+    }));
+    director.on("tracks", (tracks) => ((this.tracks = captions.tracks(tracks)), captions.follow()));
     director.on("sounds", (sounds) => (this.sounds = sounds));
     director.on("viewers", (n) => send(this, "sluice-viewers", n));
     director.on("sample", (s) => this.#sample(s));
@@ -177,6 +184,7 @@ export class SluicePlayer extends LitElement {
     director.on("past", () => this.requestUpdate());
     director.on("mode", (mode) => this.#mode(mode));
     director.on("jumped", (ms) => this.#say(t(ms > 0 ? "jumped.ahead" : "jumped.back", { time: clock(Math.abs(ms) + 500) })));
+    captions.start();
     director.start();
     this.#mode(director.mode);
     if (found.storyboard) void loadSheets(found.storyboard, token, show.signal).then((s) => ((this.sheets = s), this.requestUpdate()));
@@ -187,6 +195,7 @@ export class SluicePlayer extends LitElement {
     this.#show?.abort();
     this.#director?.stop();
     this.#director = undefined;
+    this.#captions?.stop();
     this.#target = undefined;
     this.sheets = undefined;
     this.tracks = { audio: [], subtitles: [] };
@@ -293,7 +302,7 @@ export class SluicePlayer extends LitElement {
   }
 
   chooseTrack(_kind: "captions", index: number): void {
-    this.#director?.playback?.chooseSubtitle(index);
+    this.#captions?.choose(index);
     this.close();
   }
 
@@ -325,6 +334,7 @@ export class SluicePlayer extends LitElement {
         ${["webrtc", "hls"].map((way) => html`<video class=${way} playsinline aria-label=${label} .muted=${true} @playing=${(e: Event) => this.#plays(e)} @pause=${(e: Event) => this.#rests(e)} @ended=${(e: Event) => this.#rests(e)}
           @timeupdate=${(e: Event) => this.#moves(e)} @durationchange=${() => this.requestUpdate()}></video>`)}
         <canvas class="still" hidden></canvas>
+        ${captionLayer(this.#captions?.lines ?? [], this.#captions?.language ?? "")}
         ${card(this)}
         ${plays ? top(this) : nothing}
         ${plays || kept ? bar(this) : nothing}
@@ -354,6 +364,7 @@ export class SluicePlayer extends LitElement {
 
   #mode(mode: Mode): void {
     this.dataset.mode = mode;
+    if (this.#captions) this.tracks = this.#captions.tracks();
     send(this, "sluice-mode", { mode, away: this.away });
     this.requestUpdate();
   }
@@ -449,7 +460,7 @@ export class SluicePlayer extends LitElement {
       play: () => this.toggle(), mute: () => this.toggleMute(), fullscreen: () => this.toggleFullscreen(),
       louder: () => this.setVolume(this.volume + 0.1), quieter: () => this.setVolume(this.volume - 0.1),
       better: () => this.#step(1), smaller: () => this.#step(-1), back: () => this.seekBy(-step), forward: () => this.seekBy(step),
-      stats: () => this.toggleStats(), pip: () => this.togglePip(), help: () => this.open("help"), close: () => this.close(),
+      captions: () => this.#captions?.toggle(), stats: () => this.toggleStats(), pip: () => this.togglePip(), help: () => this.open("help"), close: () => this.close(),
     };
     event.preventDefault();
     this.#wake();
