@@ -163,3 +163,33 @@ func TestCaptionsReachListeners(t *testing.T) {
 		}
 	})
 }
+
+// Each name that somebody listened to took a place; with enough made-up ones streams lost
+// their captions, and those who listened drove each other out for ever.
+func TestWhoListensToMadeUpStreamsTakesNobodysPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t)
+		parts, cfg := d.parts(), signaling.DefaultConfig()
+		parts.Captions, parts.Registerer, cfg.Limits.Requests = &scribe{}, nil, 0
+		parts.Policy = func(media.StreamID) media.Policy { return media.Policy{Public: true} }
+		var err error
+		if d.server, err = signaling.New(cfg, parts); err != nil {
+			t.Fatal(err)
+		}
+		d.streams = []media.StreamStatus{{Stream: "open", Live: true}}
+		now := time.Now().UnixMilli()
+		d.want(200, "POST", "/v1/streams/open/captions", `{"language":"en","text":"Hello","seconds":60}`, with(asAdmin, "Content-Type", jsonType)...)
+		time.Sleep(time.Second)
+		for i := range 4100 {
+			d.read(fmt.Sprintf("/v1/streams/made-up-%d/captions", i)).cancel()
+		}
+		expect(t, "who joins then", d.read("/v1/streams/open/captions").events(), `languages ["en"]`,
+			fmt.Sprintf(`caption {"language":"en","start":%d,"end":%d,"text":"Hello"}`, now, now+60_000))
+		first := d.read("/v1/streams/new/captions")
+		d.streams = append(d.streams, media.StreamStatus{Stream: "new", Live: true})
+		now = time.Now().UnixMilli()
+		d.want(200, "POST", "/v1/streams/new/captions", `{"language":"en","text":"Hello"}`, with(asAdmin, "Content-Type", jsonType)...)
+		synctest.Wait()
+		expect(t, "who was there first", first.events(), `languages ["en"]`, fmt.Sprintf(`caption {"language":"en","start":%d,"end":%d,"text":"Hello"}`, now, now+4000))
+	})
+}

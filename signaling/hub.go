@@ -25,7 +25,8 @@ const (
 type hub struct {
 	mu        sync.Mutex
 	streams   map[media.StreamID]*captioned
-	number    uint64 // of the newest caption
+	number    uint64        // of the newest caption
+	began     chan struct{} // closed when a stream has its first caption
 	listeners atomic.Int64
 }
 
@@ -50,7 +51,9 @@ type news struct {
 	changed   <-chan struct{}
 }
 
-func newHub() *hub { return &hub{streams: make(map[media.StreamID]*captioned)} }
+func newHub() *hub {
+	return &hub{streams: make(map[media.StreamID]*captioned), began: make(chan struct{})}
+}
 
 func (h *hub) enter() bool {
 	if h.listeners.Add(1) > maxListeners {
@@ -78,6 +81,8 @@ func (h *hub) of(stream media.StreamID, now time.Time) *captioned {
 		}
 		c = &captioned{languages: []string{}, changed: make(chan struct{}), at: now}
 		h.streams[stream] = c
+		close(h.began)
+		h.began = make(chan struct{})
 	}
 	return c
 }
@@ -126,11 +131,16 @@ func (h *hub) add(stream media.StreamID, all []media.Caption, now time.Time) {
 	c.changed = make(chan struct{})
 }
 
-// since returns what is newer than a number, and not over.
+// since returns what is newer than a number, and not over. Who listens makes no stream:
+// there are as many names as anybody likes to make up, and each would take the place
+// of one that has captions.
 func (h *hub) since(stream media.StreamID, number uint64, now time.Time) news {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.of(stream, now)
+	c := h.streams[stream]
+	if c == nil {
+		return news{languages: []string{}, last: number, changed: h.began}
+	}
 	out := news{languages: c.languages, last: number, changed: c.changed}
 	for _, one := range c.kept {
 		if one.number > number {
