@@ -169,8 +169,8 @@ func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 			l.close(edge)
 			continue
 		}
-		if flowing {
-			c.late(l, false)
+		if flowing && !l.gapBefore && cut-l.tail <= 2*l.interval {
+			c.late(l, false) // pictures came up to here, and none of them was a key frame
 		}
 		c.decide(l, cut)
 		l.cut(cut)

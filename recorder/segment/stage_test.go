@@ -61,6 +61,8 @@ type stage struct {
 	tracks []*track
 	// brief allows parts below 85 %: frame rates that no part length fits.
 	brief bool
+	// begins is where renditions ended before they were resumed.
+	begins time.Duration
 }
 
 func newStage(t reporter, cfg segment.Config) *stage {
@@ -77,7 +79,7 @@ func (s *stage) add(kind media.RenditionKind) *track {
 		g = &media.Format{Codec: media.Opus, Channels: 1}
 	}
 	r.formats = [2]*media.Format{f, g}
-	r.index = s.c.Add(segment.Rendition{Kind: kind, Timescale: uint32(r.rate)})
+	r.index = s.c.Add(segment.Rendition{Kind: kind, Timescale: uint32(r.rate), Begin: r.ticks(s.begins)})
 	s.tracks = append(s.tracks, r)
 	return r
 }
