@@ -50,17 +50,13 @@ func inMemory(s *media.Segment) (data [][]byte, size int64, ok bool) {
 // goes out before it is whole (section 6.2.6).
 func (s *Server) part(w *reply, r *http.Request, v *visit) error {
 	var found *media.Part
-	hinted := false
 	err := s.await(r.Context(), v, func() (bool, error) {
-		if found = v.find(); found != nil {
+		if found = v.p.Part(v.r, v.first, v.route.part); found != nil {
 			return true, nil
 		}
-		msn, next := v.r.Next()
-		is := !v.p.Ended && msn == v.first && next == v.route.part
-		if !is && !(hinted && !v.p.Ended && msn == v.first && next < v.route.part) {
+		if msn, next := v.p.NextPart(v.r); v.p.Ended || msn != v.first || next != v.route.part {
 			return false, errMissing // also when what was hinted will not come
 		}
-		hinted = true
 		return false, nil
 	})
 	if err != nil {
@@ -73,18 +69,6 @@ func (s *Server) part(w *reply, r *http.Request, v *visit) error {
 		return s.bytes(w, r, v, content{memory: [][]byte{found.Data}, size: int64(len(found.Data))})
 	}
 	return s.bytes(w, r, v, content{extents: []media.Extent{found.Extent}, size: found.Extent.Size})
-}
-
-// find returns the part that the visit names, when it is there.
-func (v *visit) find() *media.Part {
-	s := playlist.Segment(v.r, v.first)
-	if s == nil && v.r.Open != nil && v.r.Open.MSN == v.first {
-		s = v.r.Open
-	}
-	if s == nil || v.route.part >= len(s.Parts) {
-		return nil
-	}
-	return &s.Parts[v.route.part]
 }
 
 // segment serves a finished segment, or follows the one that is being made.

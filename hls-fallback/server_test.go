@@ -77,13 +77,13 @@ func TestWhatIsServed(t *testing.T) {
 		{"/live/show/manifest.mpd", "application/dash+xml", "public, max-age=1", "<MPD"},
 		{"/live/show/time.txt", "text/plain; charset=utf-8", "no-store", "T"},
 		{base + "video-h/media.m3u8", "application/vnd.apple.mpegurl", "public, max-age=1", "EXT-X-PRELOAD-HINT"},
-		{base + "video-h/media.m3u8?_HLS_msn=4&_HLS_part=0", "application/vnd.apple.mpegurl", "public, max-age=36", `URI="4.0.m4s"`},
+		{base + "video-h/media.m3u8?_HLS_msn=4&_HLS_part=0", "application/vnd.apple.mpegurl", "public, max-age=36", `URI="3.4.m4s"`},
 		{base + "video-h/media.m3u8?_HLS_skip=YES", "application/vnd.apple.mpegurl", "public, max-age=1", "#EXTM3U"},
 		{base + "video-h/media.m3u8?profile=legacy", "application/vnd.apple.mpegurl", "public, max-age=1", "0-2.m4s"},
 		{base + "video-h/iframes.m3u8", "application/vnd.apple.mpegurl", "public, max-age=1", "I-FRAMES-ONLY"},
 		{base + "video-h/init-0.mp4", "video/mp4", "public, max-age=86400, s-maxage=86400, immutable", "init video-h 0"},
 		{base + "audio/init-0.mp4", "audio/mp4", "public, max-age=86400, s-maxage=86400, immutable", "init audio 0"},
-		{base + "video-h/4.0.m4s", "video/mp4", "public, max-age=86400, s-maxage=86400, immutable", ""},
+		{base + "video-h/3.4.m4s", "video/mp4", "public, max-age=86400, s-maxage=86400, immutable", ""},
 		{base + "video-h/3.m4s", "video/mp4", "public, max-age=86400, s-maxage=86400, immutable", ""},
 		{base + "video-h/0-2.m4s", "video/mp4", "public, max-age=86400, s-maxage=86400, immutable", ""},
 	} {
@@ -104,8 +104,8 @@ func TestPartsAreTheSegmentAndSegmentsAreTheJoinedOne(t *testing.T) {
 	f := newSource(story())
 	h := serve(t, f, nil).Handler()
 	whole := ""
-	for i := range 4 {
-		whole += ask(h, fmt.Sprintf("%svideo-h/1.%d.m4s", base, i)).Body.String()
+	for _, part := range []string{"0.4", "1.1", "1.2", "1.3"} { // the first has the name by which it was hinted
+		whole += ask(h, base+"video-h/"+part+".m4s").Body.String()
 	}
 	one := ask(h, base+"video-h/1.m4s")
 	if one.Body.String() != whole || len(whole) != 4000 || one.Header().Get("Content-Length") != "4000" {
@@ -301,7 +301,9 @@ func TestBlockingReloadAnswersWhenThePartIsThere(t *testing.T) {
 	})
 }
 
-func TestACancelledHintIs404(t *testing.T) {
+// Whoever asks for what is hinted gets the next part, whether it is one more of the
+// segment or the first of the next one.
+func TestAHintIsKeptWhenTheSegmentEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newSource(story())
 		h := serve(t, f, nil).Handler()
@@ -309,18 +311,25 @@ func TestACancelledHintIs404(t *testing.T) {
 		list := in(h, base+"video-h/media.m3u8?_HLS_msn=4&_HLS_part=1")
 		synctest.Wait()
 		f.do(func(s *stage.Stage) { s.Close("video-h") })
-		<-hint.done
-		if hint.w.Code != 404 {
-			t.Errorf("%d", hint.w.Code)
-		}
 		synctest.Wait()
-		if !list.waiting() {
-			t.Error("the playlist waits for part 0 of the next segment")
+		if !list.waiting() || !hint.waiting() {
+			t.Fatal("both wait for part 0 of the next segment")
 		}
 		f.do(func(s *stage.Stage) { s.Part("video-h") })
 		<-list.done
-		if list.w.Code != 200 {
-			t.Errorf("%d", list.w.Code)
+		<-hint.done
+		if text := list.w.Body.String(); list.w.Code != 200 || hint.w.Code != 200 || !strings.Contains(text, "\n4.m4s\n") ||
+			!strings.Contains(text, `,URI="4.1.m4s",INDEPENDENT=YES`+"\n"+`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="5.1.m4s"`) {
+			t.Errorf("%d %d\n%s", list.w.Code, hint.w.Code, text)
+		}
+		whole := ask(h, base+"video-h/4.1.m4s")
+		if whole.Code != 200 || whole.Body.String() != hint.w.Body.String() {
+			t.Errorf("asked again: %d", whole.Code)
+		}
+		for _, other := range []string{"4.2.m4s", "5.0.m4s", "5.2.m4s"} {
+			if w := ask(h, base+"video-h/"+other); w.Code != 404 {
+				t.Errorf("%s: %d", other, w.Code)
+			}
 		}
 	})
 }

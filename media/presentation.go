@@ -161,6 +161,9 @@ type Segment struct {
 	// Lead is how many of its bytes reach to the end of its first picture, of an
 	// independent one: what an I-frame playlist names. 0 is unknown.
 	Lead int64
+	// Behind is how many parts the segment before it had when its first part was
+	// hinted, as one more of those: Presentation.PartName. 0: it was not.
+	Behind int `json:",omitempty"`
 	// Parts are kept while they are in a playlist or may still be asked for.
 	Parts []Part
 }

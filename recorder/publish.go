@@ -296,6 +296,9 @@ func (t *tape) resume(p *media.Presentation, l Log) {
 			t.next = max(t.next, s.MSN+1)
 		}
 	}
+	for _, r := range t.lanes { // parts that a power cut took may have been hinted: what follows has names of its own
+		r.open = &media.Segment{MSN: t.next, Start: r.end(), Discontinuity: true, Gap: true}
+	}
 	t.recall(l.Captions())
 }
 

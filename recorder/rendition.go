@@ -127,6 +127,7 @@ func (r *rendition) publish(e *segment.Event, data []byte, extent media.Extent, 
 	if e.Part > 0 && r.open != nil {
 		s = *r.open
 	} else {
+		s.Behind = r.behind(e.MSN)
 		r.stored, r.openLen = true, 0
 	}
 	if !e.Gap {
@@ -145,6 +146,14 @@ func (r *rendition) publish(e *segment.Event, data []byte, extent media.Extent, 
 	s.Duration += e.Duration
 	s.Parts = append(s.Parts, media.Part{Start: e.Start, Duration: e.Duration, Independent: e.Independent, Gap: e.Gap, Extent: extent, Data: data})
 	r.open = &s
+}
+
+// behind tells as what a segment's first part was hinted (media.Segment.Behind).
+func (r *rendition) behind(msn uint64) int {
+	if n := len(r.segments); r.open == nil && n > 0 && r.segments[n-1].MSN+1 == msn {
+		return len(r.segments[n-1].Parts)
+	}
+	return 0
 }
 
 // lead is how far the first picture reaches: the media of a part are at its end.

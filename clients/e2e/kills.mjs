@@ -130,8 +130,9 @@ async function compare(videos, query, shown) {
     for (const [key, data] of shown) {
       const [rendition, msn] = /^(.*)\/(\d+)\./.exec(key).slice(1);
       if (rendition !== name) continue;
-      const kept = bytes.get(Number(msn));
-      if (!kept || (data && !kept.includes(data))) result.lost.push(key);
+      // Hinted as one more of its segment, a part may have become the first of the next.
+      const kept = [Number(msn), Number(msn) + 1].filter((n) => bytes.has(n));
+      if (!kept.some((n) => !data || bytes.get(n).includes(data))) result.lost.push(key);
     }
     // Each segment begins where the one before ended: what is missing is a gap in between.
     all.forEach((s, i) => {

@@ -172,9 +172,9 @@ func (l *Lines) body(w *writer, c span, from int, static bool) {
 	}
 }
 
-// open writes the segment that is being made, and hints what comes next.
+// open writes the segment that is being made, and hints what comes next: one more of
+// its parts, or the first of the next segment under the same name.
 func (w *writer) open(effect int, first bool) {
-	msn, part := w.r.Next()
 	if o := w.r.Open; o != nil && len(o.Parts) > 0 {
 		if first && effect == o.Init {
 			effect = none // nothing was written before it: it needs its own map
@@ -187,7 +187,7 @@ func (w *writer) open(effect int, first bool) {
 		w.b = append(w.b, "\"\n"...)
 	}
 	w.b = append(w.b, `#EXT-X-PRELOAD-HINT:TYPE=PART,URI="`...)
-	w.partURI(msn, part)
+	w.partURI(w.p.NextPart(w.r))
 	w.b = append(w.b, "\"\n"...)
 }
 

@@ -158,6 +158,7 @@ type viewer struct {
 	lines     *playlist.Lines
 	joined    playlist.Joined
 	watch     rules.Watch
+	hint      string
 }
 
 // close viewers look at every part.
@@ -184,7 +185,30 @@ func (v *viewer) look(t *rapid.T, l *rules.List, p *media.Presentation, now time
 	if l.Broken() > 0 {
 		t.Fatalf("%s %+v: %v\n%s", v.rendition, v.view, l.Findings, text)
 	}
+	v.hinted(t, pl)
 	return pl
+}
+
+// hinted checks that what was hinted came, if anything did.
+func (v *viewer) hinted(t *rapid.T, pl *rules.Playlist) {
+	before := v.hint
+	v.hint = ""
+	for _, h := range pl.Hints {
+		if h["TYPE"] == "PART" {
+			v.hint = h["URI"]
+		}
+	}
+	if before == "" || v.hint == "" || v.hint == before || !v.close() {
+		return
+	}
+	for _, s := range append(pl.Segments[:len(pl.Segments):len(pl.Segments)], pl.Open) {
+		for _, part := range s.Parts {
+			if part.URI == before {
+				return
+			}
+		}
+	}
+	t.Fatalf("%s: %s was hinted, and is not there when %s is", v.rendition, before, v.hint)
 }
 
 func (v *viewer) render(p *media.Presentation, r *media.Rendition, view playlist.View) []byte {

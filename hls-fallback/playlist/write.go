@@ -137,7 +137,7 @@ func (w *writer) parts(s *media.Segment) {
 		w.b = append(w.b, "#EXT-X-PART:DURATION="...)
 		w.b = appendDuration(w.b, part.Start, part.Duration, w.r.Timescale)
 		w.b = append(w.b, `,URI="`...)
-		w.partURI(s.MSN, i)
+		w.partURI(w.p.PartName(s, i))
 		w.b = append(w.b, '"')
 		if part.Independent {
 			w.b = append(w.b, ",INDEPENDENT=YES"...)

@@ -157,7 +157,7 @@ func (l *lane) open() {
 	next := &media.Segment{Init: max(len(l.r.Inits)-1, 0), Independent: !l.dull && !l.gap, Gap: l.gap, Discontinuity: l.jump}
 	if n := len(l.r.Segments); n > 0 {
 		last := l.r.Segments[n-1]
-		next.MSN, next.Start = last.MSN+1, last.Start+last.Duration
+		next.MSN, next.Start, next.Behind = last.MSN+1, last.Start+last.Duration, len(last.Parts)
 	}
 	l.jump, l.dull = false, false
 	l.r.Open = next

@@ -144,8 +144,13 @@ func (b *builder) fill(from, to uint64, next *placed) {
 // segment adds the segment of these parts.
 func (b *builder) segment(parts []placed) {
 	s := &media.Segment{MSN: parts[0].MSN, Start: parts[0].Start, Gap: true}
-	if n := len(b.r.Segments); n > 0 && s.Start > b.end {
-		b.jump(s.Start, parts[0].because)
+	if n := len(b.r.Segments); n > 0 {
+		if s.Start > b.end {
+			b.jump(s.Start, parts[0].because)
+		}
+		if why := parts[0].because; why != Crash && why != Interrupted {
+			s.Behind = len(b.r.Segments[n-1].Parts)
+		}
 	}
 	b.end = max(b.end, s.Start)
 	for i := range parts {

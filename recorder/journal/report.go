@@ -138,7 +138,7 @@ func MakeManifest(p *media.Presentation, s *State, uploaded map[string]Upload) *
 		c.Segments = make([]*media.Segment, len(r.Segments))
 		for i, segment := range r.Segments {
 			bare := *segment
-			bare.Parts = nil
+			bare.Parts, bare.Behind = nil, 0
 			c.Segments[i] = &bare
 		}
 		show.Renditions = append(show.Renditions, &c)
