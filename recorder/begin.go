@@ -73,7 +73,7 @@ func (t *tape) clock(s *strand) *timeline.Clock { return timeline.New(s.codec.Cl
 
 // begin decides when media time 0 was, and lays what was gathered.
 func (t *tape) begin(now time.Time) {
-	old, log := t.resumed(now)
+	old, log := t.resumed()
 	if old != nil {
 		t.resume(old, log)
 	} else {

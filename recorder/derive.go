@@ -81,6 +81,11 @@ func (t *tape) wanted(rendition string) {
 		e.wishes[rendition] = true
 	}
 	e.mu.Unlock()
+	e.awake()
+}
+
+// awake lets the tape look at what has changed.
+func (e *encoders) awake() {
 	select {
 	case e.wish <- struct{}{}:
 	default:

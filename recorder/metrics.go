@@ -13,6 +13,7 @@ type metrics struct {
 	ended     prometheus.Counter
 	failures  prometheus.Counter
 	stalled   prometheus.Gauge
+	hanging   prometheus.Gauge
 	steps     prometheus.Counter
 	captions  *prometheus.CounterVec
 
@@ -36,9 +37,11 @@ func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
 		overflows: counter("sluice_recorder_bursts_dropped_total", "Bursts of packets that a recorder missed as it was too slow."),
 		keys:      counter("sluice_recorder_key_frame_requests_total", "Key frames that segments asked for."),
 		ended:     counter("sluice_recorder_presentations_ended_total", "Presentations that ended."),
-		failures:  counter("sluice_recorder_unwritten_parts_total", "Parts that were not kept as the disk failed."),
+		failures:  counter("sluice_recorder_unwritten_parts_total", "Parts that were not kept as the disk failed or did not answer."),
 		stalled:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_stalled", Help: "Streams that are live but not recorded, as the disk fails."}),
-		steps:     counter("sluice_recorder_steps_total", "Discontinuities as a publisher's timestamps jumped."),
+		hanging: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_hanging",
+			Help: "Streams whose disk does not answer: what is new of them waits in memory to be written."}),
+		steps: counter("sluice_recorder_steps_total", "Discontinuities as a publisher's timestamps jumped."),
 	}
 	m.encoders = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_encoders", Help: "Renditions that are being encoded."})
 	m.encodersFailing = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_recorder_encoders_failing", Help: "Renditions whose encoder fails again and again."})
@@ -49,7 +52,7 @@ func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
 		return m
 	}
 	reg.MustRegister(m.captions)
-	reg.MustRegister(m.parts, m.bytes, m.gaps, m.lateness, m.overflows, m.keys, m.ended, m.failures, m.stalled, m.steps,
+	reg.MustRegister(m.parts, m.bytes, m.gaps, m.lateness, m.overflows, m.keys, m.ended, m.failures, m.stalled, m.hanging, m.steps,
 		m.encoders, m.encodersFailing, m.encoderDeaths)
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_recorder_streams",
 		Help: "Streams that are packaged."}, func() float64 { return float64(r.running()) }))

@@ -86,11 +86,7 @@ func (t *tape) part(r *rendition, e *segment.Event) {
 	} else {
 		t.r.metrics.parts.WithLabelValues("media").Inc()
 		t.r.metrics.bytes.Add(float64(len(data)))
-		if err != nil {
-			t.r.metrics.failures.Inc()
-		} else {
-			t.kept()
-		}
+		t.wrote(err, true)
 	}
 	r.publish(e, data, extent, err == nil)
 }
@@ -166,11 +162,9 @@ func (t *tape) show(ended bool, changed []string) {
 			p.Renditions = append(p.Renditions, x.snapshot())
 		}
 	}
-	if known && !t.told {
+	if l := t.store.Load(); known && !t.told && t.policy.Record && l != nil && l.open() {
 		t.told = true
-		if t.policy.Record && t.store.Load() != nil {
-			t.clerk.began(t.start.Add(t.begins()))
-		}
+		t.clerk.began(t.start.Add(t.begins()))
 	}
 	if len(p.Renditions) == 0 {
 		return
@@ -203,82 +197,10 @@ func (t *tape) turnsBefore(msn uint64) uint64 {
 	return t.turnsForgotten + uint64(i)
 }
 
-// journal is where things are kept, or what forgets them.
-func (t *tape) journal() Log {
-	if l := t.store.Load(); l != nil {
-		return *l
-	}
-	return nowhere{}
-}
-
-// keep says once that the disk fails.
-func (t *tape) keep(err error) {
-	if err != nil && t.stall() {
-		t.log.Error("recording stands still, live goes on", "error", err)
-	}
-}
-
-// stall raises the alarm, and reports whether it was not raised yet.
-func (t *tape) stall() bool {
-	if t.stalled {
-		return false
-	}
-	t.stalled = true
-	t.r.metrics.stalled.Inc()
-	return true
-}
-
-// kept notes that media was.
-func (t *tape) kept() {
-	if t.stalled && t.store.Load() != nil { // one that did not begin does not go on
-		t.stalled = false
-		t.r.metrics.stalled.Dec()
-		t.log.Info("recording goes on")
-	}
-}
-
-// create opens the Log of a new incarnation.
-func (t *tape) create() {
-	if t.r.parts.Logs == nil {
-		return
-	}
-	l, err := t.r.parts.Logs.Create(Start{Stream: t.id, Incarnation: t.incarnation, Start: t.start,
-		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Record: t.policy.Record})
-	if err != nil {
-		t.stall()
-		t.log.Error("recording did not begin, live goes on", "error", err)
-		return
-	}
-	t.store.Store(&l)
-}
-
-// resumed finds what was suspended or interrupted within the grace.
-func (t *tape) resumed(now time.Time) (*media.Presentation, Log) {
-	if t.r.parts.Logs == nil {
-		return nil, nil
-	}
-	p, l, err := t.r.parts.Logs.Resume(t.id, now.Add(-t.r.cfg.Grace))
-	if err != nil {
-		t.log.Error("recording not resumed", "error", err)
-		return nil, nil
-	}
-	if p == nil {
-		return nil, nil
-	}
-	if !t.resumable(p) {
-		if err := l.Close(Ended); err != nil {
-			t.log.Error("recording not ended", "error", err)
-		}
-		t.clerk.endedOther(p)
-		return nil, nil
-	}
-	return p, l
-}
-
 // resume takes over what there is.
 func (t *tape) resume(p *media.Presentation, l Log) {
 	t.start, t.incarnation, t.version = p.Start, p.Incarnation, p.Version
-	t.store.Store(&l)
+	t.store.Store(t.r.write(func() (Log, error) { return l, nil }))
 	for _, old := range p.Renditions {
 		if old.Kind == media.SubtitleRendition {
 			continue // recalled below
@@ -330,17 +252,6 @@ func (t *tape) finish(c Closing) {
 	t.shut(c)
 	if c == Ended && t.store.Load() != nil {
 		t.clerk.ended()
-	}
-}
-
-// shut closes the Log.
-func (t *tape) shut(c Closing) {
-	if err := t.journal().Close(c); err != nil {
-		t.log.Error("recording not closed", "error", err)
-	}
-	if t.stalled {
-		t.stalled = false
-		t.r.metrics.stalled.Dec()
 	}
 }
 
@@ -419,11 +330,7 @@ func (c *clerk) began(at time.Time) {
 	c.tell(incarnation, func(ctx context.Context, a Assets) error { return a.Began(ctx, id, incarnation, at) })
 }
 
-func (c *clerk) ended() { c.over(c.t.incarnation) }
-
-func (c *clerk) endedOther(p *media.Presentation) { c.over(p.Incarnation) }
-
-func (c *clerk) over(incarnation string) {
-	id := c.t.id
+func (c *clerk) ended() {
+	id, incarnation := c.t.id, c.t.incarnation
 	c.tell(incarnation, func(ctx context.Context, a Assets) error { return a.Ended(ctx, id, incarnation) })
 }

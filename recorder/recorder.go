@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/sluice-live/sluice/media"
 )
@@ -24,6 +25,7 @@ type Recorder struct {
 	wait  []media.StreamID
 	came  chan struct{} // closed and replaced when a stream has its first snapshot
 	live  sync.WaitGroup
+	disks sync.WaitGroup // goroutines that a disk may hold
 
 	look sync.Once // for ffmpeg
 	able bool
@@ -63,7 +65,29 @@ func (r *Recorder) Run(ctx context.Context) error {
 	r.base = nil // no tape begins any more
 	r.mu.Unlock()
 	r.live.Wait()
+	r.leave()
 	return nil
+}
+
+// leaving is how long a disk that hangs is waited for once more when all else has
+// ended: each Log was for closeTime.
+const leaving = time.Second
+
+// leave waits for who writes. Nobody can end a write that hangs, but the end of the
+// process.
+func (r *Recorder) leave() {
+	gone := make(chan struct{})
+	go func() { // ends with them
+		r.disks.Wait()
+		close(gone)
+	}()
+	timer := time.NewTimer(leaving)
+	defer timer.Stop()
+	select {
+	case <-gone:
+	case <-timer.C:
+		r.log.Error("recordings left unwritten", "error", errBehind)
+	}
 }
 
 // Published tells that a publisher of the stream is here. It returns at once, may be
@@ -167,7 +191,7 @@ func (r *Recorder) Read(ctx context.Context, p *media.Presentation, rendition st
 	if log == nil || p.Recording != t.incarnation && p.Incarnation != t.incarnation {
 		return nil, fmt.Errorf("read %q: %w", p.Stream, media.ErrNotFound)
 	}
-	return (*log).Read(ctx, rendition, e)
+	return log.Read(ctx, rendition, e)
 }
 
 // Want tells that somebody wants a rendition that is made on demand. It is made until

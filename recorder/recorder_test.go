@@ -378,7 +378,7 @@ func TestWhatWaitedForTheTapeIsNotMissing(t *testing.T) {
 		s.publish(1, "")
 		v, a := s.video(0, 40*ms), s.sound()
 		shoot(10*time.Second, v, a)
-		s.shelf.slow(3 * time.Second)
+		s.streams.slow(3 * time.Second)
 		shoot(20*time.Second, v, a)
 		for _, r := range s.show().Renditions {
 			for _, g := range r.Segments[1:] { // tracks do not begin at the same moment

@@ -216,6 +216,54 @@ func (r *rendition) close(e *segment.Event, memory, window time.Duration, most m
 	r.segments, r.open = kept, nil
 }
 
+// settle notes where a part lies that was shown before it was kept.
+func (r *rendition) settle(msn uint64, number int, extent media.Extent) {
+	if r.open != nil && r.open.MSN == msn {
+		if s := placed(r.open, number, extent); s != nil {
+			r.open, r.stored = s, stored(s)
+		}
+		return
+	}
+	i := slices.IndexFunc(r.segments, func(s *media.Segment) bool { return s.MSN == msn })
+	if i < 0 {
+		return
+	}
+	s := placed(r.segments[i], number, extent)
+	if s == nil {
+		return
+	}
+	r.segments = slices.Clone(r.segments) // snapshots hold the others
+	r.segments[i] = s
+	if stored(s) {
+		delete(r.unwritten, msn)
+	}
+}
+
+// placed returns a segment in which a part lies where it lies; nil if the part has
+// left memory.
+func placed(old *media.Segment, number int, extent media.Extent) *media.Segment {
+	if number >= len(old.Parts) {
+		return nil
+	}
+	s := *old
+	s.Parts = slices.Clone(s.Parts)
+	s.Parts[number].Extent = extent
+	s.Extent = media.Extent{}
+	for _, p := range s.Parts {
+		size := s.Extent.Size
+		if size == 0 {
+			s.Extent = p.Extent
+		}
+		s.Extent.Size = size + p.Extent.Size
+	}
+	return &s
+}
+
+// stored reports whether all media of a segment are kept.
+func stored(s *media.Segment) bool {
+	return !slices.ContainsFunc(s.Parts, func(p media.Part) bool { return !p.Gap && p.Extent.Size == 0 })
+}
+
 // bare is a segment without its parts. What was never written is a gap from now on.
 func (r *rendition) bare(old *media.Segment) *media.Segment {
 	s := *old

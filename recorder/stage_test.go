@@ -23,7 +23,8 @@ type streams struct {
 	mu    sync.Mutex
 	sinks map[media.StreamID]recorder.Sink
 	asked []ask
-	lost  int // bursts, told with the next
+	lost  int           // bursts, told with the next
+	sleep time.Duration // of who asks next
 }
 
 type ask struct {
@@ -57,8 +58,20 @@ func (f feed) Want(media.Demand) {}
 
 func (f feed) RequestKeyFrame(t media.TrackID, l media.Layer) {
 	f.s.mu.Lock()
+	sleep := f.s.sleep
+	f.s.sleep = 0
+	f.s.mu.Unlock()
+	<-time.After(sleep) // a bubble's time
+	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	f.s.asked = append(f.s.asked, ask{t, l, time.Now()})
+}
+
+// slow lets the next who asks for a key frame wait.
+func (s *streams) slow(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sleep = d
 }
 
 func (f feed) Close() {
@@ -89,7 +102,8 @@ type shelf struct {
 	mu    sync.Mutex
 	files map[string]*bytes.Buffer // by incarnation and rendition
 	fail  bool
-	sleep time.Duration     // of the next part
+	held  chan struct{}     // closed when the disk answers again
+	sleep time.Duration     // of each part
 	inits map[string][]byte // the newest, by rendition
 	parts int
 	gaps  []media.Gap
@@ -116,6 +130,7 @@ type file struct {
 var errFull = errors.New("no space left on device")
 
 func (s *shelf) Create(st recorder.Start) (recorder.Log, error) {
+	s.wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.files == nil {
@@ -126,6 +141,7 @@ func (s *shelf) Create(st recorder.Start) (recorder.Log, error) {
 }
 
 func (s *shelf) Resume(media.StreamID, time.Time) (*media.Presentation, recorder.Log, error) {
+	s.wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.old
@@ -136,11 +152,45 @@ func (s *shelf) Resume(media.StreamID, time.Time) (*media.Presentation, recorder
 	return p, file{s, p.Incarnation}, nil
 }
 
-// slow lets the next part take some time.
+// hang lets every call wait, until the function that it returns is called.
+func (s *shelf) hang() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := make(chan struct{})
+	s.held = held
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.held = nil
+		close(held)
+	}
+}
+
+// wait is what each call begins with.
+func (s *shelf) wait() {
+	s.mu.Lock()
+	held := s.held
+	s.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+}
+
+// slow lets each part take some time.
 func (s *shelf) slow(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sleep = d
+}
+
+// size is how many bytes are kept.
+func (s *shelf) size() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.files {
+		n += b.Len()
+	}
+	return n
 }
 
 func (s *shelf) broken(is bool) {
@@ -150,6 +200,7 @@ func (s *shelf) broken(is bool) {
 }
 
 func (f file) Rendition(r *media.Rendition) error {
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.known == nil {
@@ -160,6 +211,7 @@ func (f file) Rendition(r *media.Rendition) error {
 }
 
 func (f file) Init(rendition string, _ int, init media.Init) error {
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.order("section", rendition)
@@ -171,6 +223,7 @@ func (f file) Init(rendition string, _ int, init media.Init) error {
 }
 
 func (f file) SegmentEnd(rendition string, _ uint64) error {
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.order("end of a segment", rendition)
@@ -194,6 +247,7 @@ func (f file) Epoch(media.Epoch, time.Time) error { return nil }
 func (f file) Drop(uint64, uint64) error          { return nil }
 
 func (f file) Hole(rendition string, _, _ media.Ticks, why string) error {
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.order("hole", rendition)
@@ -202,11 +256,14 @@ func (f file) Hole(rendition string, _, _ media.Ticks, why string) error {
 }
 
 func (f file) Part(rendition string, p recorder.Part, data []byte) (media.Extent, error) {
+	f.wait()
+	f.mu.Lock()
+	sleep := f.sleep
+	f.mu.Unlock()
+	<-time.After(sleep) // a bubble's time
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.order("part", rendition)
-	<-time.After(f.sleep) // a bubble's time
-	f.shelf.sleep = 0
 	if p.Gap {
 		return media.Extent{}, nil
 	}
@@ -236,6 +293,7 @@ func (f file) Read(_ context.Context, rendition string, e media.Extent) (io.Read
 }
 
 func (f file) Close(c recorder.Closing) error {
+	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = append(f.ended, fmt.Sprint(f.incarnation, " ", c))
@@ -312,6 +370,7 @@ type camera struct {
 	origin time.Time
 	key    bool       // the next frame is one, asked or not
 	also   []*streams // of other recorders that get the same packets
+	heavy  int        // bytes of a picture more than usual
 }
 
 // wanted reports whether somebody asked for a key frame.
@@ -347,7 +406,7 @@ func (c *camera) shoot(at time.Time) []*media.Packet {
 			c.begun, c.key = true, false
 			payloads = [][]byte{unhex(sets[c.size][0]), unhex(sets[c.size][1]), append([]byte{0x65, 0x88, 0x84, byte(c.n)}, bytes.Repeat([]byte{9}, 900)...)}
 		} else {
-			payloads = [][]byte{append([]byte{0x41, 0x9a, 0x20, byte(c.n)}, bytes.Repeat([]byte{5}, 300)...)}
+			payloads = [][]byte{append([]byte{0x41, 0x9a, 0x20, byte(c.n)}, bytes.Repeat([]byte{5}, 300+c.heavy)...)}
 		}
 	}
 	c.n++

@@ -58,7 +58,7 @@ type tape struct {
 	// What readers see.
 	current     atomic.Pointer[media.Presentation]
 	trouble     atomic.Pointer[string] // why pictures cannot be packaged
-	store       atomic.Pointer[Log]
+	store       atomic.Pointer[writer]
 	bells       bells
 	incarnation string // written before current is
 
@@ -81,6 +81,9 @@ type tape struct {
 	version  uint64
 	told     bool // the catalogue knows
 	stalled  bool
+	hanging  time.Time  // zero, or since when the disk does not answer
+	looking  chan found // nil until sought
+	sought   time.Time
 	clerk    *clerk
 	dropped  uint64 // segments before it are out of the window
 	// Numbers of segments that begin with a discontinuity, and how many came before.
@@ -443,13 +446,14 @@ func (t *tape) tick(now time.Time) {
 		t.remind(s, now)
 	}
 	if t.cutter == nil {
-		if t.ripe(now) {
+		if t.ripe(now) && t.looked(now) {
 			t.begin(now)
 		}
 		return
 	}
 	t.cutter.Tick(now)
 	t.events(now)
+	t.answered()
 	t.attend(now)
 }
 
