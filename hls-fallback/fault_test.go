@@ -276,7 +276,7 @@ func TestMadeUpTimesLeaveTheProcessorsToOthers(t *testing.T) {
 		if w := ask(s.Handler(), shift(64)); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 			t.Errorf("one more: %d", w.Code)
 		}
-		for _, path := range []string{"/live/show/index.m3u8", base + "video-h/media.m3u8", base + "video-h/media.m3u8?dvr=1", base + "video-h/4.0.m4s"} {
+		for _, path := range []string{"/live/show/index.m3u8", base + "video-h/media.m3u8", base + "video-h/media.m3u8?dvr=1", base + "video-h/3.4.m4s"} {
 			if w := ask(s.Handler(), path); w.Code != 200 {
 				t.Errorf("%s: %d", path, w.Code)
 			}

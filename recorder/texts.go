@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,7 +77,9 @@ func (t *tape) caption(s *said) {
 		}
 		if err != nil {
 			t.keep(err)
-			continue
+			if !errors.Is(err, errBehind) {
+				continue
+			}
 		}
 		out.Packaged++
 		if t.policy.Record && t.store.Load() != nil {
