@@ -226,3 +226,42 @@ func BenchmarkTwoHours(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(text)), "bytes")
 }
+
+// A picture before its period's start is dropped by players, and all up to the next key
+// frame with it: clips began seconds late.
+func TestNoPictureIsBeforeItsPeriod(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := &media.Presentation{Incarnation: "t5abcde000000001", TargetDuration: 2 * time.Second, PartTarget: 500 * time.Millisecond, Ended: true}
+		from := media.Ticks(rapid.IntRange(0, 10_000_000).Draw(t, "from"))
+		for i, id := range []string{"video-h", "video-l", "audio"} {
+			r := &media.Rendition{ID: id, Kind: media.VideoRendition, Codec: "avc1.42c01f", Timescale: 90000, Inits: make([]media.Init, 1)}
+			start := from + media.Ticks(rapid.IntRange(0, 3000).Draw(t, "later"))
+			if i == 2 {
+				r.Kind, r.Codec, r.Timescale = media.AudioRendition, "opus", 48000
+				start = start * 8 / 15
+			}
+			for n := range 4 {
+				s := &media.Segment{MSN: uint64(n), Start: start, Duration: 2 * media.Ticks(r.Timescale), Independent: true, Discontinuity: n == 2}
+				s.Extent.Size = 1
+				start += s.Duration
+				r.Segments = append(r.Segments, s)
+			}
+			p.Renditions = append(p.Renditions, r)
+		}
+		var w dash.Writer
+		m := read(t, w.MPD(p, dash.Options{}))
+		for _, period := range m.Periods {
+			for _, set := range period.AdaptationSets {
+				for _, rep := range set.Representations {
+					first, offset := *rep.SegmentTemplate.SegmentTimeline.S[0].T, *rep.SegmentTemplate.PresentationTimeOffset
+					if set.ContentType == "video" && first < offset {
+						t.Fatalf("%s begins at %d, its period at %d", rep.Id, first, offset)
+					}
+					if late := time.Duration(int64(first)-int64(offset)) * time.Second / time.Duration(rep.SegmentTemplate.GetTimescale()); late > 40*time.Millisecond {
+						t.Fatalf("%s begins %v after its period", rep.Id, late)
+					}
+				}
+			}
+		}
+	})
+}

@@ -238,7 +238,7 @@ func (v *view) trim(p *mpd.Period, run *period, until uint64) {
 		if !v.shows(lead, s, s.Duration) {
 			continue
 		}
-		start := lead.Time(s.Start).Round(time.Millisecond)
+		start := begin(v.p, msn)
 		*p.Start = mpd.Duration(start)
 		for _, set := range p.AdaptationSets {
 			for _, rep := range set.Representations {

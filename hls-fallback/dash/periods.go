@@ -86,11 +86,7 @@ func look(p *media.Presentation, msn uint64) (now []state, start time.Duration, 
 			now = append(now, state{r.ID, absent})
 			continue
 		}
-		if !ok {
-			// Whole milliseconds: what the manifest writes, and so every rendition's
-			// offset is exact in its own ticks.
-			start, ok = r.Time(s.Start).Round(time.Millisecond), true
-		}
+		ok = true
 		jump = jump || s.Discontinuity
 		init := s.Init
 		if s.Gap || init >= len(r.Inits) {
@@ -98,7 +94,31 @@ func look(p *media.Presentation, msn uint64) (now []state, start time.Duration, 
 		}
 		now = append(now, state{r.ID, init})
 	}
-	return now, start, jump, ok
+	return now, begin(p, msn), jump, ok
+}
+
+// begin is where the segments of a number begin: the first picture of any rendition,
+// or sound where there is none. A picture before its period's start would be dropped,
+// and with it all up to the next key frame; of sound the beginning is cut off.
+//
+// It is in whole milliseconds, downwards: what the manifest writes, and so every
+// rendition's offset is exact in its own ticks.
+func begin(p *media.Presentation, msn uint64) time.Duration {
+	best, pictures, found := time.Duration(0), false, false
+	for _, r := range p.Renditions {
+		s := r.Open
+		if done := at(r, msn); done != nil {
+			s = done
+		}
+		if s == nil || s.MSN != msn {
+			continue
+		}
+		start, picture := r.Time(s.Start), r.Kind == media.VideoRendition && !s.Gap
+		if !found || picture && !pictures || picture == pictures && picture && start < best {
+			best, pictures, found = start, picture, true
+		}
+	}
+	return best.Truncate(time.Millisecond)
 }
 
 // known returns a rendition's segment, nil where it has none, and false as long as
