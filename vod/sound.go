@@ -245,7 +245,7 @@ func (s *sounds) made(ctx context.Context, o *opened, plan *aac.Plan, i int) ([]
 	from := o.play.Rendition(strings.TrimSuffix(plan.Rendition.ID, "-aac"))
 	out := &bounded{most: maxPieceBytes}
 	err := ffmpeg.Run(ctx, ffmpeg.Job{
-		Program: s.vod.cfg.FFmpeg, Args: soundArgs(p.Skip), Stdout: out, Limit: soundLimit,
+		Program: s.vod.cfg.FFmpeg, Args: soundArgs(p), Stdout: out, Limit: soundLimit,
 		Inputs: []func(io.Writer) error{func(w io.Writer) error { return s.feed(ctx, o.play, from, p, w) }},
 	})
 	if err != nil {
@@ -255,12 +255,12 @@ func (s *sounds) made(ctx context.Context, o *opened, plan *aac.Plan, i int) ([]
 }
 
 // soundArgs encode what comes as fragmented MP4 to ADTS, but for the first samples.
-func soundArgs(skip media.Ticks) []string {
-	return []string{"-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", "-f", "mp4", "-i", ffmpeg.Input(0), "-map", "0:a:0",
-		// Samples lie where their timestamps say (an upload may have packets that last longer
-		// than what they hold), and are counted from there on; silence behind the end brings
-		// out the last frame.
-		"-af", "aresample=async=1:min_comp=0.0005:min_hard_comp=0.0005,atrim=start_sample=" + strconv.FormatInt(int64(skip), 10) + ",asetpts=N/SR/TB,apad=pad_len=" + strconv.Itoa(2*aac.Frame),
+func soundArgs(p *aac.Piece) []string {
+	return []string{"-hide_banner", "-loglevel", "error", "-nostdin", "-threads", "1", "-f", "mp4", "-i", ffmpeg.Input(0), "-map", "0:a:0", "-copyts",
+		// Samples lie where their timestamps say, with silence where there are none (the
+		// publisher was away; an upload may have packets that last longer than what they
+		// hold), and are counted from there on.
+		"-af", fmt.Sprintf("aresample=async=1:min_comp=0.0005:min_hard_comp=0.0005:first_pts=%d,atrim=start_sample=%d,asetpts=N/SR/TB,apad=whole_len=%d", p.Begin, p.Skip, p.Samples()),
 		"-c:a", "aac", "-b:a", strconv.Itoa(int(soundBitrate)), "-ar", strconv.Itoa(aac.Rate), "-ac", "2", "-f", "adts", ffmpeg.Output}
 }
 

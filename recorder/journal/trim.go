@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
@@ -36,9 +37,29 @@ func trim(p *media.Presentation, holes []Hole) (*media.Presentation, []Hole) {
 		for n := len(c.Segments); n > 0 && c.Segments[n-1].MSN > last; n-- {
 			c.Segments = c.Segments[:n-1]
 		}
+		c.Segments = shorten(&c, holes)
 		out.Renditions[i] = &c
 	}
 	return &out, clip(&out, holes)
+}
+
+// shorten lets a rendition's last segment end with its last picture or sound: what was
+// waited for in vain is part of no playlist's length.
+func shorten(r *media.Rendition, holes []Hole) []*media.Segment {
+	n := len(r.Segments)
+	if n == 0 || r.Segments[n-1].Gap {
+		return r.Segments
+	}
+	s := *r.Segments[n-1]
+	end := lastMedia(r, holes)
+	if end <= s.Start || end >= s.Start+s.Duration {
+		return r.Segments
+	}
+	s.Duration = end - s.Start
+	for n := len(s.Parts); n > 0 && s.Parts[n-1].Start >= end; n-- {
+		s.Parts = s.Parts[:n-1]
+	}
+	return append(slices.Clone(r.Segments[:n-1]), &s)
 }
 
 // vain tells that nothing came, and nothing that came was lost.

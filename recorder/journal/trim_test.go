@@ -28,14 +28,15 @@ func TestWhatWasWaitedForInVainIsNoPartOfARecording(t *testing.T) {
 	p, s := waited()
 	m := journal.MakeManifest(p, s, nil)
 	for _, r := range m.Presentation.Renditions {
-		if len(r.Segments) != 3 {
-			t.Errorf("%s has %d segments", r.ID, len(r.Segments))
+		// It ends with its last picture or sound.
+		if want := map[string]media.Ticks{"video": 1400, "audio": 1500}[r.ID]; len(r.Segments) != 3 || r.Segments[2].Duration != want {
+			t.Errorf("%s has %d segments, the third of %d ticks", r.ID, len(r.Segments), r.Segments[2].Duration)
 		}
 	}
-	if !m.Report.Complete || len(m.Gaps) != 0 || m.Report.Renditions[0].To != 6*time.Second {
+	if !m.Report.Complete || len(m.Gaps) != 0 || m.Report.Renditions[0].To != 5400*time.Millisecond {
 		t.Errorf("complete %v, to %v, gaps %v", m.Report.Complete, m.Report.Renditions[0].To, m.Gaps)
 	}
-	if len(p.Renditions[0].Segments) != 5 {
+	if len(p.Renditions[0].Segments) != 5 || p.Renditions[0].Segments[2].Duration != 2000 {
 		t.Error("the snapshot was changed")
 	}
 	p.Ended = false

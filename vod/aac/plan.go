@@ -33,11 +33,15 @@ type Piece struct {
 	// From and To bound the segments of the source, as indexes, that the encoder is
 	// given: some before and behind what counts.
 	From, To int
-	// Skip is how many samples of what is decoded are left out before encoding, Drop
-	// how many frames of what is encoded.
-	Skip media.Ticks
-	Drop int
+	// Begin is where those begin, in ticks of Rate. Skip is how many samples from there
+	// on are left out before encoding, Drop how many frames of what is encoded.
+	Begin, Skip media.Ticks
+	Drop        int
 }
+
+// Samples is how many an encoder has to be given to make all of a piece, also when
+// there is less sound than its segments are long.
+func (p *Piece) Samples() int { return (p.Drop + p.Total() + 1) * Frame }
 
 // Total is how many frames a piece has.
 func (p *Piece) Total() (n int) {
@@ -147,7 +151,8 @@ func (p *Piece) feed(all []*media.Segment, i, j int) {
 	for p.To < j && all[p.To-1].Start+all[p.To-1].Duration < until {
 		p.To++
 	}
-	led := p.Start - all[p.From].Start
+	p.Begin = all[p.From].Start
+	led := p.Start - p.Begin
 	before := min(led/Frame, preRoll)
 	p.Skip, p.Drop = led-before*Frame, int(before)+priming
 }
