@@ -144,7 +144,13 @@ func (v *view) frame() *mpd.MPD {
 		Latencies:     []*mpd.LatencyType{{Target: ms(target), Min: ms(target / 2), Max: ms(3 * v.p.TargetDuration)}},
 		PlaybackRates: []*mpd.PlaybackRateType{{Min: 0.96, Max: 1.04}},
 	}}
-	m.UTCTimings = []*mpd.DescriptorType{{SchemeIdUri: "urn:mpeg:dash:utc:http-xsdate:2014", Value: "time.txt"}}
+	// Players take the first that they can use. The address is relative because caches
+	// give the manifest out under names of their own: Shaka Player and dash.js resolve it;
+	// for who does not, the manifest's own time comes after it, late by what caches keep.
+	m.UTCTimings = []*mpd.DescriptorType{
+		{SchemeIdUri: "urn:mpeg:dash:utc:http-xsdate:2014", Value: "time.txt"},
+		{SchemeIdUri: "urn:mpeg:dash:utc:direct:2014", Value: string(m.PublishTime)},
+	}
 	return m
 }
 
