@@ -1,7 +1,6 @@
 package hlsfallback
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -81,7 +80,7 @@ func refuse(w http.ResponseWriter, r *refusal) {
 	for _, name := range []string{"Etag", "Content-Encoding", "Vary", "Priority", "Set-Cookie", "Content-Range", "Accept-Ranges"} {
 		h.Del(name)
 	}
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", media.ProblemMedia)
 	h.Set("Cache-Control", "no-store")
 	if r.keep > 0 {
 		h.Set("Cache-Control", "max-age="+seconds(r.keep))
@@ -95,15 +94,7 @@ func refuse(w http.ResponseWriter, r *refusal) {
 	case http.StatusMethodNotAllowed:
 		h.Set("Allow", "GET, HEAD, OPTIONS")
 	}
-	body, err := json.Marshal(struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}{"urn:sluice:problem:" + r.word, r.title, r.status, r.detail})
-	if err != nil {
-		body = nil // strings always marshal
-	}
+	body := media.Problem{Type: media.ProblemType(r.word), Title: r.title, Status: r.status, Detail: r.detail}.Body()
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(r.status)
 	_, _ = w.Write(body) // a client that has gone misses nothing

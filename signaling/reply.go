@@ -21,7 +21,7 @@ func (s *Server) refuse(rt route, w http.ResponseWriter, r *http.Request, err er
 	p := problem.For(err)
 	p.Instance = Trace(r.Context())
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", media.ProblemMedia)
 	h.Set("Cache-Control", "no-store")
 	if p.Retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(retryAfter(p)))
@@ -36,7 +36,7 @@ func (s *Server) refuse(rt route, w http.ResponseWriter, r *http.Request, err er
 	}
 	s.logRefusal(rt, r, p, err)
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client may be gone
+	_, _ = w.Write(p.Body()) // the client may be gone
 }
 
 func (s *Server) logRefusal(rt route, r *http.Request, p problem.Problem, err error) {

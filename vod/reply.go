@@ -68,31 +68,22 @@ var problems = []problemRow{
 	{upload.ErrExpired, 403, "expired", "URL has expired"},
 }
 
-type problem struct {
-	Type     string `json:"type"`
-	Title    string `json:"title"`
-	Status   int    `json:"status"`
-	Detail   string `json:"detail,omitempty"`
-	Instance string `json:"instance,omitempty"`
-}
-
 // problemFor says what the client is told. The words of unknown errors stay inside.
-func problemFor(err error) problem {
-	const urn = "urn:sluice:problem:"
+func problemFor(err error) media.Problem {
 	var many *errTooMany
 	if errors.As(err, &many) {
-		return problem{Type: urn + "rate", Title: "Too many requests", Status: http.StatusTooManyRequests, Detail: many.Error()}
+		return media.Problem{Type: media.ProblemType("rate"), Title: "Too many requests", Status: http.StatusTooManyRequests, Detail: many.Error()}
 	}
 	var unfit *errUnfit
 	if errors.As(err, &unfit) {
-		return problem{Type: urn + "unfit", Title: "Cannot be one file", Status: http.StatusConflict, Detail: unfit.why}
+		return media.Problem{Type: media.ProblemType("unfit"), Title: "Cannot be one file", Status: http.StatusConflict, Detail: unfit.why}
 	}
 	for _, row := range problems {
 		if errors.Is(err, row.err) {
-			return problem{Type: urn + row.word, Title: row.title, Status: row.status, Detail: err.Error()}
+			return media.Problem{Type: media.ProblemType(row.word), Title: row.title, Status: row.status, Detail: err.Error()}
 		}
 	}
-	return problem{Type: urn + "internal", Title: "Internal error", Status: 500, Detail: "the log has more under this trace"}
+	return media.Problem{Type: media.ProblemType("internal"), Title: "Internal error", Status: 500, Detail: "the log has more under this trace"}
 }
 
 // retrySeconds is when a busy server is asked again.
@@ -103,7 +94,7 @@ func (v *Vod) refuse(rt route, w *response, r *http.Request, err error) {
 	p.Instance = w.trace
 	h := w.Header()
 	h.Del("ETag")
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", media.ProblemMedia)
 	h.Set("Cache-Control", "no-store")
 	switch p.Status {
 	case http.StatusUnauthorized:
@@ -122,7 +113,7 @@ func (v *Vod) refuse(rt route, w *response, r *http.Request, err error) {
 		v.log.Error("request failed", "trace", w.trace, "method", r.Method, "endpoint", rt.name, "err", err)
 	}
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client may be gone
+	_, _ = w.Write(p.Body()) // the client may be gone
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) error {

@@ -1,12 +1,12 @@
 package edge
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/edge/cmcd"
+	"github.com/sluice-live/sluice/media"
 )
 
 // Result is where an answer came from.
@@ -114,7 +114,7 @@ func parameter(query, name string) string {
 // refuse answers with a problem (RFC 9457).
 func (q *request) refuse(status int, detail string) {
 	h := q.w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", media.ProblemMedia)
 	h.Set("Access-Control-Allow-Origin", "*")
 	if h.Get("Cache-Control") == "" || status != http.StatusNotFound {
 		h.Set("Cache-Control", "no-store")
@@ -122,14 +122,18 @@ func (q *request) refuse(status int, detail string) {
 	for _, name := range []string{"ETag", "Content-Encoding", "Content-Length"} {
 		h.Del(name)
 	}
-	text, err := json.Marshal(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
-	if err != nil {
-		text = []byte("{}")
-	}
 	q.w.WriteHeader(status)
 	if q.r.Method != http.MethodHead {
-		_, _ = q.w.Write(text)
+		_, _ = q.w.Write(media.Problem{Type: media.ProblemType(words[status]), Title: http.StatusText(status), Status: status, Detail: detail}.Body())
 	}
+}
+
+// words are the kinds of problems that an edge has: those of nodes where they are the
+// same.
+var words = map[int]string{
+	http.StatusBadRequest: "query", http.StatusUnauthorized: "unauthorized", http.StatusForbidden: "forbidden", http.StatusNotFound: "not-found",
+	http.StatusMethodNotAllowed: "method", http.StatusRequestedRangeNotSatisfiable: "range", http.StatusInternalServerError: "internal",
+	http.StatusBadGateway: "origin", http.StatusServiceUnavailable: "overloaded", http.StatusGatewayTimeout: "timeout",
 }
 
 // busy answers that there is no room now.

@@ -10,17 +10,13 @@ import (
 	"github.com/sluice-live/sluice/media"
 )
 
-// Problem is the body of an error response (RFC 9457 section 3).
+// Problem is the body of an error response, and what goes into its head.
 type Problem struct {
-	Type     string `json:"type"` // "urn:sluice:problem:" and a stable word
-	Title    string `json:"title"`
-	Status   int    `json:"status"`
-	Detail   string `json:"detail,omitempty"`
-	Instance string `json:"instance,omitempty"` // the trace identifier
+	media.Problem
 	// Retry is when to come again; zero means that nothing is known.
-	Retry time.Duration `json:"-"`
+	Retry time.Duration
 	// Location is where to go instead (status 307).
-	Location string `json:"-"`
+	Location string
 }
 
 // The errors of HTTP itself, which only the door knows.
@@ -108,18 +104,18 @@ var rows = []row{
 func For(err error) Problem {
 	var moved *media.RedirectError
 	if errors.As(err, &moved) {
-		return Problem{Type: name("redirect"), Title: "Served elsewhere", Status: 307, Detail: moved.Error(), Location: moved.Location}
+		return Problem{Problem: one("redirect", "Served elsewhere", 307, moved.Error()), Location: moved.Location}
 	}
 	for _, r := range rows {
 		if errors.Is(err, r.err) {
-			return Problem{Type: name(r.word), Title: r.title, Status: r.status, Detail: err.Error(), Retry: retry(err, r.retry)}
+			return Problem{Problem: one(r.word, r.title, r.status, err.Error()), Retry: retry(err, r.retry)}
 		}
 	}
 	var late interface{ Timeout() bool }
 	if errors.As(err, &late) && late.Timeout() {
-		return Problem{Type: name("timeout"), Title: "It took too long", Status: 503, Retry: retryFull}
+		return Problem{Problem: one("timeout", "It took too long", 503, ""), Retry: retryFull}
 	}
-	return Problem{Type: name("internal"), Title: "Internal error", Status: 500, Detail: "the log has more under this trace"}
+	return Problem{Problem: one("internal", "Internal error", 500, "the log has more under this trace")}
 }
 
 func retry(err error, usual time.Duration) time.Duration {
@@ -134,4 +130,6 @@ func retry(err error, usual time.Duration) time.Duration {
 	return usual
 }
 
-func name(word string) string { return "urn:sluice:problem:" + word }
+func one(word, title string, status int, detail string) media.Problem {
+	return media.Problem{Type: media.ProblemType(word), Title: title, Status: status, Detail: detail}
+}
