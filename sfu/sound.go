@@ -105,7 +105,7 @@ func (v *viewer) tune() {
 
 // heard tells which audio track the viewer gets.
 func (v *viewer) heard(id media.TrackID) {
-	if v.stats.sound.Swap(int32(id)) != int32(id) {
+	if v.sound.Swap(int32(id)) != int32(id) {
 		v.st.changed.notify()
 	}
 }

@@ -40,6 +40,7 @@ type viewer struct {
 
 	// ───
 	joined bool
+	sound  atomic.Int32 // the audio track that it gets; the API reads it
 	src    *source
 	out    Output
 	opener egress.ControlOpener
@@ -55,10 +56,10 @@ type viewer struct {
 	input     allocate.Input
 	videos    [1]allocate.Video
 	reason    allocate.Code
+	wants     media.LayerSet // of src, as the tally counts it
 	told      media.Bitrate
 	reference reference
 	rtt       time.Duration
-	wants     media.LayerSet // of src, as the tally counts it
 }
 
 // counts are what of the stats changes with each packet, until tell.
@@ -92,8 +93,7 @@ type viewerStats struct {
 	estimate                        atomic.Int64 // bits per second; 0 is unknown
 	why                             atomic.Pointer[string]
 	noCodec                         atomic.Bool
-	started                         atomic.Bool  // the first media packet was sent
-	sound                           atomic.Int32 // the audio track
+	started                         atomic.Bool // the first media packet was sent
 }
 
 func newViewer(st *stream, o media.Offer, r *negotiate.Remote) *viewer {

@@ -24,7 +24,7 @@ func (v *viewer) view() media.SessionView {
 	view.Current = media.Layer(v.stats.current.Load() - 1)
 	view.Why = v.words()
 	view.Ended = v.gone.Load()
-	view.Sound = media.TrackID(v.stats.sound.Load())
+	view.Sound = media.TrackID(v.sound.Load())
 	if wish := v.audio.Load(); wish != nil {
 		view.Audio = wish.said
 	}
