@@ -85,6 +85,8 @@ type AssetRendition struct {
 	Width   int     `json:"width,omitempty"`
 	Height  int     `json:"height,omitempty"`
 	Bitrate Bitrate `json:"bitrate"` // measured mean
+	// Language of sound and subtitles (RFC 5646); empty when unknown.
+	Language string `json:"language,omitempty"`
 }
 
 // Gap is a hole in a rendition, as time since the presentation's start.

@@ -82,7 +82,8 @@ func describe(a *media.Asset, m *media.Manifest) bool {
 		}
 		a.Renditions = append(a.Renditions, media.AssetRendition{
 			ID: r.ID, Codec: r.Codec, Width: r.Width, Height: r.Height,
-			Bitrate: media.Bitrate(float64(size*8) / max(a.Duration.Seconds(), 0.001)),
+			Bitrate:  media.Bitrate(float64(size*8) / max(a.Duration.Seconds(), 0.001)),
+			Language: r.Language,
 		})
 	}
 	return true

@@ -16,7 +16,10 @@ func TestLanguagesAreKept(t *testing.T) {
 		"-map", "0", "-map", "1", "-map", "2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-pix_fmt", "yuv420p", "-c:a", "aac",
 		"-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=spa", "-disposition:a:0", "default", "-disposition:a:1", "0")
 	id := h.upload(path, "video/mp4", "school.math")
-	h.wait(id, "the asset is ready", isReady)
+	a := h.wait(id, "the asset is ready", isReady)
+	if len(a.Renditions) != 3 || a.Renditions[1].Language != "en" || a.Renditions[2].Language != "es" {
+		t.Errorf("the catalogue has %+v", a.Renditions)
+	}
 	got := ""
 	for _, r := range h.presentation(id).Renditions {
 		if r.Kind == media.AudioRendition {
