@@ -3,6 +3,7 @@ package vod_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -177,6 +179,43 @@ func likewise(t *testing.T, want, got []float32, late int) {
 		t.Errorf("at sample %d it differs by %.3f", at, loudest)
 	}
 	t.Logf("%d clicks, the worst %d samples off; the tone differs by %.4f at most", len(a), worst, loudest)
+}
+
+// What was made while somebody listened to it live is a part: the recording has all.
+func TestAACThatWasMadeInPartIsMadeWhole(t *testing.T) {
+	program, runs := encoder(t, "")
+	h := newHouse(t, func(c *vod.Config) { c.FFmpeg = program })
+	id := h.song(6)
+	key := "recordings/school.music/" + id + "/manifest.json"
+	for whole, name := range map[bool]string{false: "in part", true: "whole"} {
+		p := h.presentation(id)
+		live := *p.Rendition("audio")
+		live.ID, live.Codec = "audio-aac", "mp4a.40.2"
+		live.Segments = slices.Clone(live.Segments)
+		if !whole {
+			gap := *live.Segments[1]
+			gap.Gap, gap.Extent = true, media.Extent{}
+			live.Segments[1] = &gap
+		}
+		m := media.Manifest{Presentation: p}
+		m.Presentation.Renditions = []*media.Rendition{p.Rendition("audio"), &live}
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.stop()
+		if err := h.blobs.Put(t.Context(), key, bytes.NewReader(b), int64(len(b))); err != nil {
+			t.Fatal(err)
+		}
+		h.start()
+		got := h.presentation(id).Rendition("audio-aac")
+		if len(h.presentation(id).Renditions) != 2 || got.Segments[1].Gap || (got.Segments[1].Extent.Size < 0) == whole {
+			t.Errorf("%s: %+v, segment %+v", name, got, got.Segments[1])
+		}
+	}
+	if runs() != 0 {
+		t.Error("something was made that nobody played")
+	}
 }
 
 // Without an encoder, or with one that falls, the recording plays as it is.
