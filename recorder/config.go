@@ -106,6 +106,10 @@ func DefaultConfig() Config {
 	}
 }
 
+// limit is how long a part is at most (PART-TARGET): a tenth more than it shall be,
+// in whole milliseconds. See segment.Config.
+func (c Config) limit() time.Duration { return (c.Part * 11 / 10).Truncate(time.Millisecond) }
+
 // rungName is what may stand in an address.
 var rungName = regexp.MustCompile(`^[a-z0-9]{1,16}$`)
 
@@ -122,7 +126,7 @@ func (c Config) Validate() error {
 		return errors.New("read the recorder's settings: parts last from 0.2 to 2 s")
 	case c.Segment < time.Second || c.Segment > 10*time.Second || c.Segment < 2*c.Part:
 		return errors.New("read the recorder's settings: segments last from 1 to 10 s and hold at least two parts")
-	case c.Target%time.Second != 0 || c.Target < c.Segment+c.Segment/2+c.Part || c.Target > time.Minute:
+	case c.Target%time.Second != 0 || c.Target < c.Segment+c.Segment/2+c.limit() || c.Target > time.Minute:
 		return errors.New("read the recorder's settings: the target duration is in whole seconds, at least one and a half segments and a part, and at most a minute")
 	case c.Window < 6*c.Target || c.Window > maxWindow:
 		return errors.New("read the recorder's settings: the window is at least six target durations and at most 14 days")

@@ -99,7 +99,7 @@ func (t *tape) create() {
 		return
 	}
 	start := Start{Stream: t.id, Incarnation: t.incarnation, Start: t.start,
-		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Record: t.policy.Record}
+		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.limit(), Record: t.policy.Record}
 	l := t.r.write(func() (Log, error) { return t.r.parts.Logs.Create(start) })
 	if err := l.note(func(Log) error { return nil }); err != nil && !errors.Is(err, errBehind) {
 		t.stall()

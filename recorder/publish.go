@@ -149,7 +149,7 @@ func (t *tape) show(ended bool, changed []string) {
 	t.version++
 	changed = append(changed, t.recite()...)
 	p := &media.Presentation{Stream: t.id, Incarnation: t.name(), Recording: t.incarnation, Version: t.version, Start: t.start,
-		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.Part, Ended: ended}
+		TargetDuration: t.r.cfg.Target, PartTarget: t.r.cfg.limit(), Ended: ended}
 	for _, r := range t.lanes {
 		known = known || len(r.is.Inits) > 0
 		if len(r.is.Inits) > 0 && !r.hidden() { // before its first frame nobody can say what it is

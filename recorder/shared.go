@@ -18,7 +18,7 @@ var agreed = time.Unix(0, 0).UTC()
 // stream: 16 characters [a-z0-9]. It never changes, because the numbers in it never
 // begin anew.
 func (c Config) shared(id media.StreamID) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "1 %s %d %d %d", id, c.Segment, c.Part, c.Target))
+	sum := sha256.Sum256(fmt.Appendf(nil, "2 %s %d %d %d", id, c.Segment, c.Part, c.Target))
 	name := new(big.Int).SetBytes(sum[:]).Text(36)
 	return name[:16]
 }
@@ -35,7 +35,7 @@ func (t *tape) name() string {
 // what never changes in a presentation did not.
 func (t *tape) resumable(p *media.Presentation) bool {
 	c := t.r.cfg
-	if p.TargetDuration != c.Target || p.PartTarget != c.Part || p.Start.Equal(agreed) != c.Redundant {
+	if p.TargetDuration != c.Target || p.PartTarget != c.limit() || p.Start.Equal(agreed) != c.Redundant {
 		return false
 	}
 	if !c.Redundant {

@@ -10,9 +10,12 @@ import (
 type Config struct {
 	// Start is media time 0.
 	Start time.Time
-	// Nominal is how long segments shall be, Part how long parts are at most, Target
-	// how long segments are at most.
-	Nominal, Part, Target time.Duration
+	// Nominal and Part are how long segments and parts shall be, Target and Limit how
+	// long they are at most (EXT-X-TARGETDURATION, PART-TARGET). The room between Part
+	// and Limit lets sound's parts end beside the pictures', and the last part of a
+	// segment take what would be a sliver of its own: hls.js 1.7 holds a segment of
+	// which less than 200 ms are missing for whole, and may never load those.
+	Nominal, Part, Target, Limit time.Duration
 	// Patience is how much later than usual a frame may come before its absence is
 	// declared, while others flow; while nothing does, a part's time.
 	Patience time.Duration
@@ -45,7 +48,8 @@ type Cutter struct {
 	epoch  media.Epoch
 	turn   uint64 // number of the segment that begins the epoch
 	now    time.Time
-	newest time.Duration // newest picture, media time
+	newest time.Duration    // newest picture, media time
+	lasted [2]time.Duration // how long the last segments were
 	events []Event
 }
 

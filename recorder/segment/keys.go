@@ -55,7 +55,7 @@ func (c *Cutter) goal(msn uint64) time.Duration {
 	if part < c.cfg.Part/2 {
 		return begin + c.cfg.Nominal
 	}
-	return begin + max((c.cfg.Nominal+part/20)/part, 1)*part
+	return begin + max((c.cfg.Nominal+part/2)/part, 1)*part
 }
 
 // room is how long a part full of pictures is; 0 when none move.
@@ -71,8 +71,11 @@ func (c *Cutter) room() time.Duration {
 
 // fullest is how long a part of as many pictures as there is room for is.
 func (l *lane) fullest() media.Ticks {
-	n := (l.part + l.interval/10) / l.interval
-	return min(n*l.interval, l.part)
+	n := (l.usual + l.interval*3/5) / l.interval // 12.5 and 7.5 pictures are 13 and 8, and stay so
+	if n*l.interval > l.part {
+		n = l.part / l.interval
+	}
+	return n * l.interval
 }
 
 // keyDue returns the media time at which a key frame has to be asked for.

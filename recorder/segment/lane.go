@@ -17,6 +17,7 @@ type lane struct {
 	audio     bool
 	scale     media.Ticks
 	part      media.Ticks // the longest part
+	usual     media.Ticks // how long parts shall be
 	full      media.Ticks // a part that is long enough: 85 % (RFC 8216bis section 4.4.4.9)
 	least     media.Ticks // the shortest sample, for those that come too late: 1 ms
 	placed    bool
@@ -56,10 +57,11 @@ type lane struct {
 
 func newLane(c *Cutter, index int, r Rendition) *lane {
 	l := &lane{c: c, index: index, begins: r.Begin, derived: r.Derived, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
-	l.part = l.ticks(c.cfg.Part)
+	l.part, l.usual = l.ticks(c.cfg.Limit), l.ticks(c.cfg.Part)
 	l.full = (l.part*85 + 99) / 100
 	if l.locked() && !l.audio {
 		l.part -= l.scale / spare
+		l.usual = l.part
 	}
 	l.least = max(l.scale/1000, 1)
 	l.interval = l.scale / 30
@@ -178,7 +180,8 @@ func (l *lane) close(end media.Ticks) {
 		return
 	}
 	l.settle(end)
-	if l.muted {
+	unheard := l.muted && len(l.samples) > 0
+	if unheard {
 		l.samples, l.arrival = nil, time.Time{}
 	}
 	e := Event{Kind: PartReady, Rendition: l.index, MSN: l.msn, Part: l.number,
@@ -194,7 +197,7 @@ func (l *lane) close(end media.Ticks) {
 			e.Independent = e.Independent || s.Key
 		}
 	}
-	l.gapBefore = e.Gap
+	l.gapBefore = e.Gap && !unheard
 	if !l.hidden() {
 		l.c.events = append(l.c.events, e)
 	}

@@ -49,7 +49,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 func (c *Cutter) lay(l *lane, f Frame) {
 	at := l.begin(f.Time)
 	edge := l.partStart + l.part
-	if len(l.samples) > 0 && (at >= edge || at+l.interval*9/10 > edge && at-l.partStart >= l.full) {
+	if len(l.samples) > 0 && (at >= edge || c.filled(l, at)) {
 		l.close(min(at, edge))
 		at = max(at, l.partStart)
 	}
@@ -65,10 +65,42 @@ func (c *Cutter) lay(l *lane, f Frame) {
 	l.add(s, at, f.Arrival)
 	c.laid(l, s, at)
 	l.still.keep(f)
-	end := l.end()
-	if end-l.partStart >= l.full && end+l.interval*9/10 > l.partStart+l.part && !c.awaits(l, end) {
+	if end := l.end(); c.filled(l, end) && !c.awaits(l, end) {
 		l.close(end)
 	}
+}
+
+// filled reports whether the open part is as long as it shall be when it ends at end:
+// another picture would be too much, unless the segment ends with it.
+func (c *Cutter) filled(l *lane, end media.Ticks) bool {
+	d := end - l.partStart
+	if d < l.full || d+l.interval*9/10 > l.part {
+		return d >= l.full
+	}
+	return d+l.interval/2 > l.fullest() && !c.endsSoon(l, end+l.interval*9/10)
+}
+
+// endsSoon reports whether the segment is expected to end behind from and within what
+// the open part may hold: as planned, or as long as the two before it, for an encoder
+// may have a beat of its own.
+func (c *Cutter) endsSoon(l *lane, from media.Ticks) bool {
+	within := func(at time.Duration) bool {
+		t := l.ticks(at)
+		return t > from && t <= l.partStart+l.part
+	}
+	if b, known := c.grid.next(l.msn); known {
+		return within(b.at)
+	}
+	beat := c.beat()
+	return within(c.goal(l.msn)) || beat > 0 && within(c.grid.at(l.msn).at+beat)
+}
+
+// beat returns how long each of the last segments was; 0 when they differ.
+func (c *Cutter) beat() time.Duration {
+	if (c.lasted[1] - c.lasted[0]).Abs() > 10*time.Millisecond {
+		return 0
+	}
+	return c.lasted[1]
 }
 
 // laid tells where a sample lies, if somebody wants to know.
@@ -101,7 +133,7 @@ func (c *Cutter) cutAtPicture(l *lane, f Frame) {
 	switch {
 	case f.Key && known && at >= b.at-c.cfg.Nominal/4:
 	case f.Key && !known && at >= c.grid.at(l.msn).at+c.cfg.Nominal*3/4:
-	case max(f.Time, l.tail)+l.interval > l.segStart+l.ticks(c.cfg.Target-c.cfg.Part) && max(f.Time, l.tail) > l.segStart:
+	case max(f.Time, l.tail)+l.interval > l.segStart+l.ticks(c.cfg.Target-c.cfg.Limit) && max(f.Time, l.tail) > l.segStart:
 		c.late(l, f.Key)
 	default:
 		return
@@ -126,6 +158,7 @@ func (c *Cutter) late(l *lane, key bool) {
 // decide makes a boundary at at, if none is known that the lane's segment ends at.
 func (c *Cutter) decide(l *lane, at media.Ticks) {
 	if _, known := c.grid.next(l.msn); !known {
+		c.lasted[0], c.lasted[1] = c.lasted[1], l.time(at)-c.grid.at(l.msn).at
 		c.grid.propose(l.time(at), false)
 	}
 }
@@ -133,7 +166,7 @@ func (c *Cutter) decide(l *lane, at media.Ticks) {
 // cutAt returns where the lane's segment ends when no key frame comes. Flowing tells
 // that frames do.
 func (c *Cutter) cutAt(l *lane, flowing bool) media.Ticks {
-	at := l.segStart + l.ticks(c.cfg.Target-c.cfg.Part)
+	at := l.segStart + l.ticks(c.cfg.Target-c.cfg.Limit)
 	if b, known := c.grid.next(l.msn); known {
 		bound := l.ticks(b.at)
 		if !l.audio && (flowing || l.tail > bound) {

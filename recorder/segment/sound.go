@@ -91,30 +91,42 @@ func (c *Cutter) speaking() bool {
 func (c *Cutter) put(l *lane, s Sample, f Frame) {
 	at := l.end()
 	end := c.cutAt(l, true)
-	if at+s.Duration/2 >= end || at+s.Duration > l.segStart+l.ticks(c.cfg.Target-c.cfg.Part) {
+	last := s.Duration / 2
+	if len(l.samples) == 0 { // no part for a frame or two
+		last = 2 * s.Duration
+	}
+	if at+last >= end || at+s.Duration > l.segStart+l.ticks(c.cfg.Target-c.cfg.Limit) {
 		if at > l.segStart {
 			c.decide(l, at)
 			l.cut(at)
 			l.muted = false
 		}
 	}
-	if at+s.Duration > l.partStart+c.most(l, s.Duration) {
+	if at+s.Duration > l.partStart+l.part {
 		l.close(at)
 	}
 	l.add(s, at, f.Arrival)
 	c.laid(l, s, at)
-	if l.tail+s.Duration > l.partStart+c.most(l, s.Duration) {
+	half := s.Duration / 2
+	if l.tail+half > c.beside(l) && !c.endsSoon(l, l.tail+half) || l.tail+s.Duration > l.partStart+l.part {
 		l.close(l.tail)
 	}
 }
 
-// most is how long a part of sound may be: as long as the pictures' if that is long
-// enough, so that its last one in a segment is full when theirs is.
-func (c *Cutter) most(l *lane, frame media.Ticks) media.Ticks {
-	if room := l.ticks(c.room()) + frame/2; !l.locked() && room >= l.full && room < l.part {
-		return room
+// beside returns where the open part of sound shall end: where the pictures' does, if
+// that is long enough, so that its last one in a segment is full when theirs is.
+func (c *Cutter) beside(l *lane) media.Ticks {
+	room := l.usual
+	if r := l.ticks(c.room()); !l.locked() && r >= l.full && r < l.part {
+		room = r
 	}
-	return l.part
+	if beat := l.ticks(c.beat()); beat > 0 && !l.locked() { // the parts of a segment share what it is longer
+		if r := beat / max((beat+room/2)/room, 1); r >= l.full && r < l.part {
+			room = r
+		}
+	}
+	edge := l.segStart + ((l.partStart-l.segStart+room/2)/room+1)*room
+	return max(edge, l.partStart+l.full)
 }
 
 // fill reaches to where sound goes on: with silence, or a gap where there is none.

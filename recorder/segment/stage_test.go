@@ -13,7 +13,7 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 const ms = time.Millisecond
 
 func config() segment.Config {
-	return segment.Config{Start: start, Nominal: 2 * time.Second, Part: 500 * ms, Target: 6 * time.Second, Patience: 250 * ms}
+	return segment.Config{Start: start, Nominal: 2 * time.Second, Part: 500 * ms, Target: 6 * time.Second, Limit: 550 * ms, Patience: 250 * ms}
 }
 
 // reporter is what tests and properties have in common.
@@ -183,12 +183,12 @@ func (s *stage) part(r *track, e segment.Event) {
 	if e.Part != len(r.open) || e.Duration <= 0 {
 		s.t.Fatalf("%s: %d parts before it, duration %d", where, len(r.open), e.Duration)
 	}
-	if e.Duration > r.ticks(s.cfg.Part) { // R3
+	if e.Duration > r.ticks(s.cfg.Limit) { // R3
 		s.t.Fatalf("%s lasts %v (gap %v, %d samples)", where, r.time(e.Duration), e.Gap, len(e.Samples))
 	}
 	if n := len(r.open); n > 0 && !s.brief {
 		b := r.open[n-1]
-		if !b.Gap && !e.Gap && !b.Independent && b.Duration*100 < r.ticks(s.cfg.Part)*85-100 {
+		if !b.Gap && !e.Gap && !b.Independent && b.Duration*100 < r.ticks(s.cfg.Limit)*85-100 {
 			s.t.Fatalf("%s: the one before it lasts %v only", where, r.time(b.Duration))
 		}
 	}
