@@ -34,6 +34,9 @@ type Policy struct {
 	// Languages of a publisher's audio tracks by their place (RFC 5646), where its
 	// offer does not tell; "" is unknown.
 	Languages []string
+	// Captions are languages that live captions will come in, as ParseLanguage returns
+	// them: HLS has their renditions from the beginning on.
+	Captions []string
 	// MaxBitrate of a publisher over all its tracks; 0 means no limit.
 	MaxBitrate Bitrate
 	// MaxHeight of the picture in pixels; 0 means no limit.
@@ -51,6 +54,7 @@ func DefaultPolicy() Policy {
 		Hold:      30 * time.Second,
 		Codecs:    []Codec{H264, AV1, VP9, H265, VP8},
 		Languages: []string{},
+		Captions:  []string{},
 		// Twice an HD contribution feed; a plain sentence is sent to whoever goes over.
 		MaxBitrate: 20_000_000,
 	}

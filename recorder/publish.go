@@ -158,7 +158,7 @@ func (t *tape) show(ended bool, changed []string) {
 	}
 	slices.SortStableFunc(p.Renditions, order)
 	for _, x := range t.texts {
-		if len(x.segments) > 0 && len(p.Renditions) > 0 {
+		if len(p.Renditions) > 0 {
 			p.Renditions = append(p.Renditions, x.snapshot())
 		}
 	}

@@ -95,6 +95,7 @@ type tape struct {
 
 	encoders encoders
 	texts    []*texts
+	listed   bool // texts has those that were told of before
 }
 
 func newTape(r *Recorder, id media.StreamID, p media.Policy) *tape {

@@ -187,6 +187,12 @@ func (x *texts) snapshot() *media.Rendition {
 
 // recite goes on with the text of what has ended since, and returns what changed.
 func (t *tape) recite() (changed []string) {
+	if !t.listed && len(t.lanes) > 0 {
+		t.listed = true
+		for _, language := range t.policy.Captions {
+			t.text(language)
+		}
+	}
 	for _, x := range t.texts {
 		if x.follow() {
 			changed = append(changed, x.is.ID)

@@ -136,10 +136,21 @@ func TestCaptionsAreInTheSegmentsAndSurviveACrash(t *testing.T) {
 // A stream that nobody records keeps as many captions as its window needs.
 func TestOldCaptionsLeaveTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStudio(t, func(c *recorder.Config, _ *recorder.Parts) { c.Window = 40 * time.Second })
+		s := newStudio(t, func(c *recorder.Config, p *recorder.Parts) {
+			c.Window = 40 * time.Second
+			policy := p.Policy
+			p.Policy = func(id media.StreamID) media.Policy {
+				one := policy(id)
+				one.Captions = []string{"fr"}
+				return one
+			}
+		})
 		s.publish(1, "h")
 		cameras := []*camera{s.video(0, 40*ms), s.sound()}
 		shoot(5*time.Second, cameras...)
+		if r := s.show().Rendition("captions-fr"); r == nil || r.Name != "Français" || len(r.Segments) == 0 {
+			t.Errorf("captions that are expected are not listed: %+v", r)
+		}
 		s.caption(said("en", "old", time.Now(), 2*time.Second))
 		shoot(100*time.Second, cameras...)
 		p := s.show()

@@ -159,6 +159,7 @@ type Stream struct {
 	Hold       time.Duration    `yaml:"hold"`
 	Codecs     []media.Codec    `yaml:"codecs"`
 	Languages  []string         `yaml:"languages"`
+	Captions   []string         `yaml:"captions"`
 	MaxBitrate media.Bitrate    `yaml:"max_bitrate"`
 	MaxHeight  int              `yaml:"max_height"`
 }
@@ -201,7 +202,7 @@ func defaultStream() Stream {
 	p := media.DefaultPolicy()
 	return Stream{
 		Match: "*", Absent: p.Absent, Second: p.Second, Public: p.Public, HLS: p.HLS, Record: p.Record,
-		Hold: p.Hold, Codecs: p.Codecs, Languages: p.Languages, MaxBitrate: p.MaxBitrate, MaxHeight: p.MaxHeight,
+		Hold: p.Hold, Codecs: p.Codecs, Languages: p.Languages, Captions: p.Captions, MaxBitrate: p.MaxBitrate, MaxHeight: p.MaxHeight,
 	}
 }
 
@@ -209,7 +210,7 @@ func defaultStream() Stream {
 func (s Stream) Policy() media.Policy {
 	return media.Policy{
 		Absent: s.Absent, Second: s.Second, Public: s.Public, HLS: s.HLS, Record: s.Record,
-		Hold: s.Hold, Codecs: s.Codecs, Languages: s.Languages, MaxBitrate: s.MaxBitrate, MaxHeight: s.MaxHeight,
+		Hold: s.Hold, Codecs: s.Codecs, Languages: s.Languages, Captions: s.Captions, MaxBitrate: s.MaxBitrate, MaxHeight: s.MaxHeight,
 	}
 }
 

@@ -164,6 +164,8 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"a step that is not there", "hls: {ladder: [1081p]}", "2160p, 1080p, 720p, 480p, 360p, classic"},
 		{"a step twice", "hls: {ladder: [720p, 720p]}", "twice"},
 		{"ladder when", "hls: {ladder: [720p], ladder_when: 'off'}", "hls.ladder_when"},
+		{"captions in no language", "streams: [{match: a, captions: [english]}, {match: b, captions: [en_US]}]", "en_US"},
+		{"captions twice", "streams: [{match: a, captions: [en, en]}]", "twice"},
 		{"codec twice", "streams: [{match: a, codecs: [VP8, VP8]}]", "twice"},
 		{"no codec", "streams: [{match: a, codecs: []}]", "at least one"},
 		{"absent", "streams: [{match: a, absent: never}]", "wait or refuse"},

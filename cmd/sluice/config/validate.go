@@ -197,6 +197,17 @@ func (s Stream) check() error {
 			return fmt.Errorf("codecs: %v is named twice", codec)
 		}
 	}
+	if len(s.Captions) > media.MaxLanguages {
+		return fmt.Errorf("captions: at most %d languages", media.MaxLanguages)
+	}
+	for i, tag := range s.Captions {
+		if low, err := media.ParseLanguage(tag); err != nil || low != tag {
+			return fmt.Errorf("captions: %q is not a language tag in lower case, as en or pt-br", tag)
+		}
+		if slices.Contains(s.Captions[:i], tag) {
+			return fmt.Errorf("captions: %s is named twice", tag)
+		}
+	}
 	if len(s.Languages) > media.MaxAudio {
 		return fmt.Errorf("languages: a stream has at most %d audio tracks", media.MaxAudio)
 	}
