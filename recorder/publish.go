@@ -232,10 +232,10 @@ func (t *tape) finish(c Closing) {
 	t.cutter.End(time.Now())
 	t.events(time.Now())
 	if c == Ended {
-		names := make([]string, len(t.lanes))
-		for i, r := range t.lanes {
+		names := make([]string, 0, len(t.lanes)+len(t.texts))
+		for _, r := range t.lanes {
 			r.open = nil
-			names[i] = r.is.ID
+			names = append(names, r.is.ID)
 		}
 		for _, x := range t.texts {
 			names = append(names, x.is.ID)

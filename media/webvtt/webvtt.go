@@ -158,17 +158,17 @@ func clock(s string) (time.Duration, bool) {
 	if !ok || len(milli) != 3 || len(parts) < 2 || len(parts) > 3 {
 		return 0, false
 	}
-	total := time.Duration(0)
+	seconds := 0
 	for i, part := range parts {
 		n, ok := number(part)
 		hours := len(parts) == 3 && i == 0
 		if !ok || !hours && (len(part) != 2 || n > 59) || hours && (len(part) < 2 || len(part) > 6) {
 			return 0, false
 		}
-		total = total*60 + time.Duration(n)
+		seconds = seconds*60 + n
 	}
 	ms, ok := number(milli)
-	return total*time.Second + time.Duration(ms)*time.Millisecond, ok
+	return time.Duration(seconds)*time.Second + time.Duration(ms)*time.Millisecond, ok
 }
 
 func number(s string) (n int, ok bool) {
