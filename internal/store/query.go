@@ -85,7 +85,7 @@ type choice struct {
 	// count is list, but may name an asset twice: to leave that out, all of them would
 	// have to be read before the first is counted.
 	count clause
-	terms      bool // it looks at terms alone
+	terms bool // it looks at terms alone
 }
 
 func termChoice(cond string, args ...any) choice {
