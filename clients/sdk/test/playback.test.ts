@@ -175,7 +175,7 @@ describe("a playback that comes to a gap", () => {
     video.currentTime = 91;
     video.dispatchEvent(new Event("playing"));
     FakeHls.last.latestLevelDetails.fragments = gapped;
-    await pass(3, false);
+    await pass(2, false);
     expect(video.currentTime).toBe(91);
     FakeHls.last.latestLevelDetails.fragments = [...gapped, piece(96)];
     await pass(1, false);

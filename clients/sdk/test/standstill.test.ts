@@ -18,7 +18,7 @@ describe("a picture that stands still", () => {
   });
 
   it("gets the smallest remedy first, then larger ones, then ever more seldom", () => {
-    expect(watch(200, () => ({ at: 7 }))).toEqual([[4, "layer"], [8, "seek"], [14, "reload"], [29, "reload"], [59, "reload"], [119, "reload"], [179, "reload"]]);
+    expect(watch(200, () => ({ at: 7 }))).toEqual([[3, "layer"], [6, "seek"], [11, "reload"], [26, "reload"], [56, "reload"], [116, "reload"], [176, "reload"]]);
   });
 
   it("is let alone where nothing new came: then there is nothing to play", () => {
@@ -28,22 +28,22 @@ describe("a picture that stands still", () => {
 
   it("is let alone while it is paused, and gets its time after", () => {
     expect(watch(600, () => ({ at: 7, plays: false }))).toEqual([]);
-    expect(watch(26, (s) => ({ at: 7, plays: s >= 20 }))).toEqual([[23, "layer"]]);
+    expect(watch(26, (s) => ({ at: 7, plays: s >= 20 }))).toEqual([[22, "layer"], [25, "seek"]]);
   });
 
   it("begins with the smallest again once it moved for a while, not because it was sought in", () => {
     const healed = watch(30, (s) => ({ at: s < 6 ? 7 : s < 16 ? s : 16 }));
-    expect(healed).toEqual([[4, "layer"], [20, "layer"], [24, "seek"]]);
-    const sought = watch(20, (s) => ({ at: s < 9 ? 7 : 50 }));
-    expect(sought).toEqual([[4, "layer"], [8, "seek"], [15, "reload"]]);
+    expect(healed).toEqual([[3, "layer"], [19, "layer"], [22, "seek"], [27, "reload"]]);
+    const sought = watch(20, (s) => ({ at: s < 7 ? 7 : 50 }));
+    expect(sought).toEqual([[3, "layer"], [6, "seek"], [12, "reload"]]);
   });
 
   it("counts a new playlist from its beginning", () => {
     const standstill = new Standstill();
-    watch(5, () => ({ at: 7 }), standstill);
-    standstill.anew(5000);
-    expect(standstill.look({ now: 6000, at: 0, edge: 3, plays: true })).toBeUndefined();
-    expect(standstill.look({ now: 9000, at: 0, edge: 6, plays: true })).toBeUndefined();
-    expect(standstill.look({ now: 10_000, at: 0, edge: 7, plays: true })).toBe("seek");
+    watch(4, () => ({ at: 7 }), standstill);
+    standstill.anew(4000);
+    expect(standstill.look({ now: 5000, at: 0, edge: 3, plays: true })).toBeUndefined();
+    expect(standstill.look({ now: 7000, at: 0, edge: 5, plays: true })).toBeUndefined();
+    expect(standstill.look({ now: 8000, at: 0, edge: 6, plays: true })).toBe("seek");
   });
 });

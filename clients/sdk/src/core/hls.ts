@@ -83,6 +83,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #awaited: number | undefined; // the capture time that was asked for, until it is on the screen
   #asked = 0;
   #shown = false;
+  #begun = false; // something was shown of the playlist in use
   #steered = false; // somebody else sets the pace
   #standstill = new Standstill();
   #stats: HlsStats;
@@ -251,7 +252,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     const plays = !this.#source.video.paused; // a new source pauses the element
     this.#hls?.destroy();
     this.#hls = undefined;
-    this.#placed = false;
+    this.#placed = this.#begun = false;
     this.#awaited = undefined;
     this.#standstill.anew(localNow());
     if (!hasMediaSource()) return this.#native();
@@ -322,7 +323,10 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   }
 
   #trouble(data: ErrorData): void {
-    if (this.#nothingYet(data)) return this.#failed(new SluiceError("not-live"), shortPatience);
+    if (this.#nothingYet(data)) {
+      this.#set({ state: "waiting" });
+      return void this.#later(shortPatience);
+    }
     if (!data.fatal) return;
     const error = hlsError(data);
     if (data.type === "mediaError" && localNow() - this.#repairedAt > repairPause) {
@@ -338,12 +342,12 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   // picture with the same discontinuity number, and there is none).
   #nothingYet({ details, frag, errorAction }: ErrorData): boolean {
     const all = details === "fragGap" && frag?.type === "main" && errorAction?.nextAutoLevel === undefined;
-    if (!all || this.#shown || this.away || !this.#source.live || !this.#hls) return false;
+    if (!all || this.#begun || this.away || !this.#source.live || !this.#hls) return false;
     this.#hls.stopLoad(); // else it would say so again and again
     return true;
   }
 
-  #failed(error: SluiceError, often = patience): void {
+  #failed(error: SluiceError): void {
     const { live } = this.#source;
     const absent = error.why === "missing" || error.why === "not-live";
     if (absent ? !live : !error.retry) {
@@ -355,7 +359,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     if (absent) this.#set({ state: this.#shown ? "ended" : "waiting", error });
     else if (globalThis.navigator?.onLine === false) this.#set({ state: "offline", error });
     else this.#set({ state: "reconnecting", error });
-    const after = absent ? often : Math.max(error.retryAfter, pauses[Math.min(this.#tries++, pauses.length - 1)]!);
+    const after = absent ? patience : Math.max(error.retryAfter, pauses[Math.min(this.#tries++, pauses.length - 1)]!);
     void this.#later(after * (1 + 0.2 * Math.random()));
   }
 
@@ -422,7 +426,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
 
   #flows(): void {
     if (this.#source.video.readyState < 2 || !this.arrived) return;
-    this.#shown = true;
+    this.#shown = this.#begun = true;
     this.#tries = 0;
     this.#set({ state: this.#source.live && !this.away ? "live" : "playing" });
   }

@@ -16,9 +16,9 @@ export interface Look {
 export type Remedy = "layer" | "seek" | "reload";
 
 const remedies: readonly Remedy[] = ["layer", "seek", "reload"];
-// How long each is waited for, in milliseconds. The player's own remedies take up to three seconds; a playlist that is
+// How long each is waited for, in milliseconds. hls.js tries again after one; a playlist that is
 // begun anew, with its first segments, takes some more. Then it is the network or the publisher, and hurry does not help.
-const waits: readonly number[] = [4000, 4000, 6000, 15_000, 30_000, 60_000];
+const waits: readonly number[] = [3000, 3000, 5000, 15_000, 30_000, 60_000];
 // What was put right moves for so long.
 const well = 3000;
 // So much more to play, in seconds, is no matter of rounding.

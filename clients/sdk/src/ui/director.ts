@@ -42,6 +42,8 @@ export interface DirectorEvents {
 const tick = 250;
 // No frame for so long: what was measured then says nothing of now.
 const stale = 2500;
+// A picture that moves has had a frame within this, or within four frames' time.
+const lively = 200;
 // Sender reports come within some seconds; a picture whose capture time is not known by then never tells.
 const unmeasured = 6000;
 // A dead picture is waited for by HLS so long; then any picture is better than a still.
@@ -289,7 +291,10 @@ export class Director extends Emitter<DirectorEvents> {
   }
 
   #hlsSays(c: Condition): void {
-    if (this.mode === "hls") return this.emit("condition", c);
+    if (this.mode === "hls") {
+      if (c.state === "reconnecting" || c.state === "waiting") this.#config.stage.freeze(); // what is begun anew is black first
+      return this.emit("condition", c);
+    }
     // Not in front yet: what WebRTC says counts, unless there is nothing to come to.
     if (c.state !== "waiting" && c.state !== "refused" && c.state !== "ended") return;
     this.#drop("hls");
@@ -357,16 +362,20 @@ export class Director extends Emitter<DirectorEvents> {
 
   #steer(c: Crossing, after: number): void {
     const [webrtc, hls] = [this.#lag("webrtc"), this.#lag("hls")];
-    // The first frames come before it is known when they were captured: that is not dead yet.
-    const dead = webrtc === undefined && (localNow() - this.#frameAt.webrtc > stale || after > unmeasured);
+    // The first frames come before it is known when they were captured: that is not dead yet. Neither is a picture that
+    // stands still for some seconds of a long crossing.
+    const silent = localNow() - Math.max(this.#frameAt.webrtc, c.since);
+    const dead = webrtc === undefined && (silent > stale || after > unmeasured);
     if (c.to === "hls" && dead) {
       // The other one is dead: HLS comes to where it stopped, or soon takes over anyhow.
-      const there = hls !== undefined && (this.#last === undefined || this.#hls!.capture! >= this.#last - this.#frame);
-      if (there || (hls !== undefined && after > patience)) this.#complete(c, 0);
+      const caught = hls !== undefined && (this.#last === undefined || this.#hls!.capture! >= this.#last - this.#frame);
+      if (caught || (hls !== undefined && (silent > stale ? silent : after) > patience)) this.#complete(c, 0);
       return;
     }
     if (c.to === "webrtc" && webrtc !== undefined && hls === undefined && after > stale) return this.#complete(c, 0);
-    const steering = c.handover.steer({ to: c.to, webrtc, hls, frame: this.#frame, after });
+    // A picture that stands has the lag that it had: it is not where the other one is.
+    const [here, there] = (["webrtc", "hls"] as const).map((mode) => this.#moves(mode));
+    const steering = c.handover.steer({ to: c.to, webrtc: here ? webrtc : undefined, hls: there ? hls : undefined, frame: this.#frame, after });
     if (steering.do === "swap") return this.#complete(c, 0);
     if (steering.do === "jump") return webrtc === undefined ? this.#giveUp() : this.#complete(c, (hls ?? 0) - webrtc);
     if (steering.hold !== this.#hold) this.#viewing?.hold(Math.round((this.#hold = steering.hold)));
@@ -405,6 +414,10 @@ export class Director extends Emitter<DirectorEvents> {
   #lag(mode: Mode): number | undefined {
     if (localNow() - this.#frameAt[mode] > stale) return undefined;
     return mode === "hls" ? this.#hls?.lag : this.#viewing?.latency.lag;
+  }
+
+  #moves(mode: Mode): boolean {
+    return localNow() - this.#frameAt[mode] < Math.max(lively, 4 * this.#frame);
   }
 
   #sampled(s: WatchSample): void {
