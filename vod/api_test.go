@@ -9,6 +9,8 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -188,6 +190,31 @@ func TestPictureOfALiveStream(t *testing.T) {
 	show(&media.Presentation{Stream: "open", Renditions: []*media.Rendition{&video}})
 	if res, b := h.do("GET", "/v1/streams/open/thumbnail.jpg", "", nil); res.StatusCode != 200 || res.Header.Get("Cache-Control")[:6] != "public" {
 		t.Errorf("%d %s", res.StatusCode, b)
+	}
+}
+
+// On a machine without time for it a picture was an internal error, tried again with
+// each request.
+func TestAPictureThatTakesTooLongIsRefusedForAWhile(t *testing.T) {
+	runs := filepath.Join(t.TempDir(), "runs")
+	h := newHouse(t, nil)
+	live := *h.tape(4).Presentation
+	live.Ended = false
+	h.stop()
+	h.cfg.FFmpeg = filepath.Join(t.TempDir(), "slow")
+	if err := os.WriteFile(h.cfg.FFmpeg, []byte("#!/bin/sh\necho run >> "+runs+"\nexec sleep 60\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.cfg.ThumbnailAge = time.Hour
+	h.start()
+	h.recorder.mu.Lock()
+	h.recorder.live["open"] = &live
+	h.recorder.mu.Unlock()
+	for range 2 {
+		h.want(503, "GET", "/v1/streams/open/thumbnail.jpg", "", nil)
+	}
+	if b, err := os.ReadFile(runs); err != nil || string(b) != "run\n" {
+		t.Errorf("ffmpeg ran %q, %v", b, err)
 	}
 }
 

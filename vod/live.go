@@ -44,7 +44,11 @@ func (v *Vod) livePicture(ctx context.Context, stream media.StreamID) (face, err
 			return face{}, 0, 0, &media.BusyError{Why: "many pictures are being made"}
 		}
 		f, err := v.drawFace(ctx, p)
-		if errors.Is(err, errNoPicture) || errors.Is(err, ffmpeg.ErrMissing) {
+		if errors.Is(err, context.DeadlineExceeded) {
+			// The processors are busy with packets: one more try at once would only add to that.
+			err = &media.BusyError{Why: "there is no time for pictures now", After: v.cfg.ThumbnailAge}
+		}
+		if errors.Is(err, errNoPicture) || errors.Is(err, ffmpeg.ErrMissing) || errors.Is(err, media.ErrOverloaded) {
 			return face{why: err, at: v.now()}, 1, v.cfg.ThumbnailAge, nil
 		}
 		return f, 1, v.cfg.ThumbnailAge, err
