@@ -383,7 +383,7 @@ type reading struct {
 // Read reads.
 func (s *reading) Read(b []byte) (int, error) {
 	n, err := s.in.Read(b)
-	if err != nil && err != io.EOF { //nolint:errorlint // the end comes as it is
+	if err != nil && err != io.EOF { // the end comes as it is
 		s.err = err
 	}
 	return n, err

@@ -18,8 +18,6 @@ const (
 	rungPrefix = "h264-"
 	// unwanted is how long after somebody asked for a rendition it is still made.
 	unwanted = time.Minute
-	// aacPeak is the bitrate that is declared: of 128 kbit/s, with headers and variation.
-	aacPeak = 160_000
 	// choosing is how long a ladder waits for larger layers to make it of.
 	choosing = time.Second
 )

@@ -359,7 +359,7 @@ func (f *Files) read(ctx context.Context, l *fileLog, rendition string, e media.
 func (f *Files) Delete(_ context.Context, incarnation string) error {
 	dir, err := f.folder(incarnation)
 	if err != nil {
-		return nil // there is nothing
+		return nil //nolint:nilerr // there is nothing
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("delete recording %q: %w", incarnation, err)

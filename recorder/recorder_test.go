@@ -176,8 +176,8 @@ func TestAStreamBecomesAPresentationOfItsLayersAndItsSound(t *testing.T) {
 			if i < 3 && (r.FPS < 29 || r.FPS > 31) {
 				t.Fatalf("%s has %v frames per second", r.ID, r.FPS)
 			}
-			open, newest := r.Open, time.Time{}
-			if open != nil {
+			var newest time.Time
+			if open := r.Open; open != nil {
 				newest = p.At(r, open.Start+open.Duration)
 			} else {
 				last := r.Segments[len(r.Segments)-1]

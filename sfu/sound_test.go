@@ -74,8 +74,8 @@ func (c *choir) heard(t testing.TB) string {
 		if last != nil && p.SequenceNumber != last.SequenceNumber+1 {
 			t.Errorf("packet %d follows %d", p.SequenceNumber, last.SequenceNumber)
 		}
-		if step := int32(0); last != nil {
-			if step = int32(p.Timestamp - last.Timestamp); step < 1 || step > 960+75*48+960 {
+		if last != nil {
+			if step := int32(p.Timestamp - last.Timestamp); step < 1 || step > 960+75*48+960 {
 				t.Errorf("a step of %d in time from track %d to %d", step, last.Payload[1], p.Payload[1])
 			}
 		}

@@ -43,7 +43,7 @@ func (v *Vod) caller(r *http.Request, inURL bool) (Leave, error) {
 func (v *Vod) asset(r *http.Request, inURL bool) (media.Asset, Leave, error) {
 	l, refused := v.caller(r, inURL)
 	id := r.PathValue("asset")
-	a, err := media.Asset{}, error(media.ErrNotFound)
+	a, err := media.Asset{}, media.ErrNotFound
 	if validID(id) {
 		a, err = v.parts.Store.Asset(r.Context(), id)
 	}

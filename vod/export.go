@@ -117,13 +117,13 @@ func (x *exports) make(ctx context.Context, key string, e *export, c cut, spec e
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	e.path, e.err = path, err
-	if info, serr := os.Stat(path); err == nil && serr == nil {
+	if info, serr := os.Stat(path); err == nil && serr == nil { //nolint:gosec // a name of ours
 		e.size = info.Size()
 	}
 	close(e.ready)
 	if err != nil || x.files[key] != e {
 		delete(x.files, key)
-		_ = os.Remove(path) // nobody has opened it
+		_ = os.Remove(path) //nolint:gosec // a name of ours; nobody has opened it
 	}
 	x.shrink(e)
 }

@@ -183,7 +183,7 @@ func (v *Vod) serveExport(w http.ResponseWriter, r *http.Request, a media.Asset,
 		}
 		return e.err
 	}
-	f, err := os.Open(e.path)
+	f, err := os.Open(e.path) //nolint:gosec // a name of ours
 	if err != nil {
 		return fmt.Errorf("%w: it was removed in this moment", errState)
 	}

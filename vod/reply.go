@@ -164,7 +164,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	d := json.NewDecoder(strings.NewReader(string(b)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%w: %s", errBadJSON, err)
+		return fmt.Errorf("%w: %w", errBadJSON, err)
 	}
 	if d.More() {
 		return fmt.Errorf("%w: there is more than one value", errBadJSON)

@@ -221,7 +221,7 @@ func TestUploadRefuses(t *testing.T) {
 	h.want(403, "PUT", strings.Replace(url, id, "0000000000000000", 1), "", data, video...)
 	h.want(415, "PUT", url, "", data, "Content-Type", "text/html")
 	h.want(400, "PUT", url, "", data[1:], video...)
-	h.want(400, "PUT", url, "", append(data, 1), video...)
+	h.want(400, "PUT", url, "", make([]byte, len(data)+1), video...)
 	h.want(400, "PUT", url, "", data, "Content-Type", "video/mp4", "Content-Digest", "sha-256=:AAAA:")
 	wrong := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	h.want(400, "PUT", url, "", data, "Content-Type", "video/mp4", "Content-Digest", "sha-256=:"+wrong+":")

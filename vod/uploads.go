@@ -195,7 +195,7 @@ func digest(header string) ([]byte, error) {
 			return sum, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: Content-Digest is read as sha-256=:base64:", media.ErrBadQuery)
+	return nil, fmt.Errorf("%w: Content-Digest is read as sha-256=:…: in base64", media.ErrBadQuery)
 }
 
 func (v *Vod) completeUpload(w http.ResponseWriter, r *http.Request) error {

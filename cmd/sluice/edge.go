@@ -119,7 +119,7 @@ func (c *edgeCmd) Run(ctx context.Context, term terminal) error {
 		if err != nil {
 			return err
 		}
-		defer store.Close()
+		defer func() { _ = store.Close() }() // each log was compared with what the store has
 		parts = append(parts, func(ctx context.Context) error { return uploadLogs(ctx, files, store, log) })
 	}
 	health := &front.Health{}
@@ -243,7 +243,7 @@ func uploadLog(ctx context.Context, path string, store blob.Store) error {
 	if err != nil {
 		return fmt.Errorf("open a log: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("look at a log: %w", err)

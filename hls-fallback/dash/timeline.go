@@ -28,7 +28,7 @@ func (v *view) template(r *media.Rendition, run *period, until uint64, init int)
 	}
 	for ; msn < until; msn++ {
 		s := at(r, msn)
-		d := media.Ticks(0)
+		var d media.Ticks
 		switch {
 		case s != nil:
 			d = s.Duration

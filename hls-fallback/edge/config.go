@@ -16,7 +16,7 @@ import (
 )
 
 // SecretHeader carries the secret by which an origin knows its edges.
-const SecretHeader = "Sluice-Edge"
+const SecretHeader = "Sluice-Edge" //nolint:gosec // a header's name
 
 // checks is what stands there without a secret: the origin is told all the same that
 // tokens are looked at here, and that what they open may be kept.

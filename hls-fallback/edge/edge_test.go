@@ -760,7 +760,6 @@ func TestBadSettingsAreNamed(t *testing.T) {
 
 // placed plays an origin whose playlists tell how far they reach.
 type placed struct {
-	*origin
 	msn, part, asked int
 }
 

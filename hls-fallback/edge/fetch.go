@@ -110,11 +110,12 @@ func (e *Edge) ask(ctx context.Context, q question, origin int) (*http.Response,
 
 // withoutURL takes the address out of a client's error: it may hold a token.
 func withoutURL(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op
+	}
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
-		if _, ok := err.(*net.OpError); ok {
-			break
-		}
 	}
 	return err
 }

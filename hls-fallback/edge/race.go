@@ -141,14 +141,15 @@ func (e *Edge) attempt(ctx context.Context, q question, origin int) (o outcome) 
 	began := time.Now()
 	o.origin = origin
 	defer func() { o.took = time.Since(began) }()
-	o.resp, o.err = e.ask(ctx, q, origin)
+	o.resp, o.err = e.ask(ctx, q, origin) //nolint:bodyclose // who takes the outcome closes it
 	if o.err != nil || o.resp.StatusCode != http.StatusOK || !older(o.resp, q.served) {
 		return o
 	}
 	o.close()
 	again := q
 	again.target, o.held = q.target.Reaching(q.served), true
-	if o.resp, o.err = e.ask(ctx, again, origin); o.err != nil || o.resp.StatusCode == http.StatusServiceUnavailable {
+	o.resp, o.err = e.ask(ctx, again, origin) //nolint:bodyclose // likewise
+	if o.err != nil || o.resp.StatusCode == http.StatusServiceUnavailable {
 		return o
 	}
 	if o.resp.StatusCode != http.StatusOK || older(o.resp, q.served) {

@@ -44,7 +44,7 @@ func Open(ctx context.Context, at string) (*Store, error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	if err := s.migrate(ctx); err != nil {
-		s.Close()
+		_ = s.Close() // the error that matters is the other
 		return nil, fmt.Errorf("bring the database's tables up to date: %w", hide(err, at))
 	}
 	return s, nil

@@ -180,7 +180,7 @@ func viewsCount(t *testing.T, s *store.Store) {
 		}
 	}
 	a.Title = "a change by one who has not seen the views"
-	a = save(t, s, a)
+	save(t, s, a)
 	if got, err := s.Asset(t.Context(), "a"); got.Views != 6 || err != nil {
 		t.Errorf("%d views, %v", got.Views, err)
 	}
@@ -255,7 +255,7 @@ func matches(a media.Asset, q media.AssetQuery) bool {
 
 func order(q media.AssetQuery) func(a, b media.Asset) int {
 	return func(a, b media.Asset) int {
-		c := 0
+		var c int
 		switch q.Order {
 		case media.ByTitle:
 			c = strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title))

@@ -65,7 +65,7 @@ func attribute(line, name string) string {
 		if !ok {
 			return ""
 		}
-		value := ""
+		var value string
 		if strings.HasPrefix(rest, `"`) {
 			value, rest, _ = strings.Cut(rest[1:], `"`)
 			_, rest, _ = strings.Cut(rest, ",")

@@ -25,12 +25,11 @@ type av1 struct {
 	sequence []byte // the sequence header OBU that was told last
 
 	// Of the temporal unit being put together.
-	open    int // where the OBU that goes on in the next packet begins, or 0
-	opened  bool
-	found   []byte // a sequence header, as its OBU with a size
-	key     bool
-	pending bool // no frame header yet
-	frames  int
+	open   int // where the OBU that goes on in the next packet begins, or 0
+	opened bool
+	found  []byte // a sequence header, as its OBU with a size
+	key    bool
+	frames int
 }
 
 // opens: a temporal unit begins with a delimiter, which senders leave out, and a

@@ -167,7 +167,7 @@ func (t *track) avc(f *media.Format) (string, error) {
 	case 66, 77, 88: // neither their SPS nor their record tells of chroma and depth
 	default:
 		c := t.trak.Mdia.Minf.Stbl.Stsd.AvcX.AvcC
-		c.ChromaFormat, c.BitDepthLumaMinus1, c.BitDepthChromaMinus1 = byte(sps.ChromaFormatIDC), byte(sps.BitDepthLumaMinus8), byte(sps.BitDepthChromaMinus8)
+		c.ChromaFormat, c.BitDepthLumaMinus1, c.BitDepthChromaMinus1 = sps.ChromaFormatIDC, byte(sps.BitDepthLumaMinus8), byte(sps.BitDepthChromaMinus8)
 	}
 	return fmt.Sprintf("avc1.%02x%02x%02x", sps.Profile, sps.ProfileCompatibility, sps.Level), nil
 }

@@ -55,7 +55,8 @@ func (c *Cutter) goal(msn uint64) time.Duration {
 	if part < c.cfg.Part/2 {
 		return begin + c.cfg.Nominal
 	}
-	return begin + max((c.cfg.Nominal+part/2)/part, 1)*part
+	parts := max(int64((c.cfg.Nominal+part/2)/part), 1)
+	return begin + time.Duration(parts)*part
 }
 
 // room is how long a part full of pictures is; 0 when none move.

@@ -119,7 +119,7 @@ func AppendClusters(dst []byte, timescale uint32, blocks ...Block) []byte {
 			if k.Key {
 				flags = flagKey
 			}
-			d := int16(int64(micros(k.Time, timescale)) - int64(base)) //nolint:gosec // held against longestBlockDelta above
+			d := int16(int64(micros(k.Time, timescale)) - int64(base)) // held against longestBlockDelta above
 			dst = append(dst, 0x80|track, byte(uint16(d)>>8), byte(d), flags)
 			dst = append(dst, k.Data...)
 		}
@@ -146,7 +146,7 @@ func appendID(b []byte, id uint32) []byte {
 
 // appendSize writes a length in eight bytes: cutting and joining needs no sums.
 func appendSize(b []byte, n int) []byte {
-	return binary.BigEndian.AppendUint64(b, 1<<56|uint64(n)) //nolint:gosec // lengths are not negative
+	return binary.BigEndian.AppendUint64(b, 1<<56|uint64(n))
 }
 
 func element(b []byte, id uint32, body []byte) []byte {

@@ -82,7 +82,7 @@ func (r *Reader) Next() (kind string, box []byte, err error) {
 		return "", nil, err
 	}
 	if binary.BigEndian.Uint32(box) == 1 {
-		box = box[:16]
+		box = box[:16] //nolint:gosec // there is room for 4096
 		if _, err := io.ReadFull(r.r, box[header:]); err != nil {
 			return "", nil, unexpected(err)
 		}
@@ -133,7 +133,6 @@ type run struct {
 // samples is what the boxes of a fragment say of its samples.
 type samples struct {
 	duration, size, flags uint32
-	order                 []byte
 }
 
 const (

@@ -234,7 +234,7 @@ func Free(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * st.Bsize, nil //nolint:gosec // disks have fewer than 2^63 bytes
+	return int64(st.Bavail) * st.Bsize, nil // disks have fewer than 2^63 bytes
 }
 
 // Upload returns what is known of an upload, the parts that are there, and whether

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -206,8 +207,8 @@ func TestAHandlerThatBreaksItsAnswerOffIsNoPanic(t *testing.T) {
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
 	door := &Door{Origin: origin, Health: &Health{}, Log: slog.New(slog.NewTextHandler(&out, nil))}
 	defer func() {
-		if what := recover(); what != http.ErrAbortHandler || out.Len() > 0 {
-			t.Errorf("%v, %s", what, &out)
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) || out.Len() > 0 {
+			t.Errorf("%v, %s", err, &out)
 		}
 	}()
 	ask(door, "GET", "/live/x/index.m3u8", nil)
