@@ -7,9 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-live/sluice/hls-fallback/edge/cache"
 )
 
 // The largest answers that are read: a playlist of two weeks, and a long segment of
@@ -89,16 +90,8 @@ func (c *clocked) Read(b []byte) (int, error) {
 
 // maxAge is how long the answer says that it may be kept; -1 when it says nothing.
 func (g *got) maxAge() time.Duration {
-	for _, one := range strings.Split(g.header.Get("Cache-Control"), ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(strings.ToLower(one)), "=")
-		switch name {
-		case "no-store", "no-cache":
-			return 0
-		case "max-age":
-			if n, err := strconv.Atoi(strings.Trim(value, `"`)); err == nil {
-				return time.Duration(n) * time.Second
-			}
-		}
+	if age, said := cache.MaxAge(g.header.Get("Cache-Control")); said {
+		return age
 	}
 	return -1
 }

@@ -111,6 +111,16 @@ func parse(header string) control {
 	return c
 }
 
+// MaxAge is how long a Cache-Control header lets every cache keep an answer; false:
+// it does not say.
+func MaxAge(header string) (time.Duration, bool) {
+	c := parse(header)
+	if c.noStore || c.noCache {
+		return 0, true
+	}
+	return max(c.own, 0), c.own >= 0
+}
+
 func stricter(before time.Duration, value string) time.Duration {
 	d := seconds(strings.Trim(strings.TrimSpace(value), `"`))
 	if before >= 0 {
