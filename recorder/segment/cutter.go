@@ -85,6 +85,9 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 		return
 	}
 	f.Time = max(min(f.Time, l.ticks(c.media(now)+future)), 0) // media time is told without a sign
+	if l.heard == 0 {
+		l.heard = l.time(f.Time)
+	}
 	if !l.audio && !f.Key && !l.placed {
 		c.lose(l) // nothing can be decoded yet
 		return

@@ -50,8 +50,9 @@ type lane struct {
 	told     bool // KeysLate
 	derived  bool
 	tapped   bool
-	muted    bool // of a locked grid: it has not come to a boundary yet
-	young    bool // of a locked grid: the interval is not known in this segment
+	muted    bool          // of a locked grid: it has not come to a boundary yet
+	heard    time.Duration // of a locked grid: when its first frame was, whether it could be decoded or not
+	young    bool          // of a locked grid: the interval is not known in this segment
 	still    memory
 }
 

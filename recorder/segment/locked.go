@@ -19,9 +19,9 @@ import "github.com/sluice-live/sluice/media"
 //   - Sound begins at whole frames of media time.
 
 // spare is the part of a second by which parts are shorter than they may be, so that
-// a key frame some ticks late still ends the part before it: half a picture's time at
-// 30 pictures a second.
-const spare = 60
+// a key frame some ticks late still ends the part before it: at the usual rates of 20
+// to 60 pictures a second, whole pictures leave 1.5 ms and more of it.
+const spare = 80
 
 // locked reports whether what the lane publishes must not rest on its past. What is
 // derived is made by an encoder, which does.
@@ -30,6 +30,14 @@ func (l *lane) locked() bool { return l.c.cfg.Locked && !l.derived }
 // hidden reports whether nobody is told of the lane yet. One that was there before it
 // was resumed has gaps instead.
 func (l *lane) hidden() bool { return l.muted && l.begins == 0 }
+
+// open ends the silence of a lane at a boundary, if it has heard all the key frames
+// that could have been that.
+func (l *lane) open(b bound) {
+	if l.heard < b.at-l.c.cfg.Nominal/4 {
+		l.muted = false
+	}
+}
 
 // learn takes the time between two pictures.
 func (l *lane) learn(d media.Ticks) {

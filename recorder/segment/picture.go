@@ -144,7 +144,7 @@ func (c *Cutter) cutAtPicture(l *lane, f Frame) {
 	}
 	c.decide(l, start)
 	l.cut(start)
-	l.muted = false
+	l.open(b)
 }
 
 // late tells once that key frames do not come as they are asked for.
@@ -205,9 +205,12 @@ func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 		if flowing && !l.gapBefore && cut-l.tail <= 2*l.interval {
 			c.late(l, false) // pictures came up to here, and none of them was a key frame
 		}
+		b, _ := c.grid.next(l.msn)
 		c.decide(l, cut)
 		l.cut(cut)
-		l.muted = l.muted && !flowing
+		if flowing {
+			l.open(b)
+		}
 	}
 }
 

@@ -21,8 +21,17 @@ type arrivalOf struct {
 // ones, holes, lost and missing key frames, new formats, new publishers, steps. The
 // stage checks each part and segment; the renditions must match.
 func TestWhateverComesThePlaylistsKeepTheRules(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	rapid.Check(t, whatever(false))
+}
+
+func TestWhateverComesALockedGridKeepsTheRules(t *testing.T) {
+	rapid.Check(t, whatever(true))
+}
+
+func whatever(locked bool) func(*rapid.T) {
+	return func(t *rapid.T) {
 		cfg := config()
+		cfg.Locked = locked
 		cfg.Part = rapid.SampledFrom([]time.Duration{334 * ms, 500 * ms, time.Second}).Draw(t, "part")
 		cfg.Limit = cfg.Part * 11 / 10
 		s := newStage(t, cfg)
@@ -42,7 +51,7 @@ func TestWhateverComesThePlaylistsKeepTheRules(t *testing.T) {
 		s.wait(s.now.Add(time.Duration(rapid.IntRange(0, 8000).Draw(t, "silence")) * ms))
 		s.end()
 		s.agree(time.Hour) // discontinuities and numbers; where boundaries lie is a matter of scenes
-	})
+	}
 }
 
 func script(t *rapid.T, r *track) []arrivalOf {

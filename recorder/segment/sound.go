@@ -92,7 +92,7 @@ func (c *Cutter) put(l *lane, s Sample, f Frame) {
 	at := l.end()
 	end := c.cutAt(l, true)
 	last := s.Duration / 2
-	if len(l.samples) == 0 { // no part for a frame or two
+	if len(l.samples) == 0 && !l.locked() { // no part for a frame or two
 		last = 2 * s.Duration
 	}
 	if at+last >= end || at+s.Duration > l.segStart+l.ticks(c.cfg.Target-c.cfg.Limit) {
