@@ -1,4 +1,5 @@
-// One clock: what was captured at one time is the same picture by WebRTC, gone back to by HLS, and in the recording.
+// One clock: what was captured at one time is the same picture by WebRTC, by LL-HLS, by DASH, gone back to by HLS, and in the
+// recording; by our player, and by players that others wrote.
 // A viewer goes back and comes home; a minute later others watch it from the catalogue.
 
 import assert from "node:assert/strict";
@@ -6,12 +7,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { hall, seat } from "../hall.mjs";
 import { eventually, openBrowser, openHouse } from "../house.mjs";
 import { camera, median, readClock } from "../timecode.mjs";
 
 const fps = 15;
 const settings = mkdtempSync(join(tmpdir(), "sluice-"));
-let house, browser, publisher, page, player, token;
+let house, browser, publisher, page, player, token, guests;
 const apart = {}; // capture time minus time code, by way
 
 before(async () => {
@@ -19,6 +21,7 @@ before(async () => {
   house = await openHouse(["--config", join(settings, "sluice.yaml")]);
   browser = await openBrowser();
   token = await house.token("--publish", "*", "--play", "*");
+  guests = await hall();
   const context = await browser.newContext({ permissions: ["camera", "microphone"], viewport: { width: 1280, height: 800 } });
   publisher = await context.newPage();
   await publisher.addInitScript(camera, { width: 640, height: 360, fps });
@@ -32,6 +35,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
+  guests?.close();
   await house?.close();
   rmSync(settings, { recursive: true, force: true });
 });
@@ -56,6 +60,26 @@ test("a viewer goes back, and sees what was captured then", async () => {
   await read("hls");
   same("hls");
 });
+
+// When the media time 0 of a player was captured, in Unix milliseconds: as LL-HLS and DASH tell it.
+const zero = {
+  "hls.js": (s) => s.page.evaluate(() => window.seat.player.playingDate?.getTime() - document.querySelector("video").currentTime * 1000),
+  "dash.js": async (_, url) => Date.parse(/availabilityStartTime="([^"]+)"/.exec(await (await fetch(url)).text())[1]),
+};
+
+for (const [name, file] of [["hls.js", "index.m3u8"], ["dash.js", "manifest.mpd"]]) {
+  test(`${name} shows the same at the same time`, async () => {
+    const url = `${house.http}/live/clock/${file}?token=${token}`;
+    const s = await seat(browser, guests, { player: name, url });
+    await eventually(`${name} plays`, async () => (await s.seen()).position > 0 && (await s.height()) > 0, 30000);
+    const began = await eventually("it is known when it began", () => zero[name](s, url));
+    const frames = await s.clock(25, began);
+    apart[name] = median(frames);
+    console.log(`${name}: ${apart[name].toFixed(0)} ms between capture time and picture`);
+    same(name);
+    await s.page.close();
+  });
+}
 
 test("the viewer comes home to live with one press", async () => {
   await player.getByRole("button", { name: "Go to live" }).click();
