@@ -16,9 +16,9 @@ func (e *Edge) serve(q *request, f *flight, h *head) {
 		out[name] = values
 	}
 	if h.cookie != nil {
-		own := *h.cookie
+		own := *h.cookie //nolint:gosec // its attributes are the origin's
 		own.Value = q.token
-		http.SetCookie(q.w, &own) //nolint:gosec // its attributes are the origin's
+		http.SetCookie(q.w, &own)
 	}
 	if !e.shares(q) {
 		narrow(out)

@@ -80,7 +80,7 @@ func Make(t testing.TB, c media.Codec, args ...string) *Clip {
 		all = append(all, "-video_track_timescale", "90000", "-movflags", "delay_moov+default_base_moof", "-frag_duration", "100000000")
 	}
 	all = append(all, path)
-	if out, err := exec.Command("ffmpeg", all...).CombinedOutput(); err != nil { //nolint:gosec // the arguments are the tests'
+	if out, err := exec.CommandContext(t.Context(), "ffmpeg", all...).CombinedOutput(); err != nil { //nolint:gosec // the arguments are the tests'
 		t.Fatalf("ffmpeg (scripts/bring ffmpeg installs it): %v\n%s", err, out)
 	}
 	out := read
