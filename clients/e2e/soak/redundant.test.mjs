@@ -145,7 +145,7 @@ test("a node dies, then an edge, and the player plays on", async () => {
   assert.deepEqual(seen.back, [], "the playlist goes back");
   assert.equal(seen.failed, 0, "the edge had no playlist");
   assert.ok(seen.gap < 3000, `nothing new came for ${seen.gap} ms`);
-  assert.ok(first.longest < 3000, `it stood still for ${first.longest} ms`);
+  assert.ok(first.longest < 5000, `it stood still for ${first.longest} ms`);
 
   edges[0].process.kill("SIGKILL");
   await eventually("it is at the other edge", async () => (await viewer.evaluate(() => window.told.host)) === new URL(edges[1].http).host).catch(async (error) => {
@@ -158,7 +158,7 @@ test("a node dies, then an edge, and the player plays on", async () => {
   console.log("an edge died:", JSON.stringify(told));
   assert.deepEqual(told.errors.filter((e) => /fatal|Append|Reset/.test(e)), [], "two encoders' pictures were mixed");
   assert.ok(told.longest < 5000, `it stood still for ${told.longest} ms`);
-  const numbers = [...new Set(told.numbers)];
+  const numbers = [...new Set(told.numbers)].sort((a, b) => a - b);
   assert.deepEqual(numbers, numbers.map((_, i) => numbers[0] + i), "no segment is left out");
   await context.close();
 });
