@@ -41,7 +41,8 @@ export async function openShow(settings) {
     await page.getByRole("button", { name: /go live/i }).click();
     // Each picture is there once with each codec of sound.
     const pictures = async (stream) => new Set((await (await fetch(show.url(stream, "index.m3u8"))).text()).match(/^[^#\s]+\/video[^\s?]*/gm)).size;
-    await eventually("both streams are packaged", async () => (await pictures("layers")) === 3 && (await pictures("clock")) === 1, 150000); // the first encoder makes its media, which takes a while
+    const newest = async (stream) => new Set((await (await fetch(show.url(stream, "manifest.mpd"))).text()).split("<Period").at(-1).match(/ height="\d+"/g)).size;
+    await eventually("both streams are packaged", async () => (await pictures("layers")) === 3 && (await pictures("clock")) === 1 && (await newest("layers")) === 3, 150000); // the first encoder makes its media, which takes a while
     return show;
   } catch (error) {
     await show.close();
@@ -59,8 +60,12 @@ export async function play(show, guest, stream) {
 /** switchAll forces every height in turn, and returns how long each took to be shown. */
 export async function switchAll(s, name) {
   const took = {};
-  const heights = await s.heights();
-  assert.deepEqual(heights, [180, 360, 720], `${name}: the layers`);
+  // A layer that came up later than the others is in the manifest's next period: players know it once they have come there.
+  const heights = await eventually(`${name} knows the layers`, async () => {
+    const known = await s.heights();
+    assert.deepEqual(known, [180, 360, 720], `${name}: the layers`);
+    return known;
+  }, 20000);
   for (const h of [...heights, heights[0]]) {
     const at = Date.now();
     await s.choose(h);
