@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"math"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
@@ -70,13 +71,23 @@ func (c *Cutter) room() time.Duration {
 	return part
 }
 
-// fullest is how long a part of as many pictures as there is room for is.
-func (l *lane) fullest() media.Ticks {
-	n := (l.usual + l.interval*3/5) / l.interval // 12.5 and 7.5 pictures are 13 and 8, and stay so
-	if n*l.interval > l.part {
-		n = l.part / l.interval
+// pictures is how many make a part: as many as come nearest to what it shall last.
+// It stays when the interval was only learned a little better: 12.5 may be 12 or 13,
+// but not one after the other.
+func (l *lane) pictures() int {
+	n := float64(l.usual) / float64(max(l.interval, 1))
+	if l.locked() || math.Abs(n-float64(l.count)) > 0.8 {
+		l.count = max(int(n+0.5), 1)
+		if media.Ticks(l.count)*l.interval > l.part {
+			l.count = max(int(l.part/l.interval), 1)
+		}
 	}
-	return n * l.interval
+	return l.count
+}
+
+// fullest is how long a part of so many pictures is.
+func (l *lane) fullest() media.Ticks {
+	return min(media.Ticks(l.pictures())*l.interval, l.part)
 }
 
 // keyDue returns the media time at which a key frame has to be asked for.

@@ -40,6 +40,7 @@ type lane struct {
 	pace     float64       // interval, to fractions of a tick
 	beats    int           // how many intervals it rests on
 	odd      int           // intervals in a row that were others
+	count    int           // of the pictures in a part
 	lastTime media.Ticks   // of the last frame, as it came
 	last     time.Time     // when it came
 	delay    time.Duration // how much later than captured frames come, at most
@@ -120,7 +121,7 @@ func (l *lane) came(f Frame, now time.Time) {
 // error of less than a per cent decides how many pictures a part has room for.
 func (l *lane) paced(d media.Ticks) {
 	const many = 32
-	if far := d - l.interval; max(far, -far) > l.interval/4 && l.beats >= 4 {
+	if far := d - l.interval; max(far, -far) > l.interval/2 && l.beats >= 4 {
 		if l.odd++; l.odd < 4 {
 			return
 		}

@@ -77,7 +77,11 @@ func (c *Cutter) filled(l *lane, end media.Ticks) bool {
 	if d < l.full || d+l.interval*9/10 > l.part {
 		return d >= l.full
 	}
-	return d+l.interval/2 > l.fullest() && !c.endsSoon(l, end+l.interval*9/10)
+	full := len(l.samples) >= l.pictures() || d+l.interval/4 > l.fullest()
+	if l.locked() {
+		full = d+l.interval/2 > l.fullest()
+	}
+	return full && !c.endsSoon(l, end+l.interval*9/10)
 }
 
 // endsSoon reports whether the segment is expected to end behind from and within what

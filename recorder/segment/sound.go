@@ -29,8 +29,11 @@ func (c *Cutter) waits(l *lane, f Frame) bool {
 	if _, known := c.grid.next(l.msn); known || f.Epoch != c.epoch || !c.moving() {
 		return false
 	}
-	at := l.time(f.Time)
-	return at > c.newest && at+l.time(f.Duration/2) > c.goal(l.msn) && c.media(c.now) < at+c.spread()
+	at, end := l.time(f.Time), c.goal(l.msn)
+	if beat := c.beat(); beat > 0 {
+		end = min(end, c.grid.at(l.msn).at+beat)
+	}
+	return at > c.newest && at+l.time(f.Duration/2) > end && c.media(c.now) < at+c.spread()
 }
 
 // release lets sound go on that needs to wait no longer.
@@ -125,7 +128,11 @@ func (c *Cutter) beside(l *lane) media.Ticks {
 			room = r
 		}
 	}
-	edge := l.segStart + ((l.partStart-l.segStart+room/2)/room+1)*room
+	begin := l.segStart
+	if !l.locked() {
+		begin = l.ticks(c.grid.at(l.msn).at)
+	}
+	edge := begin + ((l.partStart-begin+room/2)/room+1)*room
 	return max(edge, l.partStart+l.full)
 }
 

@@ -78,7 +78,7 @@ func (s *stage) picture(n int) {
 			s.send(m, n)
 		}
 		for s.chance(s.path.padding) {
-			s.waiting = append(s.waiting, pending{made{Packet: &media.Packet{Epoch: e.epoch, Layer: e.layer, Codec: e.codec, Seq: e.seq, TS: e.ts - 3000}}, n})
+			s.waiting = append(s.waiting, pending{made{Packet: &media.Packet{Epoch: e.epoch, Track: media.VideoTrack, Layer: e.layer, Codec: e.codec, Seq: e.seq, TS: e.ts - 3000}}, n})
 			e.seq++
 		}
 	}
