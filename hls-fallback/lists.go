@@ -136,6 +136,7 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 		directives.HasPart = false // there are no parts in it
 	}
 	key := wish{v.file, v.rendition, view}
+	began := time.Now()
 	var a *answer
 	err = s.await(r.Context(), v, func() (bool, error) {
 		verdict, err := playlist.Judge(v.p, v.r, directives)
@@ -144,6 +145,9 @@ func (s *Server) list(w *reply, r *http.Request, v *visit) error {
 		}
 		if len(v.r.Segments) == 0 && !directives.HasMSN && !v.p.Ended && v.r.Open != nil && len(v.r.Open.Parts) > 0 {
 			return false, nil // hls.js takes a playlist of parts alone for an empty one, and comes again later
+		}
+		if v.r.OnDemand && !directives.HasMSN && !v.p.Ended && waking(v.r) && time.Since(began) < wakes {
+			return false, nil
 		}
 		if a, err = s.rendered(v, key, func() []byte { return v.shelf.list(key, v.p, v.r) }); err != nil {
 			return false, err
@@ -199,6 +203,18 @@ func tagOf(s *media.Segment) uint32 {
 		}
 	}
 	return 0
+}
+
+// wakes is how long a player that tunes in waits for what is made on demand: an
+// encoder begins within a second, and a segment lasts two.
+const wakes = 6 * time.Second
+
+// waking reports whether nobody has made the rendition lately: its last finished
+// segment is a gap. Shaka Player 5.2 does not start from gaps alone, and hls.js 1.7
+// may not find out of them.
+func waking(r *media.Rendition) bool {
+	n := len(r.Segments)
+	return n > 0 && r.Segments[n-1].Gap
 }
 
 // blocked lets caches remember the refusal of a blocking request no longer than a

@@ -570,6 +570,47 @@ func TestOnDemandIsWantedAndWaitedFor(t *testing.T) {
 	})
 }
 
+// Shaka Player does not start from a playlist of gaps: who tunes in waits for a segment,
+// but not for ever.
+func TestWhatIsMadeOnDemandIsWaitedForBehindGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const es = "audio-es"
+		s := story()
+		s.Add(media.Rendition{ID: es, Kind: media.AudioRendition, Codec: "mp4a.40.2", Timescale: 48000, OnDemand: true, Language: "es"})
+		f := newSource(s)
+		h := serve(t, f, nil).Handler()
+		segment := func(gap bool) { // the next one is a gap, or not
+			f.do(func(s *stage.Stage) {
+				s.Gap(es, gap)
+				s.Part(es)
+				s.Close(es)
+			})
+		}
+		segment(true)
+		segment(true)
+		list := in(h, base+"audio-es/media.m3u8")
+		time.Sleep(2 * time.Second)
+		segment(false)
+		synctest.Wait()
+		if !list.waiting() {
+			t.Fatalf("a playlist that ends with gaps: %s", list.w.Body)
+		}
+		segment(true)
+		<-list.done
+		if list.w.Code != 200 {
+			t.Errorf("%d %s", list.w.Code, list.w.Body)
+		}
+		segment(true)
+		list = in(h, base+"audio-es/media.m3u8")
+		time.Sleep(6 * time.Second)
+		segment(true)
+		<-list.done
+		if list.w.Code != 200 || !strings.Contains(list.w.Body.String(), "#EXT-X-GAP") {
+			t.Errorf("nothing came: %d %s", list.w.Code, list.w.Body)
+		}
+	})
+}
+
 func TestVP8IsRefusedInWords(t *testing.T) {
 	s := stage.Bare("show")
 	s.Add(media.Rendition{ID: "video", Kind: media.VideoRendition, Codec: "vp8", Timescale: 90000})
