@@ -18,11 +18,11 @@ const (
 	// A presentation begins when all tracks are here and their clocks are known a
 	// little, at least settle after the first frame and at most patience.
 	settle   = 300 * time.Millisecond
-	patience = 1500 * time.Millisecond
+	patience = 3 * time.Second
 	// gatherStep is how often that is looked at.
 	gatherStep = 50 * time.Millisecond
-	// maxGathered bounds the frames that wait: 1.5 s of eight layers and four sounds.
-	maxGathered = 2000
+	// maxGathered bounds the frames that wait: 3 s of eight layers and four sounds.
+	maxGathered = 4000
 )
 
 // gathered is a frame that came before the presentation had begun.
@@ -49,7 +49,9 @@ func (t *tape) ripe(now time.Time) bool {
 	return gone >= patience || gone >= settle && t.complete()
 }
 
-// complete reports whether each encoding that flows has frames.
+// complete reports whether each encoding that flows has frames, and each track an
+// encoding: browsers send sound at once and their first layer up to a second later, and
+// who reads the playlist between the two would have sound alone for good.
 func (t *tape) complete() bool {
 	have := map[encoding]bool{}
 	for _, g := range t.gathered {
@@ -59,10 +61,16 @@ func (t *tape) complete() bool {
 		if k.Codec == media.VP8 && !t.keepsVP8() {
 			continue
 		}
+		some := len(k.Layers) == 0
 		for _, l := range k.Layers {
-			if (l.Active || len(k.Layers) == 1) && !have[encoding{track: k.ID, layer: l.ID}] {
+			has := have[encoding{track: k.ID, layer: l.ID}]
+			if l.Active && !has {
 				return false
 			}
+			some = some || has
+		}
+		if !some {
+			return false
 		}
 	}
 	return true

@@ -105,3 +105,27 @@ func TestARemovalThatACrashStoppedGoesOn(t *testing.T) {
 		}
 	})
 }
+
+// Browsers send sound at once, and the first layer of their pictures a second later:
+// who reads the playlist between the two would have sound alone for good.
+func TestAPresentationDoesNotBeginWithoutItsPictures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, nil)
+		defer s.stop()
+		s.publish(1)
+		resting := tracks("h", "l")
+		for i := range resting[1].Layers {
+			resting[1].Layers[i].Active = false
+		}
+		s.streams.sink("show").Tracks(1, resting)
+		sound, picture := s.sound(), s.video(1, 20*ms)
+		shoot(1200*ms, sound)
+		if p, err := s.Presentation(t.Context(), "show"); err == nil {
+			t.Fatalf("it began with %d renditions, without a picture", len(p.Renditions))
+		}
+		shoot(time.Second, sound, picture)
+		if p := s.show(); p.Rendition("video-l") == nil || p.Rendition("audio") == nil {
+			t.Errorf("%d renditions", len(p.Renditions))
+		}
+	})
+}
