@@ -1,6 +1,7 @@
 // A house for stories: a real server with its data in a folder of its own, and a real Chromium. Whoever makes one ends it.
 
 import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -27,16 +28,32 @@ export async function eventually(what, ask, within = 15000) {
   }
 }
 
-/** freePort finds a port that is free now. */
-export function freePort() {
-  return new Promise((done, fail) => {
-    const s = createServer();
-    s.once("error", fail);
-    s.listen(0, "127.0.0.1", () => {
-      const { port } = s.address();
-      s.close(() => done(port));
-    });
-  });
+// What the system gives to whoever asks for no port in particular begins at 32768 (Linux) or higher: a browser's own connection may take such a
+// port between the moment when it was found free and the server's start.
+const lowest = 20000;
+const highest = 32000;
+const given = new Set();
+
+/** freePort finds a port that is free now, for TCP and UDP, that nobody gets by chance and that this story has not had. */
+export async function freePort() {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = lowest + Math.floor(Math.random() * (highest - lowest));
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+  throw new Error(`no port between ${lowest} and ${highest} is free`);
+}
+
+async function isFree(port) {
+  const tcp = createServer();
+  const udp = createSocket("udp4");
+  const opened = (s, open) => new Promise((done) => (s.once("error", () => done(false)), open(() => done(true))));
+  const closed = (s) => new Promise((done) => s.close(done));
+  const free = [await opened(tcp, (ok) => tcp.listen(port, ok)), await opened(udp, (ok) => udp.bind(port, ok))];
+  if (free[0]) await closed(tcp);
+  await closed(udp);
+  return free.every(Boolean);
 }
 
 /** run runs the binary to its end and returns what it printed. */
@@ -64,7 +81,9 @@ export async function openHouse(args = [], settings = {}, prepare = undefined) {
       stdio: ["ignore", "pipe", "pipe"], env: { ...env, ...settings },
     });
     for (const s of [house.server.stdout, house.server.stderr]) s.on("data", (b) => (house.out += b));
-    await eventually("the server is ready", async () => (await fetch(`${house.http}/readyz`)).ok).catch((error) => {
+    const ended = new Promise((_, fail) => house.server.once("close", (code) => fail(new Error(`the server ended with ${code} before it was ready`))));
+    const ready = eventually("the server is ready", async () => (await fetch(`${house.http}/readyz`)).ok);
+    await Promise.race([ready, ended]).catch((error) => {
       throw new Error(`${error.message}\n${house.out}`);
     });
   };
