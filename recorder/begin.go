@@ -110,6 +110,11 @@ func (t *tape) begin(now time.Time) {
 	}
 	frames := t.sorted()
 	t.gathered = nil
+	for _, g := range frames { // before the first snapshot: players read the entry playlist once
+		if g.s.to == nil {
+			t.assign(g.s, g.f)
+		}
+	}
 	t.log.Info("presentation began", "incarnation", t.incarnation, "resumed", old != nil, "recorded", t.policy.Record)
 	for _, g := range frames {
 		t.lay(g.s, g.f, now)
@@ -236,6 +241,11 @@ func (t *tape) assign(s *strand, f *media.Frame) bool {
 		t.byName[id] = r
 		t.lanes = append(t.lanes, r)
 		t.describe(r)
+	}
+	if len(r.is.Inits) == 0 { // what it is decides whether it is listed
+		if err := t.dress(r, f.Format); err != nil {
+			t.log.Error("frames not packaged", "rendition", id, "error", err)
+		}
 	}
 	r.track, r.layer = s.track, s.layer
 	s.to = r

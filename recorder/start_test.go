@@ -129,3 +129,34 @@ func TestAPresentationDoesNotBeginWithoutItsPictures(t *testing.T) {
 		}
 	})
 }
+
+// AAC was listed as soon as the presentation began, published sound and pictures with
+// their first parts, one after the other: who read the entry playlist in that half
+// second had sound without a picture, or one layer, for good.
+func TestWhatIsReadFirstHasAllThatIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		program, err := os.Executable() // nobody asks for what it would make
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStudio(t, func(cfg *recorder.Config, _ *recorder.Parts) { cfg.FFmpeg = program })
+		defer s.stop()
+		s.publish(1, "h", "l")
+		sound, large, small := s.sound(), s.video(0, 20*ms), s.video(1, 60*ms)
+		shoot(100*ms, sound)
+		for range 100 {
+			shoot(40*ms, sound, large, small)
+			p, err := s.Presentation(t.Context(), "show")
+			if err != nil {
+				continue
+			}
+			for _, id := range []string{"video-h", "video-l", "audio", "audio-aac"} {
+				if r := p.Rendition(id); r == nil || r.Codec == "" {
+					t.Fatalf("version %d has no %s", p.Version, id)
+				}
+			}
+			return
+		}
+		t.Fatal("it did not begin")
+	})
+}
