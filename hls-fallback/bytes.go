@@ -77,6 +77,9 @@ func (s *Server) segment(w *reply, r *http.Request, v *visit) error {
 		if found.Gap {
 			return errMissing
 		}
+		if v.r.Kind == media.SubtitleRendition && !v.vtt {
+			return s.textChunk(w, r, v, found)
+		}
 		var c content
 		c.add(found)
 		return s.bytes(w, r, v, c)
@@ -184,6 +187,9 @@ func (s *Server) label(w *reply, v *visit) {
 		h["Content-Type"] = typeAudio
 	default:
 		h["Content-Type"] = typeVTT
+		if !v.vtt {
+			h["Content-Type"] = typeWVTT
+		}
 	}
 	h["Cache-Control"] = keepLive
 	if v.fixed() {
@@ -291,6 +297,9 @@ func (v *visit) etag() string {
 	b = append(b, fileNames[v.file][0])
 	b = strconv.AppendUint(b, v.last+uint64(v.route.part), 10)
 	b = append(b, v.init...)
+	if v.vtt {
+		b = append(b, "vtt"...)
+	}
 	return string(append(b, '"'))
 }
 

@@ -26,7 +26,7 @@ func (s *Server) entry(w *reply, r *http.Request, v *visit) error {
 	key := wish{file: v.file, view: view}
 	a, err := s.rendered(v, key, func() []byte {
 		if v.file == manifest {
-			return v.shelf.manifest(v.p, view)
+			return v.shelf.manifest(v.p, view, v.videos)
 		}
 		return playlist.Multivariant(nil, v.p, view)
 	})

@@ -25,6 +25,7 @@ var (
 	typeVideo  = []string{"video/mp4"}
 	typeAudio  = []string{"audio/mp4"}
 	typeVTT    = []string{webvtt.Type}
+	typeWVTT   = []string{"application/mp4"}
 	typeText   = []string{"text/plain; charset=utf-8"}
 	vary       = []string{"Accept-Encoding"}
 	zipped     = []string{"gzip"}
@@ -156,7 +157,7 @@ func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
 		if v.r = v.p.Rendition(rt.rendition); v.r == nil {
 			return errMissing
 		}
-		if isList := rt.file == mediaList || rt.file == iframeList; !isList && rt.vtt != (v.r.Kind == media.SubtitleRendition) {
+		if !v.speaks() {
 			return errMissing
 		}
 	}
@@ -179,6 +180,9 @@ func (s *Server) hand(w *reply, r *http.Request, v *visit) error {
 		_, err := w.Write(time.Now().UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"))
 		return away(err)
 	case initSection:
+		if v.r.Kind == media.SubtitleRendition {
+			return s.textSection(w, r, v)
+		}
 		section, ok := v.p.Init(v.r, v.init)
 		if !ok {
 			return errMissing

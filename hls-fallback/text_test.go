@@ -1,8 +1,13 @@
 package hlsfallback_test
 
 import (
+	"bytes"
+	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/Eyevinn/mp4ff/mp4"
 
 	hlsfallback "github.com/sluice-live/sluice/hls-fallback"
 	"github.com/sluice-live/sluice/hls-fallback/rules"
@@ -124,7 +129,43 @@ func TestLiveTextIsWaitedForBySegment(t *testing.T) {
 	if legacy := read("?profile=legacy"); legacy.PartTarget != 0 || len(legacy.Segments) != 5 {
 		t.Errorf("%+v", legacy)
 	}
-	if mpd := ask(h, "/live/show/manifest.mpd").Body.String(); strings.Contains(mpd, "vtt") {
+}
+
+// Live text for DASH is in CMAF, of the same cues on the same boundaries.
+func TestLiveTextForDASH(t *testing.T) {
+	f := newSource(story())
+	f.caption(false)
+	h := serve(t, f, nil).Handler()
+	own := base + "captions-en/"
+	if mpd := ask(h, "/live/show/manifest.mpd").Body.String(); !strings.Contains(mpd, `lang="en" contentType="text" segmentAlignment="true" mimeType="application/mp4"`) || !strings.Contains(mpd, `captions-en/$Number$.m4s`) {
 		t.Errorf("%s", mpd)
+	}
+	section, next := ask(h, own+"init-0.mp4"), make(chan string)
+	go func() { next <- ask(h, own+"4.m4s").Body.String() }() // it is asked for while it is made
+	first := ask(h, own+"1.m4s")
+	for _, w := range []*httptest.ResponseRecorder{section, first} {
+		if w.Code != 200 || w.Header().Get("Content-Type") != "application/mp4" || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+	}
+	file, err := mp4.DecodeFile(io.MultiReader(section.Body, bytes.NewReader(first.Body.Bytes())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := file.Segments[0].Fragments[0].GetFullSamples(file.Moov.Mvex.Trex)
+	if err != nil || len(all) != 2 || all[0].DecodeTime != 180000 || !bytes.Contains(all[0].Data, []byte("vtte")) || all[1].DecodeTime != 270000 || !bytes.Contains(all[1].Data, []byte("paylHello")) {
+		t.Errorf("%v %+v", err, all)
+	}
+	f.caption(false, func(s *stage.Stage) { s.Segment(4) })
+	if body := <-next; !strings.Contains(body, "moof") || !strings.Contains(body, "mdat") {
+		t.Errorf("%q", body)
+	}
+	if w := ask(h, own+"1.vtt"); w.Body.String() != spoken || w.Header().Get("Etag") == first.Header().Get("Etag") {
+		t.Errorf("%v %v", w.Header(), first.Header())
+	}
+	for _, no := range []string{own + "9.m4s", own + "init-1.mp4", own + "init-.mp4", own + "1.0.m4s", own + "1-2.m4s", own + "init-0.vtt"} {
+		if w := ask(h, no); w.Code != 404 {
+			t.Errorf("%s: %d", no, w.Code)
+		}
 	}
 }

@@ -45,6 +45,11 @@ export async function seat(browser, hall, { player, url, spy }) {
     heights: async () => [...new Set(await page.evaluate(() => window.seat.heights()))].filter(Boolean).sort((a, b) => a - b),
     choose: (height) => page.evaluate((h) => window.seat.choose(h), height),
     height: () => page.evaluate(() => document.querySelector("video").videoHeight),
+    /** languages of text that may be chosen. */
+    languages: () => page.evaluate(() => window.seat.languages()),
+    speak: (language) => page.evaluate((l) => window.seat.speak(l), language),
+    /** read returns the texts of the next seconds, each with the media time at which it was shown first. */
+    read: (seconds) => page.evaluate(read, seconds),
     /** loudness is the largest amplitude in two seconds of sound. */
     loudness: () => page.evaluate(loudness),
     /** clock is by how much the capture time and the time code of the next frames differ, in milliseconds; began is when media time 0 was captured. */
@@ -103,6 +108,8 @@ async function playShaka(url) {
     player.configure("abr.enabled", false);
     player.selectVariantTrack(player.getVariantTracks().find((t) => t.height === height), true);
   };
+  window.seat.languages = () => player.getTextTracks().map((t) => t.language);
+  window.seat.speak = (language) => player.selectTextTrack(player.getTextTracks().find((t) => t.language === language));
   await player.load(url);
   await video.play();
 }
@@ -118,7 +125,21 @@ async function playDASH(url) {
     player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } }, buffer: { fastSwitchEnabled: true } } });
     player.setRepresentationForTypeById("video", player.getRepresentationsByType("video").find((r) => r.height === height).id, true);
   };
+  window.seat.languages = () => player.getTracksFor("text").map((t) => t.lang);
+  window.seat.speak = (language) => player.setTextTrack(player.getTracksFor("text").findIndex((t) => t.lang === language));
   player.initialize(video, url, true);
+}
+
+async function read(seconds) {
+  const { video } = window.seat;
+  const texts = new Map();
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await new Promise((done) => setTimeout(done, 30))) {
+    for (const track of video.textTracks) {
+      if (track.mode === "disabled") continue;
+      for (const cue of track.activeCues ?? []) if (!texts.has(cue.text)) texts.set(cue.text, video.currentTime);
+    }
+  }
+  return [...texts];
 }
 
 async function loudness() {

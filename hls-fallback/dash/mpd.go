@@ -23,6 +23,9 @@ type Options struct {
 	From, To time.Duration
 	// Token lets players repeat the query parameter of the manifest's request.
 	Token bool
+	// Files tells that the text of what has ended is in files beside it; else it is in
+	// segments, as it is live.
+	Files bool
 }
 
 // MPD returns the manifest of a snapshot, nil when there is nothing to show yet.
@@ -30,11 +33,12 @@ type Options struct {
 // What is made on demand is left out while it is live: its manifest is nobody's wish
 // for one rendition, and each beginning and end of it would be a period.
 //
-// Text is in the manifest of what has ended, as files beside it. DASH has no live
-// text but in CMAF.
+// Text is in segments of CMAF, on the boundaries of all others: DASH has no other live
+// text. A language that comes later begins a period, so that players see it. Of an asset
+// it is in files beside it.
 func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
-	texts := texts(p)
-	p = lasting(p)
+	texts := texts(p, o)
+	p = lasting(p, o)
 	w.update(p)
 	lead := leading(p)
 	if lead == nil {
@@ -72,9 +76,9 @@ func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
 }
 
 // lasting is a presentation without what comes and goes.
-func lasting(p *media.Presentation) *media.Presentation {
+func lasting(p *media.Presentation, o Options) *media.Presentation {
 	fleeting := func(r *media.Rendition) bool {
-		return r.OnDemand && !p.Ended || r.Kind == media.SubtitleRendition
+		return r.OnDemand && !p.Ended || o.Files && p.Ended && isText(r)
 	}
 	if !slices.ContainsFunc(p.Renditions, fleeting) {
 		return p
@@ -260,8 +264,11 @@ func (v *view) trim(p *mpd.Period, run *period, until uint64) {
 // codec and language.
 func setOf(r *media.Rendition) string {
 	codec, _, _ := strings.Cut(r.Codec, ".")
-	if r.Kind == media.VideoRendition {
+	switch r.Kind {
+	case media.VideoRendition:
 		return "video " + codec
+	case media.SubtitleRendition:
+		return "text " + r.ID
 	}
 	return "audio " + codec + " " + r.Language + " " + r.Name + strconv.Itoa(r.Channels)
 }
@@ -274,6 +281,9 @@ func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 		set.ContentType, set.MimeType, set.StartWithSAP = "video", mpd.MIME_TYPE_VIDEO_MP4, 1
 	case media.AudioRendition:
 		set.ContentType, set.MimeType, set.StartWithSAP = "audio", mpd.MIME_TYPE_AUDIO_MP4, 1
+	case media.SubtitleRendition:
+		set.ContentType, set.MimeType, set.StartWithSAP = "text", "application/mp4", 1
+		set.Labels = []*mpd.LabelType{{Value: r.Name}}
 	}
 	if v.o.Token {
 		set.SupplementalProperties = []*mpd.DescriptorType{{
@@ -286,6 +296,9 @@ func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 
 // role of a set: players begin with the main one of several sounds.
 func (v *view) role(r *media.Rendition) string {
+	if isText(r) {
+		return "subtitle" // what HLS calls it, and the recording
+	}
 	preset := func(o *media.Rendition) bool { return o.Kind == media.AudioRendition && o.Default }
 	if r.Kind == media.AudioRendition && !r.Default && slices.ContainsFunc(v.p.Renditions, preset) {
 		return "alternate"
@@ -295,10 +308,13 @@ func (v *view) role(r *media.Rendition) string {
 
 func representation(r *media.Rendition, init int) *mpd.RepresentationType {
 	rep := &mpd.RepresentationType{Id: r.ID, Bandwidth: uint32(min(max(r.Bandwidth, r.Mean, 1), math.MaxUint32))}
+	rep.Codecs = r.Codec
+	if isText(r) {
+		return rep
+	}
 	i := r.Inits[init]
-	rep.Codecs = i.Codec
-	if rep.Codecs == "" {
-		rep.Codecs = r.Codec
+	if i.Codec != "" {
+		rep.Codecs = i.Codec
 	}
 	switch r.Kind {
 	case media.VideoRendition:

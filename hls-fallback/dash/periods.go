@@ -64,10 +64,11 @@ func (w *Writer) update(p *media.Presentation) {
 	}
 }
 
-// leading is the rendition by which segments are counted: the first that has any.
+// leading is the rendition by which segments are counted: the first that has any. Text
+// follows others.
 func leading(p *media.Presentation) *media.Rendition {
 	for _, r := range p.Renditions {
-		if len(r.Segments) > 0 {
+		if len(r.Segments) > 0 && !isText(r) {
 			return r
 		}
 	}
@@ -78,6 +79,10 @@ func leading(p *media.Presentation) *media.Rendition {
 // all that go on: what is listed never moves to another period.
 func look(p *media.Presentation, msn uint64) (now []state, start time.Duration, jump, ok bool) {
 	for _, r := range p.Renditions {
+		if isText(r) { // it is there whenever others are
+			now = append(now, state{r.ID, 0})
+			continue
+		}
 		s, known := known(p, r, msn)
 		if !known {
 			return nil, 0, false, false
@@ -110,7 +115,7 @@ func begin(p *media.Presentation, msn uint64) time.Duration {
 		if done := at(r, msn); done != nil {
 			s = done
 		}
-		if s == nil || s.MSN != msn {
+		if s == nil || s.MSN != msn || isText(r) {
 			continue
 		}
 		start, picture := r.Time(s.Start), r.Kind == media.VideoRendition && !s.Gap

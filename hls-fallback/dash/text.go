@@ -10,14 +10,37 @@ import (
 	"github.com/sluice-live/sluice/media"
 )
 
-// texts are the renditions of text of what has ended.
-func texts(p *media.Presentation) []*media.Rendition {
-	if !p.Ended {
+func isText(r *media.Rendition) bool { return r.Kind == media.SubtitleRendition }
+
+// coming is the segment of text that is being made, as far as it is known: it begins and
+// ends with that of the pictures or the sound that it follows. Nobody needs another
+// manifest to ask for it, and who does when the others can be asked for waits for its
+// end: Shaka Player 5.2 takes the smallest availabilityTimeOffset of all for each, and
+// would be a segment late with another one here.
+func (v *view) coming(r *media.Rendition, msn uint64, line *timeline) *media.Segment {
+	if next, _ := r.Next(); next != msn {
+		return nil
+	}
+	for _, of := range v.p.Renditions {
+		if o := of.Open; o != nil && o.MSN == msn && of.Timescale == r.Timescale && !isText(of) {
+			s := &media.Segment{MSN: msn, Start: o.Start, Duration: max(sum(o), line.last)}
+			if len(line.s) > 0 && !o.Discontinuity {
+				s.Start = line.end
+			}
+			return s
+		}
+	}
+	return nil
+}
+
+// texts are the renditions of text of what has ended, that are in files.
+func texts(p *media.Presentation, o Options) []*media.Rendition {
+	if !p.Ended || !o.Files {
 		return nil
 	}
 	var all []*media.Rendition
 	for _, r := range p.Renditions {
-		if r.Kind == media.SubtitleRendition && len(r.Segments) > 0 {
+		if isText(r) && len(r.Segments) > 0 {
 			all = append(all, r)
 		}
 	}

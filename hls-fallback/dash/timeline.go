@@ -32,6 +32,11 @@ func (v *view) template(r *media.Rendition, run *period, until uint64, init int)
 		switch {
 		case s != nil:
 			d = s.Duration
+		case isText(r) && !v.ended:
+			if s = v.coming(r, msn, &line); s == nil {
+				return v.describe(r, run, &line, init)
+			}
+			d = s.Duration
 		case r.Open != nil && r.Open.MSN == msn && !v.ended:
 			s, d = r.Open, max(sum(r.Open), line.last)
 		default:
@@ -54,7 +59,10 @@ func (v *view) describe(r *media.Rendition, run *period, line *timeline, init in
 	t := &mpd.SegmentTemplateType{}
 	base := v.p.Incarnation + "/" + r.ID + "/"
 	t.Media = base + "$Number$.m4s"
-	t.Initialization = base + "init-" + v.p.InitName(r, init) + ".mp4"
+	t.Initialization = base + "init-0.mp4" // of text
+	if !isText(r) {
+		t.Initialization = base + "init-" + v.p.InitName(r, init) + ".mp4"
+	}
 	t.SetTimescale(r.Timescale)
 	t.PresentationTimeOffset = mpd.Ptr(ticks(run.start, r.Timescale))
 	t.StartNumber = mpd.Ptr(uint32(line.first))
@@ -63,7 +71,9 @@ func (v *view) describe(r *media.Rendition, run *period, line *timeline, init in
 		// The last segment can be asked for when its first part is there, and comes in
 		// parts; those before it are there.
 		t.AvailabilityTimeOffset = mpd.FloatInf64(float64(ahead.Milliseconds()/10) / 100)
-		t.AvailabilityTimeComplete = mpd.Ptr(false)
+		if !isText(r) {
+			t.AvailabilityTimeComplete = mpd.Ptr(false)
+		}
 	}
 	return t
 }
