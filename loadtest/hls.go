@@ -144,5 +144,5 @@ func (r *HLSResult) tell(out io.Writer) {
 	if u := r.Usage; u != nil {
 		fmt.Fprintf(out, "server    %.2f cores (%.2f in the kernel), %.0f µs for a request, %d MiB; this program %.2f cores, %.0f µs; others %.2f\n", u.Cores, u.Kernel, u.PerRequest, u.RSS>>10, u.OwnCores, u.OwnRequest, u.OthersCores)
 	}
-	fmt.Fprintf(out, "behind %d, errors %v\n", c.Behind, c.Errors)
+	fmt.Fprintf(out, "behind %d, parts missed %d, errors %v\n", c.Behind, c.Missed, c.Errors)
 }

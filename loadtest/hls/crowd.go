@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,21 +42,23 @@ type Counts struct {
 	// by its EXT-X-PROGRAM-DATE-TIME and this machine's clock.
 	Edge   view.Quantiles    `json:"edge"`
 	Behind uint64            `json:"behind"` // answers that did not hold what was asked for
+	Missed uint64            `json:"missed"` // parts that went by without being asked for, at least
 	Errors map[string]uint64 `json:"errors,omitempty"`
 }
 
 // Crowd is many clients. Run it once; Window may be called meanwhile.
 type Crowd struct {
-	cfg    Config
-	client *http.Client
-	mu     sync.Mutex
-	now    tally
+	cfg   Config
+	mu    sync.Mutex
+	now   tally
+	open  map[net.Conn]struct{}
+	ended bool // no more connections
 }
 
 type tally struct {
 	since                  time.Time
 	target                 time.Duration
-	bytes, behind          uint64
+	bytes, behind, missed  uint64
 	playlist, hinted, edge []time.Duration
 	errors                 map[string]uint64
 }
@@ -76,10 +80,7 @@ func New(cfg Config) (*Crowd, error) {
 	if u, err := url.Parse(cfg.URL); err != nil || u.Host == "" {
 		return nil, fmt.Errorf("%q is no URL", cfg.URL)
 	}
-	dialer := &net.Dialer{Timeout: patience}
-	return &Crowd{cfg: cfg, client: &http.Client{Transport: &http.Transport{
-		DialContext: dialer.DialContext, DisableCompression: true, MaxIdleConnsPerHost: 4 * cfg.Clients, IdleConnTimeout: time.Minute,
-	}}, now: tally{errors: make(map[string]uint64)}}, nil
+	return &Crowd{cfg: cfg, open: make(map[net.Conn]struct{}), now: tally{errors: make(map[string]uint64)}}, nil
 }
 
 // Run plays until ctx ends. The error is of a stream that cannot be played at all.
@@ -88,6 +89,7 @@ func (c *Crowd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, c.hangUp)()
 	var all sync.WaitGroup
 	for i := range c.cfg.Clients {
 		for _, list := range lists {
@@ -103,13 +105,36 @@ func (c *Crowd) Run(ctx context.Context) error {
 		}
 	}
 	all.Wait()
-	c.client.CloseIdleConnections()
 	return nil
 }
 
+// holds remembers a connection until the end; it reports false when that was already.
+func (c *Crowd) holds(conn net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open[conn] = struct{}{}
+	return !c.ended
+}
+
+func (c *Crowd) lets(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, conn)
+}
+
+// hangUp ends whatever waits for an answer.
+func (c *Crowd) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	for conn := range c.open {
+		_ = conn.Close() // whoever reads is told
+	}
+}
+
 // lists finds what each client follows.
-func (c *Crowd) lists(ctx context.Context) ([]string, error) {
-	text, err := c.get(ctx, c.cfg.URL, maxPlaylist)
+func (c *Crowd) lists(ctx context.Context) ([]*url.URL, error) {
+	text, base, err := c.first(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", c.cfg.URL, err)
 	}
@@ -118,41 +143,43 @@ func (c *Crowd) lists(ctx context.Context) ([]string, error) {
 		if _, err := parse(text); err != nil {
 			return nil, fmt.Errorf("read %s: %w", c.cfg.URL, err)
 		}
-		return []string{c.cfg.URL}, nil
+		return []*url.URL{base}, nil
 	}
 	names := []string{picture}
 	if c.cfg.Sound && sound != "" {
 		names = append(names, sound)
 	}
+	lists := make([]*url.URL, len(names))
 	for i, name := range names {
-		if names[i], err = c.resolve(c.cfg.URL, name); err != nil {
+		if lists[i], err = resolve(base, name); err != nil {
 			return nil, err
 		}
 	}
-	return names, nil
+	return lists, nil
 }
 
 // resolve is a URI in a playlist as a URL; the one variable that is known is the
 // token of the playlist's own query.
-func (c *Crowd) resolve(base, name string) (string, error) {
-	b, err := url.Parse(base)
-	if err != nil {
-		return "", err
+func resolve(base *url.URL, name string) (*url.URL, error) {
+	if strings.Contains(name, "{$token}") {
+		name = strings.ReplaceAll(name, "{$token}", url.QueryEscape(base.Query().Get("token")))
 	}
-	name = strings.ReplaceAll(name, "{$token}", url.QueryEscape(b.Query().Get("token")))
-	u, err := b.Parse(name)
+	u, err := base.Parse(name)
 	if err != nil {
-		return "", fmt.Errorf("read the URI %q: %w", name, err)
+		return nil, fmt.Errorf("read the URI %q: %w", name, err)
 	}
-	return u.String(), nil
+	return u, nil
 }
 
 // follow is one client on one playlist.
-func (c *Crowd) follow(ctx context.Context, list string) {
+func (c *Crowd) follow(ctx context.Context, list *url.URL) {
+	lists, parts := &line{crowd: c}, &line{crowd: c}
+	defer lists.close()
+	defer parts.close()
 	var e edge
 	ask := list
 	for ctx.Err() == nil {
-		text, err := c.timed(ctx, ask, maxPlaylist, false)
+		text, err := c.timed(ctx, lists, ask, false)
 		if err == nil {
 			var next edge
 			if next, err = parse(text); err == nil {
@@ -168,25 +195,30 @@ func (c *Crowd) follow(ctx context.Context, list string) {
 		}
 		ask = directed(list, e)
 		if !c.cfg.NoParts {
-			c.both(ctx, list, ask, &e)
+			c.both(ctx, lists, parts, list, e)
 		}
 	}
 }
 
 // both asks for the next playlist and the hinted part at once, until one fails.
-func (c *Crowd) both(ctx context.Context, list, ask string, e *edge) {
+func (c *Crowd) both(ctx context.Context, lists, parts *line, list *url.URL, e edge) {
+	hints := make(chan *url.URL)
+	done := make(chan error, 1)
+	defer close(hints)
+	go func() { // ends with hints
+		for hint := range hints {
+			_, err := c.timed(ctx, parts, hint, true)
+			done <- err
+		}
+	}()
 	for ctx.Err() == nil {
-		part, err := c.resolve(list, e.hint)
+		hint, err := resolve(list, e.hint)
 		if err != nil {
 			c.failed(ctx, err)
 			return
 		}
-		done := make(chan error, 1)
-		go func() {
-			_, err := c.timed(ctx, part, maxPart, true)
-			done <- err
-		}()
-		text, err := c.timed(ctx, ask, maxPlaylist, false)
+		hints <- hint
+		text, err := c.timed(ctx, lists, directed(list, e), false)
 		if err := <-done; err != nil {
 			c.failed(ctx, err)
 		}
@@ -198,18 +230,19 @@ func (c *Crowd) both(ctx context.Context, list, ask string, e *edge) {
 			c.failed(ctx, err)
 			return
 		}
-		c.arrived(next, *e, true)
-		*e, ask = next, directed(list, next)
+		c.arrived(next, e, true)
+		e = next
 	}
 }
 
 // directed is the request for what comes next.
-func directed(list string, e edge) string {
-	sep := "?"
-	if strings.Contains(list, "?") {
-		sep = "&"
+func directed(list *url.URL, e edge) *url.URL {
+	u := *list
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
 	}
-	return fmt.Sprintf("%s%s_HLS_msn=%d&_HLS_part=%d", list, sep, e.msn, e.part)
+	u.RawQuery += "_HLS_msn=" + strconv.FormatUint(e.msn, 10) + "&_HLS_part=" + strconv.FormatUint(e.part, 10)
+	return &u
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -222,9 +255,13 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // timed asks and counts.
-func (c *Crowd) timed(ctx context.Context, from string, limit int64, part bool) ([]byte, error) {
+func (c *Crowd) timed(ctx context.Context, by *line, from *url.URL, part bool) ([]byte, error) {
+	limit := int64(maxPlaylist)
+	if part {
+		limit = maxPart
+	}
 	began := time.Now()
-	text, err := c.get(ctx, from, limit)
+	text, size, err := by.get(ctx, from, limit, !part)
 	took := time.Since(began)
 	if err != nil {
 		return nil, err
@@ -238,7 +275,7 @@ func (c *Crowd) timed(ctx context.Context, from string, limit int64, part bool) 
 	if len(*to) < maxSamples {
 		*to = append(*to, took)
 	}
-	c.now.bytes += uint64(len(text))
+	c.now.bytes += uint64(size)
 	return text, nil
 }
 
@@ -247,31 +284,35 @@ type statusError struct{ status int }
 
 func (e statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
 
-func (c *Crowd) get(ctx context.Context, from string, limit int64) ([]byte, error) {
+var errTooLong = errors.New("too long")
+
+// first reads what a client begins with, wherever it is sent for it.
+func (c *Crowd) first(ctx context.Context) (text []byte, at *url.URL, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.URL, http.NoBody)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if c.cfg.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.cfg.Token)
 	}
-	resp, err := c.client.Do(r)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is given up
-	text, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	text, err = io.ReadAll(io.LimitReader(resp.Body, maxPlaylist+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case resp.StatusCode != http.StatusOK:
-		return nil, statusError{resp.StatusCode}
-	case int64(len(text)) > limit:
-		return nil, errors.New("too long")
+		return nil, nil, statusError{resp.StatusCode}
+	case len(text) > maxPlaylist:
+		return nil, nil, errTooLong
 	}
-	return text, nil
+	return text, resp.Request.URL, nil
 }
 
 // arrived counts a playlist that was waited for, or was not.
@@ -284,6 +325,13 @@ func (c *Crowd) arrived(e, before edge, waited bool) {
 	}
 	if e.msn < before.msn || e.msn == before.msn && e.part <= before.part {
 		c.now.behind++
+	}
+	switch {
+	case e.msn == before.msn && e.part > before.part+1:
+		c.now.missed += e.part - before.part - 1
+	case e.msn > before.msn && e.part > 1:
+		// The segment's first may have been hinted at the end of the one before.
+		c.now.missed += e.part - 1
 	}
 	if !e.end.IsZero() && len(c.now.edge) < maxSamples {
 		c.now.edge = append(c.now.edge, time.Since(e.end))
@@ -299,7 +347,7 @@ func (c *Crowd) failed(ctx context.Context, err error) {
 	switch {
 	case errors.As(err, &status):
 		why = err.Error()
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		why = "timeout"
 	case errors.Is(err, errNoHint):
 		why = "no hint"
@@ -316,7 +364,7 @@ func (c *Crowd) Window() Counts {
 	c.now = tally{since: time.Now(), target: t.target, errors: make(map[string]uint64)}
 	c.mu.Unlock()
 	out := Counts{Clients: c.cfg.Clients, Part: float64(t.target) / float64(time.Millisecond), Playlists: uint64(len(t.playlist)), Parts: uint64(len(t.hinted)),
-		Bytes: t.bytes, Behind: t.behind, Errors: t.errors}
+		Bytes: t.bytes, Behind: t.behind, Missed: t.missed, Errors: t.errors}
 	if !t.since.IsZero() {
 		out.Seconds = time.Since(t.since).Seconds()
 	}

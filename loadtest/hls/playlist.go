@@ -1,7 +1,6 @@
 package hls
 
 import (
-	"bytes"
 	"errors"
 	"strconv"
 	"strings"
@@ -22,16 +21,15 @@ var errNoHint = errors.New("the playlist hints no part: it is no low-latency one
 // from the last segment's URI on.
 func parse(text []byte) (edge, error) {
 	var e edge
-	var at time.Time // of the open segment's begin
-	var open time.Duration
-	for line := range bytes.Lines(text) {
-		l := strings.TrimRight(string(line), "\r\n")
+	var at, began string // when the segment begins that is read, and that of the last part
+	var open, reached time.Duration
+	for line := range strings.Lines(string(text)) {
+		l := strings.TrimRight(line, "\r\n")
 		switch {
 		case l == "":
 		case l[0] != '#':
 			e.msn++
-			e.part, open = 0, 0
-			at = time.Time{}
+			e.part, open, at = 0, 0, ""
 		case strings.HasPrefix(l, "#EXT-X-MEDIA-SEQUENCE:"):
 			e.msn, _ = strconv.ParseUint(l[len("#EXT-X-MEDIA-SEQUENCE:"):], 10, 62)
 		case strings.HasPrefix(l, "#EXT-X-SKIP:"):
@@ -40,16 +38,17 @@ func parse(text []byte) (edge, error) {
 		case strings.HasPrefix(l, "#EXT-X-PART-INF:"):
 			e.target = seconds(attribute(l, "PART-TARGET"))
 		case strings.HasPrefix(l, "#EXT-X-PROGRAM-DATE-TIME:"):
-			at, _ = time.Parse(time.RFC3339Nano, l[len("#EXT-X-PROGRAM-DATE-TIME:"):])
+			at = l[len("#EXT-X-PROGRAM-DATE-TIME:"):]
 		case strings.HasPrefix(l, "#EXT-X-PART:"):
 			e.part++
 			open += seconds(attribute(l, "DURATION"))
-			if e.end = (time.Time{}); !at.IsZero() {
-				e.end = at.Add(open)
-			}
+			began, reached = at, open
 		case strings.HasPrefix(l, "#EXT-X-PRELOAD-HINT:") && attribute(l, "TYPE") == "PART":
 			e.hint = attribute(l, "URI")
 		}
+	}
+	if t, err := time.Parse(time.RFC3339Nano, began); err == nil {
+		e.end = t.Add(reached)
 	}
 	if e.hint == "" || e.target <= 0 {
 		return e, errNoHint
@@ -91,8 +90,8 @@ func seconds(text string) time.Duration {
 // entry is what a Multivariant Playlist offers: the first picture and the first sound.
 func entry(text []byte) (picture, sound string) {
 	variant := false
-	for line := range bytes.Lines(text) {
-		l := strings.TrimRight(string(line), "\r\n")
+	for line := range strings.Lines(string(text)) {
+		l := strings.TrimRight(line, "\r\n")
 		switch {
 		case l == "":
 		case strings.HasPrefix(l, "#EXT-X-STREAM-INF:"):
