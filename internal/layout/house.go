@@ -33,7 +33,7 @@ func Sluice() House {
 			"cascade/plan", "cascade/demand",
 			"recorder/timeline", "recorder/segment", "recorder/cmaf", "recorder/webm", "recorder/captions",
 			"hls-fallback/playlist", "hls-fallback/dash", "hls-fallback/rules", "hls-fallback/places", "hls-fallback/stitch",
-			"hls-fallback/edge/cache", "hls-fallback/edge/cmcd",
+			"hls-fallback/edge/cache", "hls-fallback/edge/cmcd", "hls-fallback/protect", "hls-fallback/clearkey",
 			"vod/aac", "vod/board", "vod/fragment",
 			"ads/scte35", "ads/vast", "ads/splice",
 			"class/moderate", "class/schedule", "class/replay",
