@@ -14,7 +14,7 @@ class FakeHls {
   audioTracks = [];
   subtitleTracks = [];
   #load = 2;
-  latestLevelDetails = { edge: 100, targetduration: 2, fragments: [] as { start: number; duration: number; tagList: string[][] }[] };
+  latestLevelDetails = { edge: 100, targetduration: 2, fragments: [] as { start: number; duration: number; tagList: string[][] }[], renditionReports: [] as { URI: string }[] };
   liveSyncPosition = 98;
 
   constructor(readonly config: Record<string, unknown>) {
@@ -69,6 +69,8 @@ class FakeVideo extends EventTarget {
   videoWidth = 640;
   playbackRate = 1;
   buffered = { length: 0 };
+  frames = NaN; // rises with the time
+  getVideoPlaybackQuality = () => ({ totalVideoFrames: Number.isNaN(this.frames) ? 15 * this.currentTime : this.frames });
   removeAttribute(): void {}
   load(): void {
     this.paused = true;
@@ -221,5 +223,56 @@ describe("a viewer who comes while the publisher is away for a moment", () => {
     playback.away = true;
     gap("main");
     expect(asked()).toEqual([]);
+  });
+});
+
+describe("a playback that goes on without its picture", () => {
+  it("begins anew, live, in the past and in a recording", async () => {
+    for (const more of [{ live: true }, { live: true, away: true }, { live: false }]) {
+      FakeHls.all = [];
+      await begin({ live: more.live });
+      playback.away = more.away === true;
+      video.frames = 0;
+      video.dispatchEvent(new Event("playing"));
+      await pass(7, true);
+      expect(FakeHls.all).toHaveLength(2);
+      expect(conditions.at(-1)).toBe("reconnecting");
+      expect(video.paused).toBe(false);
+      playback.stop();
+      video = new FakeVideo();
+    }
+  });
+
+  it("is let alone where it has sound only, and in a recording whose picture stands", async () => {
+    await begin();
+    FakeHls.last.levels = [{ width: 0, height: 0, audioGroups: ["opus"] }];
+    video.frames = 0;
+    await pass(30, true);
+    expect(FakeHls.all).toHaveLength(1);
+    playback.stop();
+    video = new FakeVideo();
+    await begin({ live: false });
+    video.frames = 1;
+    await pass(60, true);
+    expect(FakeHls.all).toHaveLength(2); // one before
+  });
+});
+
+describe("a playback that began before all was there", () => {
+  const address = (id: string) => ({ url: `https://x.test/live/a/0touojl07jpps8l0/${id}/media.m3u8` });
+
+  it("reads the entry playlist again when a picture has come to the sound", async () => {
+    await begin();
+    FakeHls.last.tell("MANIFEST_LOADED", { levels: [address("audio-aac")], audioTracks: [address("audio-aac")] });
+    FakeHls.last.latestLevelDetails.renditionReports = [{ URI: "../audio/media.m3u8" }, { URI: "../video/media.m3u8" }];
+    video.dispatchEvent(new Event("playing"));
+    await pass(3, true);
+    expect(FakeHls.all).toHaveLength(1);
+    await pass(2, true);
+    expect(FakeHls.all).toHaveLength(2);
+    FakeHls.last.tell("MANIFEST_LOADED", { levels: [address("video")], audioTracks: [address("audio-aac"), address("audio")] });
+    FakeHls.last.latestLevelDetails.renditionReports = [{ URI: "../audio/media.m3u8" }, { URI: "../video/media.m3u8" }];
+    await pass(60, true);
+    expect(FakeHls.all).toHaveLength(2);
   });
 });

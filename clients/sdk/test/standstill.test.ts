@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Standstill } from "../src/core/standstill";
 
 /** Looks each second for so long at what a script tells of each second, and returns what was to be done, and when. */
-function watch(seconds: number, script: (s: number) => { at: number; edge?: number | undefined; plays?: boolean }, standstill = new Standstill()) {
+function watch(seconds: number, script: (s: number) => { at: number; edge?: number | undefined; plays?: boolean; frames?: number | undefined }, standstill = new Standstill()) {
   const done: [number, string][] = [];
   for (let s = 0; s < seconds; s++) {
     const remedy = standstill.look({ now: s * 1000, plays: true, edge: s + 100, ...script(s) });
@@ -45,5 +45,32 @@ describe("a picture that stands still", () => {
     expect(standstill.look({ now: 5000, at: 0, edge: 3, plays: true })).toBeUndefined();
     expect(standstill.look({ now: 7000, at: 0, edge: 5, plays: true })).toBeUndefined();
     expect(standstill.look({ now: 8000, at: 0, edge: 6, plays: true })).toBe("seek");
+  });
+});
+
+describe("time that goes on without a picture", () => {
+  it("is begun anew soon where the first picture does not come, then ever more seldom", () => {
+    const blind = watch(220, (s) => ({ at: s, frames: 0 }));
+    expect(blind).toEqual([[4, "blind"], [12, "blind"], [28, "blind"], [60, "blind"], [120, "blind"], [180, "blind"]]);
+  });
+
+  it("is begun anew where pictures stop, not where one stands for some seconds", () => {
+    expect(watch(60, (s) => ({ at: s, frames: 1 + Math.floor(s / 7) }))).toEqual([]);
+    expect(watch(30, (s) => ({ at: s, frames: Math.min(s, 10) * 15 }))).toEqual([[19, "blind"]]);
+  });
+
+  it("is none where no pictures are to be expected, where it is paused, or where time stands still, too", () => {
+    expect(watch(60, (s) => ({ at: s }))).toEqual([]);
+    expect(watch(60, (s) => ({ at: s, frames: 0, plays: false }))).toEqual([]);
+    expect(watch(5, () => ({ at: 7, frames: 0 }))).toEqual([[3, "layer"]]);
+  });
+
+  it("is soon seen again once pictures came, also in a new playlist", () => {
+    const standstill = new Standstill();
+    expect(watch(13, (s) => ({ at: s, frames: 0 }), standstill)).toEqual([[4, "blind"], [12, "blind"]]);
+    standstill.anew(0);
+    watch(3, (s) => ({ at: s, frames: s }), standstill);
+    standstill.anew(0);
+    expect(watch(8, (s) => ({ at: s, frames: 0 }), standstill)).toEqual([[4, "blind"]]);
   });
 });

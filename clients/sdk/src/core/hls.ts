@@ -12,7 +12,8 @@ import { hlsError } from "./hls-error";
 import { type FrameTimes, plausible } from "./latency";
 import type { LayerOption } from "./layers";
 import { captureAt, mediaAt, pastGap, type Piece, type Span, type Stretch } from "./program";
-import { cuesOf, readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
+import { Listing } from "./listing";
+import { cuesOf, hasPictures, readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
 import { pause } from "./sse";
 import { type Remedy, Standstill } from "./standstill";
 import type { WatchSample } from "./stats";
@@ -86,6 +87,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #begun = false; // something was shown of the playlist in use
   #steered = false; // somebody else sets the pace
   #standstill = new Standstill();
+  #listing = new Listing();
   #stats: HlsStats;
 
   constructor(source: HlsSource) {
@@ -289,6 +291,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #adopt(hls: Hls, events: typeof Hls.Events): void {
     this.#hls = hls;
     const layers = () => this.emit("layers", readLevels(hls));
+    hls.on(events.MANIFEST_LOADED, (_, data) => this.#listing.read([...data.levels, ...data.audioTracks].map(({ url }) => url)));
     hls.on(events.MANIFEST_PARSED, () => spareLevels(hls.levels).forEach((i) => hls.removeLevel(i)));
     hls.on(events.ERROR, (_, data) => this.#trouble(data));
     hls.on(events.LEVEL_LOADED, (_, data) => this.#place(data.details));
@@ -389,10 +392,23 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     const { details } = this;
     if (!this.#hls || !details) return;
     const plays = !video.paused && !video.ended && globalThis.document?.visibilityState !== "hidden";
-    const remedy = this.#standstill.look({ now: localNow(), at: video.currentTime, edge: details.edge, plays });
+    const remedy = this.#standstill.look({ now: localNow(), at: video.currentTime, edge: details.edge, plays, frames: this.#frames(this.#hls) });
+    if (remedy === "blind" || (live && plays && this.#listing.look(localNow(), reportsOf(details)))) return this.#anew();
     const past = this.#standstill.still < stuck || !this.#shown ? undefined : pastGap(this.#stretches(details), video.currentTime, details.targetduration);
     if (past !== undefined) video.currentTime = live && !this.away ? Math.max(past + inside, this.#hls.liveSyncPosition ?? 0) : past + inside;
     else if (remedy && live) this.#mend(this.#hls, remedy);
+  }
+
+  // A recording may have a picture that stands for minutes: there only the first is missed.
+  #frames(hls: Hls): number | undefined {
+    const { live, video } = this.#source;
+    const frames = video.getVideoPlaybackQuality?.().totalVideoFrames;
+    return hasPictures(hls.levels) && !video.seeking && (live || frames === 0) ? frames : undefined;
+  }
+
+  #anew(): void {
+    this.#troubled();
+    void this.#later(0);
   }
 
   // The segment that is being made counts once it has something.
@@ -404,17 +420,16 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #mend(hls: Hls, remedy: Remedy): void {
     const { video } = this.#source;
     const other = smallerLevel(hls);
+    if (remedy === "reload") return this.#anew();
     this.#troubled();
     if (remedy === "layer" && other !== undefined) {
       hls.stopLoad();
       hls.loadLevel = -1; // also a layer that was chosen: better another picture than none
       hls.nextAutoLevel = other;
       hls.startLoad(video.currentTime || -1);
-    } else if (remedy !== "reload") {
+    } else {
       const to = this.away ? video.currentTime + nudge : (hls.liveSyncPosition ?? undefined);
       if (to !== undefined) video.currentTime = to;
-    } else {
-      void this.#later(0);
     }
   }
 
@@ -454,3 +469,5 @@ export class HlsPlayback extends Emitter<HlsEvents> {
 
 // Whoever fell behind comes back within some seconds, and hears nothing of it.
 const catchUp = 1.08;
+
+const reportsOf = (details: LevelDetails): string[] => (details.renditionReports ?? []).flatMap((r) => r.URI ?? []);

@@ -49,6 +49,11 @@ export function spareLevels(levels: readonly Pick<Hls["levels"][number], "audioC
   return spare.reverse();
 }
 
+/** hasPictures tells whether there are any among them. */
+export function hasPictures(levels: readonly Pick<Hls["levels"][number], "videoCodec" | "width">[]): boolean {
+  return levels.some((l) => l.width > 0 || Boolean(l.videoCodec));
+}
+
 /** smallerLevel is the index of the next smaller picture than the one that is loaded, with the same sound; undefined where there is none. */
 export function smallerLevel(hls: Pick<Hls, "levels" | "loadLevel">): number | undefined {
   const area = (l: Hls["levels"][number]) => l.width * l.height;

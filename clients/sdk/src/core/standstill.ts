@@ -1,6 +1,7 @@
-// Whether a playback stands still although there is more to play: the decision
-// only, told the time. Promises the smallest remedy first, a larger one only after
-// it did not help, and none where nothing new came. Owned by an HLS playback.
+// Whether a playback stands still although there is more to play, or goes on without
+// its picture: the decision only, told the time. Promises the smallest remedy first,
+// a larger one only after it did not help, and none where nothing new came. Owned by
+// an HLS playback.
 
 /** Look is what is seen of a playback at one moment. */
 export interface Look {
@@ -10,10 +11,12 @@ export interface Look {
   edge: number | undefined;
   /** plays tells that it shall move: nobody paused it, and somebody looks. */
   plays: boolean;
+  /** frames is how many pictures were shown since the playlist was begun; undefined where none are to be expected. */
+  frames?: number | undefined;
 }
 
-/** Remedy is what to do about it: take another layer, go to where there is something, begin anew. */
-export type Remedy = "layer" | "seek" | "reload";
+/** Remedy is what to do about it: take another layer, go to where there is something, begin anew; the last one, too, where time goes on without pictures. */
+export type Remedy = "layer" | "seek" | "reload" | "blind";
 
 const remedies: readonly Remedy[] = ["layer", "seek", "reload"];
 // How long each is waited for, in milliseconds. hls.js tries again after one; a playlist that is
@@ -21,6 +24,10 @@ const remedies: readonly Remedy[] = ["layer", "seek", "reload"];
 const waits: readonly number[] = [3000, 3000, 5000, 15_000, 30_000, 60_000];
 // What was put right moves for so long.
 const well = 3000;
+// Time may go on for so long, in milliseconds, without a first picture, or without another one: a decoder that begins has
+// its first within a second, and a picture that stands is in each segment again, of 6 s at most. Each time in a row that it
+// does not help it is waited for twice as long, until a minute.
+const blindness = { first: 4000, next: 9000, most: 60_000 };
 // So much more to play, in seconds, is no matter of rounding.
 const more = 1;
 
@@ -32,13 +39,16 @@ export class Standstill {
   #moved = 0; // for how long it has moved without a stop
   #looked = 0;
   #done = 0; // remedies in a row
+  #frames = 0;
+  #dark = 0; // for how long time has gone on without another picture
+  #blinded = 0; // times in a row that it was begun anew for that
 
   /** anew is told that the times of another playlist begin. */
   anew(now: number): void {
-    this.#since = now;
+    this.#since = this.#looked = now;
     this.#at = NaN;
     this.#edge = undefined;
-    this.#moved = 0;
+    this.#moved = this.#frames = this.#dark = 0;
   }
 
   /** still is for how long nothing has moved, in milliseconds, as of the last look. */
@@ -47,8 +57,12 @@ export class Standstill {
   }
 
   /** look says what to do now; a look each second is enough. */
-  look({ now, at, edge, plays }: Look): Remedy | undefined {
+  look({ now, at, edge, plays, frames }: Look): Remedy | undefined {
     const moves = at !== this.#at;
+    if (this.#blind(moves && plays ? Math.min(now - this.#looked, well / 2) : 0, plays ? frames : undefined)) {
+      this.#looked = now;
+      return "blind";
+    }
     this.#moved = moves && plays ? this.#moved + Math.min(now - this.#looked, well / 2) : 0;
     this.#looked = now;
     if (this.#moved >= well) this.#done = 0;
@@ -60,5 +74,20 @@ export class Standstill {
     if (edge - this.#edge < more || now - this.#since < waits[Math.min(this.#done, waits.length - 1)]!) return undefined;
     this.#since = now;
     return remedies[Math.min(this.#done++, remedies.length - 1)];
+  }
+
+  #blind(gone: number, frames: number | undefined): boolean {
+    if (frames === undefined || frames !== this.#frames) {
+      if (frames !== undefined && frames > this.#frames) this.#blinded = 0;
+      this.#frames = frames ?? this.#frames;
+      this.#dark = 0;
+      return false;
+    }
+    this.#dark += gone;
+    const { first, next, most } = blindness;
+    if (this.#dark < Math.min((frames === 0 ? first : next) * 2 ** this.#blinded, most)) return false;
+    this.#dark = 0;
+    this.#blinded++;
+    return true;
   }
 }
