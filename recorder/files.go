@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder/journal"
 	"github.com/sluice-live/sluice/recorder/upload"
@@ -31,6 +33,8 @@ type FilesConfig struct {
 	Blobs   upload.Blobs
 	Assets  Assets // told of those that ended while nobody recorded; may be nil
 	Logger  *slog.Logger
+	// Registerer is told how many recordings were damaged; nil is none.
+	Registerer prometheus.Registerer
 }
 
 // Uploads brings recordings to a blob store; upload.Uploader does.
@@ -53,15 +57,20 @@ type Files struct {
 	stop func()
 	live sync.WaitGroup // journals that are written
 
+	damaged *prometheus.CounterVec
+
 	mu          sync.Mutex
 	interrupted map[media.StreamID][]interrupted
+	broken      []broken // that the catalogue was not told of yet
 }
 
 // interrupted is an incarnation that has not ended, and that nobody writes.
 type interrupted struct {
+	stream media.StreamID
 	dir    string
 	last   time.Time // of its last media
 	record bool
+	after  time.Time // ending it failed, and is tried again from here on
 }
 
 // OpenFiles reads what there is: what a crash left is repaired.
@@ -70,6 +79,7 @@ func OpenFiles(cfg FilesConfig) (*Files, error) {
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
+	f.damaged = damagedMetric(cfg.Registerer)
 	f.base, f.stop = context.WithCancel(context.Background()) // journals end when they are closed; stop is for those that cannot
 	for _, dir := range []string{cfg.Dir, cfg.Windows} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -113,11 +123,15 @@ func (f *Files) look(path string, record bool) error {
 		return os.RemoveAll(path)
 	case errors.Is(err, journal.ErrEmpty) && barren(path, record):
 		f.log.Warn("empty recording deleted", "incarnation", name)
+		if record { // the catalogue may know it all the same: then the disk lost it
+			f.lose(name, nothingLeft)
+		}
 		return os.RemoveAll(path)
 	case err != nil:
-		f.log.Error("recording cannot be read, it is left alone", "folder", path, "error", err)
+		f.unreadable(path, record, err)
 		return nil
 	}
+	f.alarm(state)
 	f.log.Info("recording found", "stream", p.Stream, "incarnation", p.Incarnation, "ended", state.Ended, "lost_parts", state.Lost, "torn_bytes", state.Torn)
 	if state.Ended || upload.Complete(path) {
 		if err := f.seal(path, p.Stream); err != nil {
@@ -129,7 +143,7 @@ func (f *Files) look(path string, record bool) error {
 	if record {
 		f.found(p.Stream, p.Incarnation, path, false)
 	}
-	f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{path, lastMedia(p, state), record})
+	f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{stream: p.Stream, dir: path, last: lastMedia(p, state), record: record})
 	return nil
 }
 
@@ -193,7 +207,7 @@ func (f *Files) expire(now time.Time) {
 	for id, list := range f.interrupted {
 		var rest []interrupted
 		for _, i := range list {
-			if now.Sub(i.last) > f.cfg.Grace {
+			if now.Sub(i.last) > f.cfg.Grace && now.After(i.after) {
 				over = append(over, i)
 			} else {
 				rest = append(rest, i)
@@ -209,6 +223,7 @@ func (f *Files) expire(now time.Time) {
 			f.log.Error("interrupted recording not ended", "folder", i.dir, "error", err)
 		}
 	}
+	f.report()
 }
 
 // conclude ends one, or deletes it.
@@ -216,8 +231,16 @@ func (f *Files) conclude(i interrupted) error {
 	if !i.record {
 		return os.RemoveAll(i.dir)
 	}
-	p, l, err := f.open(i)
-	if err != nil {
+	p, l, err := f.open(i, journal.RecoverAll) // nobody waits for it
+	switch {
+	case errors.Is(err, journal.ErrEmpty):
+		f.unreadable(i.dir, true, err)
+		return nil
+	case err != nil:
+		i.after = time.Now().Add(endAgain)
+		f.mu.Lock()
+		f.interrupted[i.stream] = append(f.interrupted[i.stream], i)
+		f.mu.Unlock()
 		return err
 	}
 	if err := l.Close(Ended); err != nil {
@@ -270,7 +293,7 @@ func (f *Files) Resume(stream media.StreamID, since time.Time) (*media.Presentat
 	}
 	f.interrupted[stream] = rest
 	f.mu.Unlock()
-	p, l, err := f.open(one)
+	p, l, err := f.open(one, journal.Recover)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -278,11 +301,12 @@ func (f *Files) Resume(stream media.StreamID, since time.Time) (*media.Presentat
 }
 
 // open goes on with an interrupted one.
-func (f *Files) open(i interrupted) (*media.Presentation, *fileLog, error) {
-	p, state, err := journal.Recover(i.dir)
+func (f *Files) open(i interrupted, recover func(string) (*media.Presentation, *journal.State, error)) (*media.Presentation, *fileLog, error) {
+	p, state, err := recover(i.dir)
 	if err != nil {
 		return nil, nil, err
 	}
+	f.alarm(state)
 	l := f.file(i.dir, p.Stream, p.Incarnation, i.record)
 	l.said = state.Captions
 	j, err := journal.Open(i.dir, state, l.config())
@@ -317,7 +341,7 @@ func (f *Files) folder(incarnation string) (string, error) {
 		return "", media.ErrNotFound
 	}
 	dir := filepath.Join(f.cfg.Dir, incarnation)
-	if _, err := os.Stat(filepath.Join(dir, journal.Name)); err != nil {
+	if _, err := os.Stat(dir); err != nil {
 		return "", media.ErrNotFound
 	}
 	return dir, nil
@@ -330,12 +354,19 @@ func (f *Files) Manifest(_ context.Context, incarnation string) (*media.Manifest
 		return nil, fmt.Errorf("read recording %q: %w", incarnation, err)
 	}
 	p, state, err := journal.Read(dir, false)
+	if errors.Is(err, journal.ErrEmpty) { // perhaps the blob store has it
+		f.lose(incarnation, noJournal)
+		return nil, fmt.Errorf("read recording %q: %w: %w", incarnation, media.ErrNotFound, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read recording %q: %w", incarnation, err)
 	}
+	if _, err := os.Stat(filepath.Join(dir, endedName)); err == nil {
+		p.Ended = true // also when the journal's end is damaged
+	}
 	p = journal.Lasting(p, state)
 	slices.SortStableFunc(p.Renditions, order)
-	m := &media.Manifest{Presentation: p, Gaps: journal.Gaps(p, state.Holes), Captions: state.Said()}
+	m := &media.Manifest{Presentation: p, Gaps: journal.Missing(p, state), Captions: state.Said()}
 	return m, nil
 }
 

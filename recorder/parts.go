@@ -38,6 +38,9 @@ type Feed interface {
 type Assets interface {
 	Began(ctx context.Context, stream media.StreamID, incarnation string, at time.Time) error
 	Ended(ctx context.Context, stream media.StreamID, incarnation string) error
+	// Lost is told of a recording of which nothing can be read any more. It may be
+	// none that Began was told of.
+	Lost(ctx context.Context, incarnation, why string) error
 }
 
 // Log keeps what is packaged of one incarnation. One goroutine calls; Read may be

@@ -315,6 +315,10 @@ func (l *library) Ended(_ context.Context, id media.StreamID, incarnation string
 	return l.note("ended " + string(id) + " " + incarnation)
 }
 
+func (l *library) Lost(_ context.Context, incarnation, why string) error {
+	return l.note("lost " + incarnation + ": " + why)
+}
+
 func (l *library) heard() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -203,6 +203,31 @@ func TestEndWithoutBeginning(t *testing.T) {
 	h.wait(recorded, "the recording is ready", isReady)
 }
 
+// A recording of which nothing can be read fails, with the reason for people; one that
+// is in the blob store, or of which nobody knows, is left alone.
+func TestWhatCannotBeReadFails(t *testing.T) {
+	h := newHouse(t, nil)
+	ctx := context.Background()
+	if err := h.vod.Lost(ctx, recorded, "gone"); err != nil {
+		t.Fatalf("of a recording that never was: %v", err)
+	}
+	if err := h.vod.Began(ctx, "school.math", recorded, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.vod.Lost(ctx, recorded, "its journal is damaged"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := h.store.Asset(ctx, recorded)
+	if err != nil || a.State != media.AssetFailed || a.Reason != "its journal is damaged" {
+		t.Errorf("the asset is %s (%s): %v", a.State, a.Reason, err)
+	}
+	if got := h.store.kinds(recorded); len(got) != 2 {
+		t.Errorf("events %v", got)
+	}
+}
+
 func TestPicturesAndStoryboard(t *testing.T) {
 	h := newHouse(t, nil)
 	h.lend(h.tape(8))

@@ -101,6 +101,22 @@ func (v *Vod) Ended(ctx context.Context, stream media.StreamID, incarnation stri
 	return err
 }
 
+// Lost tells that nothing can be read of a recording that was not finished; what is in
+// the blob store already is not. Told again, it changes nothing.
+func (v *Vod) Lost(ctx context.Context, incarnation, why string) error {
+	_, err := v.change(ctx, incarnation, func(a *media.Asset) ([]media.AssetEvent, error) {
+		if a.Kind != media.Recorded || a.Path != "" || a.State != media.AssetRecording && a.State != media.AssetProcessing {
+			return nil, errSame
+		}
+		a.State, a.Reason, a.Ended = media.AssetFailed, why, v.now().UTC()
+		return v.event(*a, media.AssetFell, why), nil
+	})
+	if errors.Is(err, media.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 // Stored tells that all of a recording is in the blob store, with its manifest.json,
 // under path. Told again, it changes nothing. media.ErrNotFound when there is no
 // such asset (any more): then nobody will delete what is stored.

@@ -108,7 +108,7 @@ func (h *house) openUploads(context.Context) (err error) {
 func (h *house) openFiles(context.Context) (err error) {
 	cfg := recorder.FilesConfig{
 		Dir: filepath.Join(h.cfg.Data, "recordings"), Windows: filepath.Join(h.cfg.Data, "live"),
-		Grace: h.cfg.HLS.Grace, Assets: later{h}, Logger: h.log,
+		Grace: h.cfg.HLS.Grace, Assets: later{h}, Logger: h.log, Registerer: h.registry,
 	}
 	if h.uploader != nil {
 		cfg.Uploads, cfg.Blobs = h.uploader, h.blobs
@@ -241,6 +241,10 @@ func (s streams) publishing(id media.StreamID) bool {
 
 // later is the catalogue, which is made after the recorder.
 type later struct{ h *house }
+
+func (l later) Lost(ctx context.Context, incarnation, why string) error {
+	return l.h.vod.Lost(ctx, incarnation, why)
+}
 
 func (l later) Began(ctx context.Context, stream media.StreamID, incarnation string, at time.Time) error {
 	return l.h.vod.Began(ctx, stream, incarnation, at)

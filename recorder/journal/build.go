@@ -87,10 +87,12 @@ func (b *builder) run(last uint64) {
 		parts = parts[1:]
 	}
 	if len(parts) == 0 {
+		b.vanished()
 		return
 	}
 	first := parts[0].MSN
 	b.end = parts[0].Start
+	b.front(&parts[0])
 	next := first
 	for len(parts) > 0 {
 		n := slices.IndexFunc(parts, func(p placed) bool { return p.MSN != parts[0].MSN })
@@ -103,16 +105,40 @@ func (b *builder) run(last uint64) {
 		parts = parts[n:]
 	}
 	b.fill(next, last+1, nil)
+	if b.s.why == Damaged { // and the others got farther
+		b.jump(b.ticks(b.grid[last].to), Damaged)
+	}
 	b.r.Removed = b.c.removed
 	for msn, g := range b.grid {
 		if g.discontinuity && msn >= b.c.dropped && msn < first {
 			b.r.Removed++
 		}
 	}
+	b.vanished()
+}
+
+// vanished lists what may be missing at the end of a recording that ended without
+// coming back: what was not on disk is a part's time at most.
+func (b *builder) vanished() {
 	if b.c.ended && b.c.resumed {
-		// It ended without coming back: what was not on disk is a part's time at most.
 		b.hole(b.end, b.end+b.ticks(b.c.start.PartTarget), b.c.gone)
 	}
+}
+
+// front lists what fell to damage before the first part that is left: all since media
+// time 0, unless times are a clock's, which began long before.
+func (b *builder) front(p *placed) {
+	if b.c.dropped > 0 || p.because != Damaged && p.because != Crash {
+		return
+	}
+	from := p.Start
+	for _, g := range b.grid {
+		from = min(from, b.ticks(g.from))
+	}
+	if b.c.start.Start.Unix() != 0 {
+		from = min(from, 0)
+	}
+	b.hole(from, p.Start, p.because)
 }
 
 // fill makes gap segments of the numbers from up to below to, before the part
@@ -237,7 +263,7 @@ func merge(holes []Hole) []Hole {
 func (c *content) state() *State {
 	s := &State{
 		Start: c.start, Ended: c.ended, Epoch: c.epoch, Dropped: c.dropped > 0,
-		Renditions: map[string]Position{}, Next: c.dropped, Captions: c.said,
+		Renditions: map[string]Position{}, Next: c.dropped, Captions: c.said, Nameless: slices.Sorted(maps.Keys(c.orphans)),
 	}
 	if last, ok := c.last(); ok {
 		s.Next = last + 1

@@ -98,7 +98,7 @@ func (j *Journal) compact(before uint64) error {
 // which the data that it names is on disk; it says so itself too.
 func compacted(b []byte, before uint64, synced int64) (out []byte, mark int64, err error) {
 	records, _, _ := scan(b)
-	out = append(out, b[:headSize]...)
+	out = append(append(out, magic...), version)
 	oldest := begins(records, before)
 	var dropped *record
 	for i := range records {

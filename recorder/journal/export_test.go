@@ -9,7 +9,7 @@ import (
 
 // RecoverUnsynced is Recover without waiting for the disk.
 func RecoverUnsynced(dir string) (*media.Presentation, *State, error) {
-	return recoverWith(dir, func(*os.File) error { return nil })
+	return recoverWith(dir, false, func(*os.File) error { return nil })
 }
 
 // Unsynced is the machine's disk, which is not waited for.
@@ -66,4 +66,9 @@ func Parse(b []byte) (*media.Presentation, *State, bool) {
 	s := c.state()
 	s.Holes = holes
 	return p, s, true
+}
+
+// RecoverAllUnsynced is RecoverAll without waiting for the disk.
+func RecoverAllUnsynced(dir string) (*media.Presentation, *State, error) {
+	return recoverWith(dir, true, func(*os.File) error { return nil })
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -22,8 +23,9 @@ func scan(b []byte) (found []framed, end int64, torn int64) {
 			at++ // look for the next whole one
 			continue
 		}
-		torn += int64(at) - end
-		found = append(found, framed{int64(at), r})
+		gap := int64(at) - end
+		torn += gap
+		found = append(found, framed{offset: int64(at), behind: gap, record: r})
 		at += n
 		end = int64(at)
 	}
@@ -33,6 +35,7 @@ func scan(b []byte) (found []framed, end int64, torn int64) {
 // framed is a record and where it stands.
 type framed struct {
 	offset int64
+	behind int64 // bytes before it that are no record
 	record
 }
 
@@ -54,6 +57,17 @@ type content struct {
 	begun   bool   // there is one
 	resumed bool   // since the newest part
 	gone    Reason // why there was a break, when resumed
+	damaged int64  // bytes that were on disk, and are no records any more
+	// What is told twice, for when the first time fell to damage.
+	spare map[string]*spare
+	// orphans are parts whose rendition is not described, by its name.
+	orphans map[string]int
+}
+
+// spare is what a journal tells anywhere of a rendition.
+type spare struct {
+	rendition *media.Rendition
+	inits     map[int]media.Init
 }
 
 // strand is a rendition's parts in the order of the journal.
@@ -62,6 +76,32 @@ type strand struct {
 	parts   []placed
 	volumes uint32 // one above the highest number that was used
 	why     Reason // of the break before the next part
+	spare   map[int]media.Init
+}
+
+// maxInits bounds what one wrong number can make of itself: a publisher that changed
+// its format every second for an hour.
+const maxInits = 1 << 12
+
+// init adds an initialisation section, behind those that fell to damage.
+func (s *strand) init(i media.Init) {
+	for {
+		lost, ok := s.spare[len(s.r.Inits)]
+		if !ok || bytes.Equal(lost.Data, i.Data) {
+			break
+		}
+		s.r.Inits = append(s.r.Inits, lost)
+	}
+	s.r.Inits = append(s.r.Inits, i)
+}
+
+// decodable reports whether a part's section is there. One that fell to damage leaves
+// its place empty, so that the others keep their numbers.
+func (s *strand) decodable(p Part) bool {
+	for p.Init < maxInits && len(s.r.Inits) <= p.Init {
+		s.r.Inits = append(s.r.Inits, s.spare[len(s.r.Inits)])
+	}
+	return p.Init < len(s.r.Inits) && len(s.r.Inits[p.Init].Data) > 0
 }
 
 // placed is a part and where its bytes are.
@@ -74,15 +114,23 @@ type placed struct {
 	because Reason // why something is missing before it, if something is
 }
 
-// fold goes through the records once.
+// fold goes through the records once. What the first of them tells is told again
+// later, so that damage to it costs nothing else; without either nothing can be read.
 func fold(records []framed) (*content, bool) {
-	if len(records) == 0 || records[0].kind != kindStart {
+	first := slices.IndexFunc(records, func(r framed) bool { return r.kind == kindStart })
+	if first < 0 {
 		return nil, false
 	}
-	c := &content{start: records[0].start, strands: map[string]*strand{}}
+	c := &content{start: records[first].start, strands: map[string]*strand{}, spare: map[string]*spare{}, orphans: map[string]int{}}
+	for i := range records {
+		c.gather(&records[i])
+	}
 	closed := false
-	for i := range records[1:] {
-		r := &records[1+i]
+	for i := range records {
+		r := &records[i]
+		if r.behind > 0 {
+			c.torn(r)
+		}
 		switch r.kind {
 		case kindClosed:
 			closed = true
@@ -108,16 +156,71 @@ func (c *content) interrupt(closed bool) {
 	}
 }
 
+// gather keeps what may be missing where it is needed.
+func (c *content) gather(r *framed) {
+	name := r.name
+	switch r.kind {
+	case kindRendition:
+		name = r.rendition.ID
+	case kindInitAgain:
+	case kindSynced:
+		c.synced = max(c.synced, int64(r.number))
+		return
+	default:
+		return
+	}
+	s := c.spare[name]
+	if s == nil {
+		s = &spare{inits: map[int]media.Init{}}
+		c.spare[name] = s
+	}
+	if r.kind == kindInitAgain {
+		s.inits[int(r.number)] = r.init
+	} else if s.rendition == nil {
+		s.rendition = r.rendition
+	}
+}
+
+// torn tells all renditions that something may be missing before r.
+func (c *content) torn(r *framed) {
+	why := Crash
+	if r.offset-r.behind < c.synced {
+		why = Damaged
+		c.damaged += r.behind
+	}
+	for _, s := range c.strands {
+		if s.why == Unknown {
+			s.why = why
+		}
+	}
+}
+
+// strand returns a rendition's, described by whatever record is left of those that do.
+func (c *content) strand(name string) *strand {
+	if c.strands[name] == nil && c.spare[name] != nil && c.spare[name].rendition != nil {
+		c.describe(c.spare[name].rendition)
+	}
+	s := c.strands[name]
+	if s != nil && s.spare == nil && c.spare[name] != nil {
+		s.spare = c.spare[name].inits
+	}
+	return s
+}
+
 func (c *content) apply(r *framed) {
 	switch r.kind {
 	case kindRendition:
 		c.describe(r.rendition)
 	case kindInit:
-		if s := c.strands[r.name]; s != nil {
-			s.r.Inits = append(s.r.Inits, r.init)
+		if s := c.strand(r.name); s != nil {
+			s.init(r.init)
 		}
 	case kindPart:
-		if s := c.strands[r.name]; s != nil && c.plausible(r.part.MSN) && s.add(r) {
+		s := c.strand(r.name)
+		if s == nil && !r.part.Gap {
+			c.orphans[r.name]++
+		}
+		if s != nil && c.plausible(r.part.MSN) && s.add(r) {
 			c.resumed = false
 			c.highest, c.begun = max(c.highest, r.part.MSN), true
 		}
@@ -133,8 +236,6 @@ func (c *content) apply(r *framed) {
 		c.said = append(c.said, r.caption)
 	case kindEpoch:
 		c.epoch = r.epoch
-	case kindSynced:
-		c.synced = max(c.synced, int64(r.number))
 	case kindDropped:
 		if r.msn > c.dropped {
 			c.dropped, c.removed = r.msn, r.number
@@ -179,7 +280,7 @@ func (s *strand) add(r *framed) bool {
 	if !p.Gap {
 		s.volumes = max(s.volumes, p.extent.Volume+1)
 		p.Why = Damaged
-		p.lost = p.Init >= len(s.r.Inits) // its section fell to damage: nobody can decode it
+		p.lost = !s.decodable(p.Part)
 	}
 	s.parts = append(s.parts, p)
 	s.why = Unknown

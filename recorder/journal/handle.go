@@ -55,7 +55,7 @@ func (h *handle) sync() (whole bool, err error) {
 			return false, err
 		}
 		h.mu.Lock()
-		h.forget(n)
+		h.forget(min(n, len(h.pending))) // undo may have taken one meanwhile
 		h.mu.Unlock()
 	}
 	return done, nil

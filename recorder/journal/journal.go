@@ -25,6 +25,7 @@ type Journal struct {
 	stopped bool
 	dropped uint64 // what Drop named last
 	live    int64  // size of the journal when it was written anew
+	twice   bool   // the start was told twice
 }
 
 // track is how far a rendition is written.
@@ -34,8 +35,12 @@ type track struct {
 	inits  int
 	msn    uint64
 	begun  bool
-	old    []old // volumes that are not written any more, the oldest first
+	old    []old     // volumes that are not written any more, the oldest first
+	again  []*record // to be told once more, at some distance
 }
+
+// maxAgain bounds what is told twice of a segment's time.
+const maxAgain = 8
 
 const (
 	// maxPending is how many bytes may wait for a slow disk in memory; beyond it the
@@ -145,7 +150,20 @@ func (j *Journal) AddRendition(r *media.Rendition) error {
 	}
 	d := *r
 	d.Inits, d.Segments, d.Open = nil, nil, nil
-	return j.tell(&record{kind: kindRendition, rendition: &d})
+	record := &record{kind: kindRendition, rendition: &d}
+	j.tracks[r.ID].remember(record)
+	return j.tell(record)
+}
+
+// remember has a record told once more behind the segment: without it, damage to a few
+// bytes would take all that comes after.
+func (t *track) remember(r *record) {
+	if r.kind == kindRendition { // the newest counts
+		t.again = slices.DeleteFunc(t.again, func(r *record) bool { return r.kind == kindRendition })
+	}
+	if len(t.again) < maxAgain {
+		t.again = append(t.again, r)
+	}
 }
 
 // AddInit adds an initialisation section and returns its index. The index is
@@ -155,6 +173,7 @@ func (j *Journal) AddInit(rendition string, i media.Init) (int, error) {
 	if t == nil {
 		return 0, unknown(rendition)
 	}
+	t.remember(&record{kind: kindInitAgain, name: rendition, number: uint64(t.inits), init: i})
 	t.inits++
 	return t.inits - 1, j.tell(&record{kind: kindInit, name: rendition, init: i})
 }
@@ -179,9 +198,9 @@ func (j *Journal) Append(rendition string, p Part, data []byte) (media.Extent, e
 		return media.Extent{}, err
 	}
 	r := record{kind: kindPart, name: rendition, part: p, extent: extent, sum: Checksum(data)}
-	if err := j.put(&r); err != nil {
-		t.volume.undo(extent.Offset)
-		return media.Extent{}, err
+	if err := j.write(&r); err != nil {
+		t.volume.undo(extent.Offset) // before it is parked: then the files are Run's
+		return media.Extent{}, j.park(err)
 	}
 	t.msn, t.begun = p.MSN, true
 	return extent, nil
@@ -189,10 +208,20 @@ func (j *Journal) Append(rendition string, p Part, data []byte) (media.Extent, e
 
 // EndSegment tells that a segment of a rendition has all its parts.
 func (j *Journal) EndSegment(rendition string, msn uint64) error {
-	if j.tracks[rendition] == nil {
+	t := j.tracks[rendition]
+	if t == nil {
 		return unknown(rendition)
 	}
-	return j.tell(&record{kind: kindSegmentEnd, name: rendition, msn: msn})
+	errs := []error{j.tell(&record{kind: kindSegmentEnd, name: rendition, msn: msn})}
+	if !j.twice {
+		j.twice = true
+		errs = append(errs, j.tell(&record{kind: kindStart, start: j.start}))
+	}
+	for _, r := range t.again {
+		errs = append(errs, j.tell(r))
+	}
+	t.again = nil
+	return errors.Join(errs...)
 }
 
 // Hole adds an entry to the list of what is missing: what no gap part tells, such
@@ -265,10 +294,11 @@ func (j *Journal) writable() error {
 // catchUp writes what waited for the disk.
 func (j *Journal) catchUp() error {
 	for len(j.backlog) > 0 {
-		if err := j.put(j.backlog[0]); err != nil {
+		err := j.put(j.backlog[0])
+		if errors.Is(err, ErrReadOnly) {
 			return err
 		}
-		j.backlog = j.backlog[1:]
+		j.backlog = j.backlog[1:] // also one that cannot be written at all: nothing behind it shall wait for that
 	}
 	return nil
 }
@@ -286,8 +316,17 @@ func (j *Journal) tell(r *record) error {
 	return err
 }
 
-// put writes a record, and before it how much is known to be on disk.
+// put writes a record, and gives the files to Run when the disk does not take it.
 func (j *Journal) put(r *record) error {
+	err := j.write(r)
+	if err != nil && !errors.Is(err, errLarge) {
+		return j.park(err)
+	}
+	return err
+}
+
+// write writes a record, and before it how much is known to be on disk.
+func (j *Journal) write(r *record) error {
 	var b []byte
 	var err error
 	synced := j.shared.synced.Load()
@@ -298,7 +337,7 @@ func (j *Journal) put(r *record) error {
 		return err
 	}
 	if err := j.file.write(b); err != nil {
-		return j.park(err)
+		return err
 	}
 	j.marked = max(j.marked, synced)
 	j.shared.written.Store(j.file.size)

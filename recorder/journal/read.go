@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sluice-live/sluice/media"
@@ -24,12 +25,18 @@ const maxJournal = 2 << 30
 // when these came before the beginning was on disk. Recovering twice gives the
 // same.
 func Recover(dir string) (*media.Presentation, *State, error) {
-	return recoverWith(dir, (*os.File).Sync)
+	return recoverWith(dir, false, (*os.File).Sync)
+}
+
+// RecoverAll is Recover that reads every part that is here and holds it against its
+// checksum: after it, what is announced is what was written.
+func RecoverAll(dir string) (*media.Presentation, *State, error) {
+	return recoverWith(dir, true, (*os.File).Sync)
 }
 
 // recoverWith is Recover; tests of many folders do not wait for the disk.
-func recoverWith(dir string, sync func(*os.File) error) (*media.Presentation, *State, error) {
-	f, err := read(dir, false)
+func recoverWith(dir string, all bool, sync func(*os.File) error) (*media.Presentation, *State, error) {
+	f, err := read(dir, all)
 	if err != nil {
 		return nil, nil, fmt.Errorf("recover %s: %w", dir, err)
 	}
@@ -78,7 +85,33 @@ func read(dir string, all bool) (*folder, error) {
 		return nil, ErrEmpty
 	}
 	f := &folder{content: c, dir: dir, size: end, torn: torn + int64(len(b)) - end, sizes: map[string]int64{}}
+	if err := f.strangers(); err != nil {
+		return nil, err
+	}
 	return f, f.verify(all)
+}
+
+// strangers finds folders with volumes of which the journal tells nothing any more.
+func (f *folder) strangers() error {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !ValidName(e.Name()) || f.strands[e.Name()] != nil {
+			continue
+		}
+		volumes, err := filepath.Glob(filepath.Join(f.dir, e.Name(), "*.cmaf"))
+		if err != nil {
+			return err
+		}
+		for _, v := range volumes {
+			if info, err := os.Stat(v); err == nil && info.Size() > 0 {
+				f.orphans[e.Name()]++
+			}
+		}
+	}
+	return nil
 }
 
 func readJournal(path string) ([]byte, error) {
@@ -96,12 +129,27 @@ func readJournal(path string) ([]byte, error) {
 		return nil, err
 	case len(b) > maxJournal:
 		return nil, fmt.Errorf("the journal has more than %d bytes", maxJournal)
-	case len(b) < headSize || string(b[:len(magic)]) != magic:
+	case len(b) < headSize:
 		return nil, ErrEmpty
-	case b[len(magic)] != version:
-		return nil, fmt.Errorf("the journal has version %d; this sluice reads %d", b[len(magic)], version)
 	}
-	return b, nil
+	return b, readHead(b)
+}
+
+// readHead says whether b is a journal that can be read. A head that is damaged is
+// none the less, when what follows tells so.
+func readHead(b []byte) error {
+	marked := string(b[:len(magic)]) == magic
+	if marked && b[len(magic)] == version {
+		return nil
+	}
+	records, _, _ := scan(b)
+	if slices.ContainsFunc(records, func(r framed) bool { return r.kind == kindStart && r.number <= version }) {
+		return nil
+	}
+	if marked {
+		return fmt.Errorf("%w: it has %d, this sluice reads %d", ErrVersion, b[len(magic)], version)
+	}
+	return ErrEmpty
 }
 
 // verify looks whether the volumes hold the parts: the checksum of those that were
@@ -203,6 +251,12 @@ func (v *verifier) holds(rendition string, p *placed, sum bool) (bool, error) {
 func (f *folder) result(holes []Hole) *State {
 	s := f.state()
 	s.Holes, s.Torn, s.Lost = holes, f.torn, len(f.lost)
+	s.Damaged = f.damaged
+	for _, l := range f.lost {
+		if l.Why == Damaged {
+			s.Damaged += l.extent.Size
+		}
+	}
 	s.size, s.synced = f.size, f.synced
 	return s
 }
@@ -221,6 +275,9 @@ func (f *folder) repair(sync func(*os.File) error) error {
 		if err != nil {
 			return err
 		}
+	}
+	if _, err := file.WriteAt(append([]byte(magic), version), 0); err != nil { // it may be damaged
+		return err
 	}
 	if err := file.Truncate(f.size); err != nil {
 		return err
@@ -269,6 +326,8 @@ func (f *folder) cutVolume(name string, end int64) error {
 		return err
 	}
 	switch {
+	case info.Size()-end > maxPending: // more than a crash may leave: the journal lost what it told of it
+		f.damaged += info.Size() - end
 	case end == 0:
 		f.torn += info.Size()
 		return os.Remove(path)

@@ -47,6 +47,7 @@ const (
 	kindResumed
 	kindClosed
 	kindCaption
+	kindInitAgain
 )
 
 // record is any record: one struct, of which each kind uses some fields.
@@ -63,11 +64,21 @@ type record struct {
 	epoch     media.Epoch
 	at        time.Time
 	msn       uint64
-	number    uint64 // synced: the offset; lost: the part; dropped: discontinuities
+	number    uint64 // synced: the offset; lost: the part; dropped: discontinuities; init again: its index; start: the format
 	caption   Caption
 }
 
-var errRecord = errors.New("the record is not valid")
+// began is the first record. The version stands in it once more, to tell a damaged
+// head from a later one; it is 0 in journals that are older than this.
+type began struct {
+	Start
+	Format uint64 `json:"format,omitempty"`
+}
+
+var (
+	errRecord = errors.New("the record is not valid")
+	errLarge  = errors.New("it is too large")
+)
 
 const (
 	flagIndependent = 1 << iota
@@ -86,7 +97,7 @@ func appendFrame(b []byte, r *record) ([]byte, error) {
 	}
 	body := b[at+frameSize:]
 	if len(body) > recordSize {
-		return b[:at], fmt.Errorf("write a record of %d bytes: at most %d", len(body), recordSize)
+		return b[:at], fmt.Errorf("write a record of %d bytes: %w: at most %d", len(body), errLarge, recordSize)
 	}
 	binary.LittleEndian.PutUint32(b[at:], uint32(len(body)))
 	binary.LittleEndian.PutUint32(b[at+4:], Checksum(body))
@@ -96,13 +107,16 @@ func appendFrame(b []byte, r *record) ([]byte, error) {
 func appendPayload(b []byte, r *record) ([]byte, error) {
 	switch r.kind {
 	case kindStart:
-		return appendJSON(b, r.start)
+		return appendJSON(b, began{r.start, version})
 	case kindRendition:
 		d := *r.rendition
 		d.Inits, d.Segments, d.Open = nil, nil, nil
 		return appendJSON(b, d)
-	case kindInit:
+	case kindInit, kindInitAgain:
 		b = appendString(b, r.name)
+		if r.kind == kindInitAgain {
+			b = binary.AppendUvarint(b, r.number)
+		}
 		b = appendString(b, r.init.Codec)
 		b = binary.AppendUvarint(b, uint64(r.init.Width))
 		b = binary.AppendUvarint(b, uint64(r.init.Height))
@@ -196,7 +210,10 @@ func readRecord(body []byte) (record, error) {
 	d := decoder{b: body[1:]}
 	switch r.kind {
 	case kindStart:
-		return r, json.Unmarshal(d.b, &r.start)
+		var s began
+		err := json.Unmarshal(d.b, &s)
+		r.start, r.number = s.Start, s.Format
+		return r, err
 	case kindRendition:
 		r.rendition = new(media.Rendition)
 		err := json.Unmarshal(d.b, r.rendition)
@@ -204,8 +221,11 @@ func readRecord(body []byte) (record, error) {
 			err = errRecord
 		}
 		return r, err
-	case kindInit:
+	case kindInit, kindInitAgain:
 		r.name = d.name()
+		if r.kind == kindInitAgain {
+			r.number = uint64(d.int())
+		}
 		r.init.Codec = d.text()
 		r.init.Width, r.init.Height = d.int(), d.int()
 		r.init.Data = append([]byte(nil), d.b...)

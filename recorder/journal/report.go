@@ -44,7 +44,7 @@ func MakeReport(p *media.Presentation, s *State, uploaded map[string]Upload) Rep
 	p, holes := trim(p, s.Holes)
 	r := Report{
 		Stream: p.Stream, Incarnation: p.Incarnation, Start: p.Start, Ended: s.Ended,
-		Complete: true, Torn: s.Torn, Lost: s.Lost,
+		Complete: len(s.Nameless) == 0, Torn: s.Torn, Lost: s.Lost,
 	}
 	for _, rendition := range p.Renditions {
 		at := s.Renditions[rendition.ID]
@@ -121,6 +121,20 @@ func Gaps(p *media.Presentation, holes []Hole) []media.Gap {
 	return out
 }
 
+// Missing is Gaps of a folder: it tells of renditions too of which nothing is known
+// but that there was one.
+func Missing(p *media.Presentation, s *State) []media.Gap {
+	out := Gaps(p, s.Holes)
+	end := time.Duration(0)
+	for _, r := range p.Renditions {
+		end = max(end, r.Time(s.Renditions[r.ID].End))
+	}
+	for _, name := range s.Nameless {
+		out = append(out, media.Gap{Rendition: name, End: max(end, s.Start.PartTarget), Why: Damaged.String()})
+	}
+	return out
+}
+
 // Manifest is what is kept beside the volumes of a recording that has ended: the
 // presentation without parts, the holes, and how complete it is.
 type Manifest struct {
@@ -144,7 +158,7 @@ func MakeManifest(p *media.Presentation, s *State, uploaded map[string]Upload) *
 		show.Renditions = append(show.Renditions, &c)
 	}
 	return &Manifest{
-		Manifest: media.Manifest{Presentation: &show, Gaps: Gaps(p, s.Holes), Captions: s.Said()},
+		Manifest: media.Manifest{Presentation: &show, Gaps: Missing(p, s), Captions: s.Said()},
 		Report:   MakeReport(p, s, uploaded),
 	}
 }

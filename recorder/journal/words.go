@@ -123,6 +123,12 @@ type State struct {
 	// the parts that the journal names and the volumes do not hold.
 	Torn int64
 	Lost int
+	// Damaged counts bytes, of the journal and of parts, that were on disk and are not
+	// what was written; at a second recovery those of the journal alone.
+	Damaged int64
+	// Nameless are renditions of which parts are here, but nothing that says what they
+	// are: all of them is missing.
+	Nameless []string
 	// Dropped tells that the front was cut off (Journal.Drop).
 	Dropped bool
 
@@ -197,6 +203,8 @@ var (
 	// ErrEmpty means that a folder holds no recording: not even its beginning came
 	// to the disk.
 	ErrEmpty = errors.New("there is no recording in the folder")
+	// ErrVersion means that a later sluice wrote the journal.
+	ErrVersion = errors.New("the journal is of another version")
 )
 
 // Name is the journal's file name.
