@@ -68,8 +68,10 @@ type path struct {
 	received, sent int // bytes, before validation
 	validated      bool
 	nominated      bool
+	stray          bool // known by packets only, not by a check
 	generation     int
 	seen           time.Time
+	proved         time.Time // when the client last showed itself here by what nobody can repeat
 	checks         []check   // under way, oldest first
 	checked        time.Time // when the last one was sent
 }
@@ -94,6 +96,9 @@ type Agent struct {
 	consented time.Time // when the selected path was last checked by us
 	heard     time.Time // last authentic message
 	rtt       time.Duration
+
+	doubt   doubt
+	strayed time.Time // when a path that is known by packets only was last checked
 }
 
 // New returns an agent for one session. The tie breaker must be random.
@@ -139,7 +144,7 @@ func (a *Agent) Request(m *stun.Message, size int, from Path, now time.Time) Out
 		return Outcome{Authentic: true}
 	}
 	p.received += size
-	p.seen, a.heard = now, now
+	p.seen, a.heard, p.stray = now, now, false
 	p.generation = max(p.generation, generation)
 	if m.Contains(stun.AttrUseCandidate) {
 		for i := range a.paths { // the newest nomination holds: checks of an older one are only checks
@@ -149,7 +154,7 @@ func (a *Agent) Request(m *stun.Message, size int, from Path, now time.Time) Out
 	}
 	out := Outcome{Authentic: true}
 	n := 0
-	if !p.validated {
+	if !p.validated || a.stale(p, now) {
 		if b := a.check(p, now); b != nil {
 			out.Send[n], n = b, n+1
 		}
@@ -158,7 +163,7 @@ func (a *Agent) Request(m *stun.Message, size int, from Path, now time.Time) Out
 		p.sent += len(b)
 		out.Send[n] = b
 	}
-	out.Selected = a.choose(p, now)
+	out.Selected = !a.stale(p, now) && a.choose(p, now) || a.suspect(p, now, now)
 	return out
 }
 
@@ -170,13 +175,20 @@ func (a *Agent) Response(m *stun.Message, from Path, now time.Time) Outcome {
 	}
 	at := p.answered(m.TransactionID, now)
 	if at.IsZero() {
+		// Asked on the selected path, and answered from elsewhere: no address is proved
+		// by that (RFC 8445 section 7.2.5.2.1), but what we send there does arrive.
+		if old := a.find(a.selected); a.chosen && old != nil && !old.answered(m.TransactionID, now).IsZero() {
+			a.prove(old, now)
+			return Outcome{Authentic: true}
+		}
 		return Outcome{}
 	}
 	a.rtt = now.Sub(at)
 	p.seen, a.heard = now, now
 	out := Outcome{Authentic: true, Validated: !p.validated}
-	p.validated = true
-	out.Selected = a.choose(p, now)
+	p.validated, p.stray = true, false
+	a.prove(p, now)
+	out.Selected = a.choose(p, now) || a.suspect(p, now, now)
 	return out
 }
 
@@ -197,13 +209,6 @@ func (p *path) answered(id [stun.TransactionIDSize]byte, now time.Time) time.Tim
 	return time.Time{}
 }
 
-// Touch says that media or reports came over the selected path: it is not silent.
-func (a *Agent) Touch(at time.Time) {
-	if p := a.find(a.selected); a.chosen && p != nil && at.After(p.seen) {
-		p.seen = at
-	}
-}
-
 func (a *Agent) authentic(m *stun.Message) bool {
 	if stun.NewShortTermIntegrity(a.current.RemotePwd).Check(m) == nil {
 		return true
@@ -219,7 +224,7 @@ func (a *Agent) Retry(from Path, size int, now time.Time) []byte {
 		return nil
 	}
 	p.received += size
-	if now.Sub(p.checked) < 50*time.Millisecond { // the pace of checks, RFC 8445 section 14.2
+	if now.Sub(p.checked) < checkPace {
 		return nil
 	}
 	return a.check(p, now)
@@ -306,9 +311,14 @@ func (a *Agent) choose(p *path, now time.Time) bool {
 	if !renewed && !silent {
 		return false
 	}
-	a.selected, a.chosen, a.chosenIn = p.Path, true, p.generation
-	a.consented = now
+	a.take(p, now)
 	return true
+}
+
+// take makes p the selected path.
+func (a *Agent) take(p *path, now time.Time) {
+	a.selected, a.chosen, a.chosenIn = p.Path, true, p.generation
+	a.consented, a.doubt = now, doubt{}
 }
 
 func (a *Agent) check(p *path, now time.Time) []byte {

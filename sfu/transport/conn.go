@@ -26,7 +26,8 @@ const maxEarly = 4
 // ErrNoPath means that the client has not shown yet where it is.
 var ErrNoPath = errors.New("send to the client: it has no address yet")
 
-// Datagram is one SRTP or SRTCP packet as it came.
+// Datagram is one SRTP or SRTCP packet as it came. Conn.Heard wants its time
+// unchanged: the last nanosecond tells whether it came over the selected path.
 type Datagram struct {
 	B  []byte
 	At time.Time
@@ -79,6 +80,8 @@ type Conn struct {
 	flight   [][]byte                  // its last flight, while the client may lack it
 	resent   time.Time                 // when that was sent again
 	doubted  time.Time                 // when the client seemed to say good-bye
+
+	roam roam
 }
 
 // callbacks are let go when the Conn is closed: whoever still knows the Conn
@@ -191,6 +194,9 @@ func (c *Conn) Way() *Way { return c.way.Load() }
 // hot:
 func (c *Conn) Heard(at time.Time) {
 	c.heard.Store(at.UnixNano())
+	if c.roam.on.Load() {
+		c.locate(at)
+	}
 	if c.awake.Load() != nil {
 		c.heardFirst()
 	}
@@ -237,6 +243,9 @@ func (c *Conn) Close(why error) {
 		}
 		if c.shake != nil {
 			c.shake()
+		}
+		if c.roam.alarm != nil {
+			c.roam.alarm.Stop()
 		}
 		c.mu.Unlock()
 		c.heardFirst() // DTLS waits for nobody any more
@@ -287,7 +296,7 @@ func (c *Conn) check(b []byte, l *link, now time.Time) verdict {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.agent.Touch(time.Unix(0, c.heard.Load()))
+	c.touch()
 	out := c.agent.Request(m, len(b), l.path(), now)
 	for _, b := range out.Send {
 		if b != nil {
@@ -305,6 +314,7 @@ func (c *Conn) answer(b []byte, l *link, now time.Time) verdict {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.touch()
 	out := c.agent.Response(m, l.path(), now)
 	if out.Authentic {
 		c.rtt.Store(int64(c.agent.RTT()))
@@ -317,10 +327,7 @@ func (c *Conn) settle(out icelite.Outcome, l *link) verdict {
 	if !out.Authentic {
 		return forged
 	}
-	if out.Selected {
-		c.selected.Store(l)
-		c.way.Store(l.way())
-	}
+	c.follow(l, out.Selected, time.Now())
 	valid := c.agent.Validated(l.path())
 	if valid && out.Validated {
 		for _, b := range c.early {
@@ -370,6 +377,7 @@ func (c *Conn) tick(now time.Time) {
 	b := c.agent.Consent(now)
 	heard := c.agent.Heard()
 	doubted := c.doubted
+	c.settled(now)
 	c.mu.Unlock()
 	if b != nil {
 		_ = c.Send(b)

@@ -130,6 +130,7 @@ func (c *Conn) establish(conn *dtls.Conn) error {
 	if err != nil {
 		return err
 	}
+	c.roam.keys.keep(keys)
 	_ = conn.SetReadDeadline(time.Now().Add(awakeTime))
 	c.awake.Store(conn)
 	defer c.awake.Store(nil)

@@ -40,11 +40,15 @@ type socket struct {
 	swept   int // inserts since closed sessions were last swept out
 	slab    slab
 	in      inbox
+	strays  strays // what may be spent on addresses that nobody knows
 
-	// What came for one session without another between, to be handed over at once.
-	batchOf *Conn
-	batched int
-	cells   []Datagram // the batch is their beginning; never reused
+	// What came for one session from one address without another between, to be
+	// handed over at once.
+	batchOf   *Conn
+	batchFrom netip.AddrPort
+	batchAt   time.Time
+	batched   int
+	cells     []Datagram // the batch is their beginning; never reused
 }
 
 func newSocket(e *Endpoint, id int, pc *net.UDPConn) (*socket, error) {
@@ -90,16 +94,17 @@ func (s *socket) run() {
 // gather adds a datagram to its session's batch.
 //
 // hot:
-func (s *socket) gather(c *Conn, b []byte, now time.Time) {
-	if s.batchOf != c || s.batched == len(s.cells) {
+func (s *socket) gather(c *Conn, b []byte, from netip.AddrPort, now time.Time) {
+	if s.batchOf != c || s.batched == len(s.cells) || s.batchFrom != from {
 		s.hand()
-		s.batchOf = c
+		s.batchOf, s.batchFrom, s.batchAt = c, from, c.came(s, from, now)
 	}
 	if len(s.cells) == 0 {
 		s.cells = make([]Datagram, cellSize)
 	}
-	s.cells[s.batched] = Datagram{s.slab.copy(b), now}
+	s.cells[s.batched] = Datagram{s.slab.copy(b), s.batchAt}
 	s.batched++
+	c.note(b)
 }
 
 // hand gives the batch to its session.
@@ -131,10 +136,10 @@ func (s *socket) handle(b []byte, from netip.AddrPort, now time.Time) {
 		s.e.unknown.Add(1)
 	case first >= 128 && first < 192:
 		if c := s.owner(from); c != nil {
-			s.gather(c, b, now)
+			s.gather(c, b, from, now)
 			return
 		}
-		s.e.unknown.Add(1)
+		s.stray(b, from, now)
 	case first < 4:
 		s.check(b, from, now)
 	case first >= 20 && first < 64:

@@ -100,7 +100,8 @@ func (e *Endpoint) serve(c net.Conn) {
 		case owner == nil:
 			return
 		case first >= 128 && first < 192:
-			owner.deliver([]Datagram{{memory.copy(b), now}})
+			owner.note(b)
+			owner.deliver([]Datagram{{memory.copy(b), owner.cameBy(l, now)}})
 			_ = c.SetReadDeadline(now.Add(streamIdle))
 		case first >= 20 && first < 64:
 			owner.handshake(b, l, now)
