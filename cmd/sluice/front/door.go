@@ -101,6 +101,9 @@ func (d *Door) headers(h http.Header, r *http.Request) {
 // log writes one line per request, for those who debug: the room that served it
 // has told what matters already.
 func (d *Door) log(r *http.Request, rec *recorder, took time.Duration) {
+	if !d.Log.Enabled(r.Context(), slog.LevelDebug) {
+		return // a crowd of players asks thousands of times a second
+	}
 	d.Log.LogAttrs(r.Context(), slog.LevelDebug, "request served",
 		slog.String("method", cut(r.Method, 16)), slog.String("path", LogPath(r.URL.Path)),
 		slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
