@@ -105,7 +105,7 @@ func (b *builder) run(last uint64) {
 		parts = parts[n:]
 	}
 	b.fill(next, last+1, nil)
-	if b.s.why == Damaged { // and the others got farther
+	if b.s.harmed { // and the others got farther
 		b.jump(b.ticks(b.grid[last].to), Damaged)
 	}
 	b.r.Removed = b.c.removed

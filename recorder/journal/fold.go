@@ -76,6 +76,7 @@ type strand struct {
 	parts   []placed
 	volumes uint32 // one above the highest number that was used
 	why     Reason // of the break before the next part
+	harmed  bool   // since the newest part bytes of the journal fell to damage
 	spare   map[int]media.Init
 }
 
@@ -189,6 +190,7 @@ func (c *content) torn(r *framed) {
 		c.damaged += r.behind
 	}
 	for _, s := range c.strands {
+		s.harmed = s.harmed || why == Damaged
 		if s.why == Unknown {
 			s.why = why
 		}
@@ -283,7 +285,7 @@ func (s *strand) add(r *framed) bool {
 		p.lost = !s.decodable(p.Part)
 	}
 	s.parts = append(s.parts, p)
-	s.why = Unknown
+	s.why, s.harmed = Unknown, false
 	return true
 }
 
