@@ -58,6 +58,7 @@ var problems = []problemRow{
 	{upload.ErrNotFound, 404, "no-upload", "No such upload"},
 	{upload.ErrTooLarge, 413, "too-large", "File too large"},
 	{upload.ErrNoSpace, 507, "no-space", "Disk is full"},
+	{upload.ErrShare, 429, "uploads", "Too many uploads"},
 	{upload.ErrBusy, 503, "overloaded", "Too many uploads"},
 	{upload.ErrPart, 404, "no-part", "No such part"},
 	{upload.ErrSize, 400, "part-size", "Wrong size"},
@@ -89,6 +90,10 @@ func problemFor(err error) media.Problem {
 // retrySeconds is when a busy server is asked again.
 const retrySeconds = 5
 
+// retryUpload is when who has as many uploads as may be asks again: by then a small one
+// may have ended.
+const retryUpload = 30 * time.Second
+
 func (v *Vod) refuse(rt route, w *response, r *http.Request, err error) {
 	p := problemFor(err)
 	p.Instance = w.trace
@@ -102,10 +107,12 @@ func (v *Vod) refuse(rt route, w *response, r *http.Request, err error) {
 	case http.StatusForbidden:
 		h.Set("WWW-Authenticate", `Bearer realm="sluice", error="insufficient_scope"`)
 	case http.StatusTooManyRequests:
+		after := retryUpload
 		var many *errTooMany
 		if errors.As(err, &many) {
-			h.Set("Retry-After", strconv.Itoa(int(many.after/time.Second)+1))
+			after = many.after + time.Second
 		}
+		h.Set("Retry-After", strconv.Itoa(int(after/time.Second)))
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(retrySeconds))
 	}

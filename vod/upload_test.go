@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/vod"
 )
 
 // upload sends a file in parts and returns the asset's identifier.
@@ -238,6 +239,27 @@ func TestUploadRefuses(t *testing.T) {
 	h.want(403, "PUT", url, "", data, video...) // expired
 	h.want(204, "DELETE", "/v1/uploads/"+id, teacher, nil)
 	h.want(404, "GET", "/v1/uploads/"+id, teacher, nil)
+}
+
+// Who has as many uploads open as one may have is told so, and when to come again;
+// others begin theirs. Who it is stays inside.
+func TestOneTokenDoesNotTakeAllUploads(t *testing.T) {
+	h := newHouse(t, func(c *vod.Config) { c.Uploads.Active = 12 })
+	ask := map[string]any{"name": "a.mp4", "size": 1, "type": "video/mp4", "stream": "school.math"}
+	var one map[string]any
+	for range 3 {
+		one = h.want(201, "POST", "/v1/uploads", teacher, ask)
+	}
+	if one["owner"] != nil {
+		t.Errorf("it is told whose it is: %v", one)
+	}
+	r, body := h.do("POST", "/v1/uploads", teacher, ask)
+	if r.StatusCode != 429 || r.Header.Get("Retry-After") == "" || !bytes.Contains(body, []byte("finish or delete one: 3")) {
+		t.Errorf("the fourth: %s %v %s", r.Status, r.Header, body)
+	}
+	h.want(201, "POST", "/v1/uploads", admin, ask)
+	h.want(204, "DELETE", "/v1/uploads/"+one["id"].(string), teacher, nil)
+	h.want(201, "POST", "/v1/uploads", teacher, ask)
 }
 
 // A part of unknown length is measured as it comes.

@@ -69,7 +69,7 @@ func (v *Vod) postUpload(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := v.now().UTC()
 	info, err := v.uploads.Create(upload.Info{
-		ID: newID(now), Stream: string(stream), Name: in.Name, Type: in.Type, Title: in.Title, Size: in.Size, Created: now,
+		ID: newID(now), Stream: string(stream), Name: in.Name, Type: in.Type, Title: in.Title, Size: in.Size, Created: now, Owner: l.Subject,
 	})
 	if err != nil {
 		return err
@@ -85,6 +85,7 @@ func (v *Vod) writeUpload(w http.ResponseWriter, status int, id string) error {
 	if err != nil {
 		return err
 	}
+	info.Owner = ""
 	out := uploadJSON{Info: info, Complete: done, Parts: make([]partJSON, info.Parts())}
 	for i := range out.Parts {
 		out.Parts[i] = partJSON{Number: i + 1, Size: info.PartSize(i + 1)}

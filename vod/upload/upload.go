@@ -30,6 +30,7 @@ var (
 	ErrTooLarge  = errors.New("the file is too large")
 	ErrNoSpace   = errors.New("the server's disk has no room for the file")
 	ErrBusy      = errors.New("as many uploads as may be are open")
+	ErrShare     = errors.New("you have as many uploads open as may be; finish or delete one")
 	ErrPart      = errors.New("there is no such part")
 	ErrSize      = errors.New("the part has not the size that it should have")
 	ErrChecksum  = errors.New("the part arrived damaged")
@@ -45,7 +46,7 @@ type Config struct {
 	MaxSize  int64         // bytes of a file
 	PartSize int64         // bytes; larger for files that would have more than maxParts
 	Reserve  int64         // bytes of the disk that stay free
-	Active   int           // open uploads
+	Active   int           // open uploads; one owner has a quarter of them at most, and two at least
 	URLs     time.Duration // how long a signed URL lets in
 }
 
@@ -62,6 +63,8 @@ type Info struct {
 	Size    int64     `json:"size"`      // bytes
 	Part    int64     `json:"part_size"` // bytes of each part but the last
 	Created time.Time `json:"created"`
+	// Owner has the upload's place: who may not have all of them. It is not for others.
+	Owner string `json:"owner,omitempty"`
 }
 
 // Parts is how many there are; they are numbered from 1.
@@ -79,19 +82,38 @@ type Part struct {
 
 // Store is a folder of uploads.
 type Store struct {
-	cfg Config
-	key []byte
+	cfg  Config
+	key  []byte
+	sync func(*os.File) error // of tests: another
 
-	mu   sync.Mutex // guards what follows; never held while bytes are written
+	mu   sync.Mutex // guards what follows; never held while the disk works
 	open map[string]*state
 }
 
+// state is what memory knows of an upload. Who holds it has files of its folder open
+// or makes some: the folder goes when the last one has let go.
 type state struct {
 	info    Info
 	parts   map[int]Part
 	writing map[int]bool
 	last    time.Time
-	done    bool // completed: nothing may be written any more
+	done    bool          // completed: nothing may be written any more
+	opening bool          // its folder is being made: only its place counts yet
+	closing chan struct{} // not nil while it is completed; closed then
+	holders int
+	gone    bool // removed: nobody finds it any more
+}
+
+func newState(i Info) *state {
+	return &state{info: i, parts: make(map[int]Part), writing: make(map[int]bool), last: i.Created}
+}
+
+// find returns an upload that is there. Under the lock.
+func (s *Store) find(id string) (*state, error) {
+	if u := s.open[id]; u != nil && !u.opening {
+		return u, nil
+	}
+	return nil, ErrNotFound
 }
 
 // Names in an upload's folder.
@@ -111,7 +133,7 @@ func Open(cfg Config) (*Store, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open uploads: %w", err)
 	}
-	s := &Store{cfg: cfg, open: make(map[string]*state)}
+	s := &Store{cfg: cfg, open: make(map[string]*state), sync: (*os.File).Sync}
 	var err error
 	if s.key, err = readKey(filepath.Join(cfg.Dir, keyName)); err != nil {
 		return nil, fmt.Errorf("open uploads: %w", err)
@@ -148,7 +170,7 @@ func readKey(path string) ([]byte, error) {
 	}
 	key = make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails
-	return key, writeSynced(path, key)
+	return key, writeSynced(path, key, (*os.File).Sync)
 }
 
 func (s *Store) load(id string) (*state, error) {
@@ -160,7 +182,7 @@ func (s *Store) load(id string) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &state{parts: make(map[int]Part), writing: make(map[int]bool)}
+	u := newState(Info{})
 	if err := json.Unmarshal(b, &u.info); err != nil || u.info.ID != id || u.info.Part < 1 {
 		return nil, ErrNotFound
 	}
@@ -188,46 +210,6 @@ func (s *Store) load(id string) (*state, error) {
 	return u, nil
 }
 
-// Create opens an upload. The caller sets all but Part.
-func (s *Store) Create(i Info) (Info, error) {
-	if i.Size < 1 || i.Size > s.cfg.MaxSize {
-		return i, fmt.Errorf("%w: at most %d bytes are taken, and at least one", ErrTooLarge, s.cfg.MaxSize)
-	}
-	i.Part = max(s.cfg.PartSize, (i.Size+maxParts-1)/maxParts)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	open, promised := 0, int64(0)
-	for _, u := range s.open {
-		if !u.done {
-			open++
-			promised += u.info.Size - int64(len(u.parts))*u.info.Part
-		}
-	}
-	if open >= s.cfg.Active {
-		return i, fmt.Errorf("%w: %d", ErrBusy, s.cfg.Active)
-	}
-	free, err := Free(s.cfg.Dir)
-	if err != nil {
-		return i, fmt.Errorf("open an upload: %w", err)
-	}
-	if free-max(promised, 0)-s.cfg.Reserve < i.Size {
-		return i, ErrNoSpace
-	}
-	dir := filepath.Join(s.cfg.Dir, i.ID)
-	b, err := json.Marshal(i)
-	if err == nil {
-		err = os.Mkdir(dir, 0o700)
-	}
-	if err == nil {
-		err = errors.Join(writeSynced(filepath.Join(dir, infoName), b), syncDir(s.cfg.Dir))
-	}
-	if err != nil {
-		return i, fmt.Errorf("open an upload: %w", err)
-	}
-	s.open[i.ID] = &state{info: i, parts: make(map[int]Part), writing: make(map[int]bool), last: i.Created}
-	return i, nil
-}
-
 // Free is how many bytes the disk of a folder has left for us.
 func Free(dir string) (int64, error) {
 	var st syscall.Statfs_t
@@ -242,9 +224,9 @@ func Free(dir string) (int64, error) {
 func (s *Store) Upload(id string) (Info, []Part, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, ok := s.open[id]
-	if !ok {
-		return Info{}, nil, false, ErrNotFound
+	u, err := s.find(id)
+	if err != nil {
+		return Info{}, nil, false, err
 	}
 	parts := make([]Part, 0, len(u.parts))
 	for _, p := range u.parts {
@@ -261,14 +243,20 @@ func (s *Store) Write(id string, n int, r io.Reader, sum []byte) (Part, error) {
 	if err != nil {
 		return Part{}, err
 	}
-	p, err := s.write(u.info, n, r, sum)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(u.writing, n)
+	p, err := s.write(u, n, r, sum)
+	err = s.release(u, func() error {
+		delete(u.writing, n)
+		switch {
+		case u.gone:
+			return ErrNotFound
+		case err == nil:
+			u.parts[n], u.last = p, time.Now()
+		}
+		return err
+	})
 	if err != nil {
 		return Part{}, err
 	}
-	u.parts[n], u.last = p, time.Now()
 	return p, nil
 }
 
@@ -276,13 +264,13 @@ func (s *Store) Write(id string, n int, r io.Reader, sum []byte) (Part, error) {
 func (s *Store) begin(id string, n int) (*state, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, ok := s.open[id]
+	u, err := s.find(id)
 	switch {
-	case !ok:
-		return nil, ErrNotFound
+	case err != nil:
+		return nil, err
 	case n < 1 || n > u.info.Parts():
 		return nil, fmt.Errorf("%w: they are numbered from 1 to %d", ErrPart, u.info.Parts())
-	case u.done:
+	case u.done || u.closing != nil:
 		return nil, fmt.Errorf("%w: the upload is complete", ErrTaken)
 	case u.writing[n]:
 		return nil, ErrTaken
@@ -290,13 +278,15 @@ func (s *Store) begin(id string, n int) (*state, error) {
 	// A part that is written again does not count while it is: its bytes are neither
 	// the old nor the new ones.
 	u.writing[n] = true
+	u.holders++
 	return u, nil
 }
 
-func (s *Store) write(i Info, n int, r io.Reader, sum []byte) (Part, error) {
+func (s *Store) write(u *state, n int, r io.Reader, sum []byte) (Part, error) {
+	i := u.info
 	dir := filepath.Join(s.cfg.Dir, i.ID)
 	size := i.PartSize(n)
-	if err := s.forget(i.ID, n); err != nil {
+	if err := s.forget(u, n); err != nil {
 		return Part{}, err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, dataName), os.O_WRONLY|os.O_CREATE, 0o600)
@@ -309,7 +299,7 @@ func (s *Store) write(i Info, n int, r io.Reader, sum []byte) (Part, error) {
 		err = ErrChecksum
 	}
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return Part{}, err
@@ -332,20 +322,15 @@ func copyPart(to io.Writer, digest hash.Hash, r io.Reader, size int64) error {
 }
 
 // forget takes a part off the list, on disk too, before its bytes change.
-func (s *Store) forget(id string, n int) error {
+func (s *Store) forget(u *state, n int) error {
 	s.mu.Lock()
-	u := s.open[id]
-	if u == nil {
-		s.mu.Unlock()
-		return ErrNotFound
-	}
 	_, there := u.parts[n]
 	delete(u.parts, n)
 	s.mu.Unlock()
 	if !there {
 		return nil
 	}
-	return s.note(filepath.Join(s.cfg.Dir, id), Part{Number: n, Size: rewritten})
+	return s.note(filepath.Join(s.cfg.Dir, u.info.ID), Part{Number: n, Size: rewritten})
 }
 
 // note appends a line to the list and waits for the disk.
@@ -360,87 +345,23 @@ func (s *Store) note(dir string, p Part) error {
 	}
 	// A line of its own, whatever a crash left of the one before.
 	_, err = f.Write(append(append([]byte{'\n'}, line...), '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(dir)); err != nil {
+	if err = errors.Join(err, s.sync(f), f.Close(), syncDir(dir)); err != nil {
 		return fmt.Errorf("note a part: %w", err)
 	}
 	return nil
 }
 
-// Complete closes an upload whose parts are all there; again, it changes nothing.
-func (s *Store) Complete(id string) (Info, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u, ok := s.open[id]
-	switch {
-	case !ok:
-		return Info{}, ErrNotFound
-	case u.done:
-		return u.info, nil
-	case len(u.writing) > 0:
-		return u.info, ErrTaken
-	case len(u.parts) < u.info.Parts():
-		return u.info, fmt.Errorf("%w: %d of %d", ErrMissing, u.info.Parts()-len(u.parts), u.info.Parts())
-	}
-	dir := filepath.Join(s.cfg.Dir, id)
-	if err := errors.Join(writeSynced(filepath.Join(dir, doneName), nil), syncDir(dir)); err != nil {
-		return u.info, fmt.Errorf("complete an upload: %w", err)
-	}
-	u.done = true
-	return u.info, nil
-}
-
 // Path is the file of a complete upload.
 func (s *Store) Path(id string) string { return filepath.Join(s.cfg.Dir, id, dataName) }
 
-// Remove deletes an upload; none is no error.
-func (s *Store) Remove(id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.open[id]; !ok {
-		return nil
-	}
-	delete(s.open, id)
-	if err := os.RemoveAll(filepath.Join(s.cfg.Dir, id)); err != nil {
-		return fmt.Errorf("remove an upload: %w", err)
-	}
-	return nil
-}
-
-// Stale are the uploads that nobody has written to since a time and that are not
-// complete.
-func (s *Store) Stale(since time.Time) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []string
-	for id, u := range s.open {
-		if !u.done && u.last.Before(since) && len(u.writing) == 0 {
-			all = append(all, id)
-		}
-	}
-	return all
-}
-
-// Done are the complete ones, which wait to become assets.
-func (s *Store) Done() []Info {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []Info
-	for _, u := range s.open {
-		if u.done {
-			all = append(all, u.info)
-		}
-	}
-	return all
-}
-
 // writeSynced writes a small file whole or not at all.
-func writeSynced(path string, b []byte) error {
+func writeSynced(path string, b []byte, sync func(*os.File) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, sync(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
