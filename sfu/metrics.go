@@ -44,6 +44,12 @@ func newMetrics(s *SFU, r prometheus.Registerer) *metrics {
 	}
 	gauge("sluice_sfu_streams", "Streams with a publisher, viewers or sinks.", func() float64 { return float64(len(s.allStreams())) })
 	gauge("sluice_sfu_sessions", "Sessions, publishers and viewers.", func() float64 { return float64(len(s.all())) })
+	for name, n := range map[string]func() int{
+		"pion": s.endpoint.Guests, "lite": func() int { return max(len(s.all())-s.endpoint.Guests(), 0) },
+	} {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_sfu_carried_sessions",
+			Help: "Sessions by the transport that carries them.", ConstLabels: prometheus.Labels{"transport": name}}, func() float64 { return float64(n()) }))
+	}
 	gauge("sluice_sfu_connecting", "Sessions that have not connected yet.", func() float64 { return float64(s.half.Load()) })
 	gauge("sluice_sfu_joins_allowed", "Joins per second that would be let in now.", s.gate.perSecond)
 	gauge("sluice_sfu_viewers", "Viewers.", func() float64 {

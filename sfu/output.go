@@ -28,7 +28,7 @@ type Output interface {
 // direct is the Output over a session's transport. It is the only user of the
 // sealers: two would use a nonce twice.
 type direct struct {
-	conn    *transport.Conn
+	conn    conn
 	engine  *egress.Engine // the shard's
 	sealer  egress.Sealer
 	control egress.ControlSealer
@@ -37,8 +37,8 @@ type direct struct {
 	rtcp    []byte
 }
 
-func newDirect(conn *transport.Conn, e *egress.Engine, s transport.Sealers) *direct {
-	return &direct{conn: conn, engine: e, sealer: s.RTP, control: s.RTCP}
+func newDirect(c conn, e *egress.Engine, s transport.Sealers) *direct {
+	return &direct{conn: c, engine: e, sealer: s.RTP, control: s.RTCP}
 }
 
 // Room implements Output.

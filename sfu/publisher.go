@@ -42,7 +42,7 @@ type publisher struct {
 	remote *negotiate.Remote
 	epoch  media.Epoch
 	source *source
-	conn   *transport.Conn
+	conn   conn
 	log    context.Context // carries the trace id from POST to close
 
 	in      chan []transport.Datagram
@@ -125,7 +125,7 @@ func (p *publisher) finish(why error) {
 }
 
 func (p *publisher) restart(c icelite.Credentials) error { return p.conn.Restart(c) }
-func (p *publisher) transport() *transport.Conn          { return p.conn }
+func (p *publisher) transport() conn                     { return p.conn }
 func (p *publisher) belongs() *stream                    { return p.st }
 
 // flowing reports whether media came lately.

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu/admit"
 	"github.com/sluice-live/sluice/sfu/negotiate"
+	"github.com/sluice-live/sluice/sfu/pion"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
@@ -28,6 +29,7 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 		nc.Codecs = policy.Codecs
 	}
 	nc.Languages = policy.Languages
+	nc.Lite = s.config.Carrier != CarrierLite
 	remote, err := negotiate.Publish(o.SDP, nc)
 	if err != nil {
 		return media.Answer{}, err
@@ -50,7 +52,7 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 		s.config.Claims.Release(o.Stream, epoch)
 		return media.Answer{}, err
 	}
-	answer, conn, err := s.open(o, remote, p.params(), negotiate.Local{})
+	answer, conn, begin, err := s.open(o, remote, p.params(), negotiate.Local{})
 	if err != nil {
 		st.release(p)
 		s.config.Claims.Release(o.Stream, epoch)
@@ -60,6 +62,7 @@ func (s *SFU) Publish(ctx context.Context, o media.Offer) (media.Answer, error) 
 	p.arrival.begin(&s.half)
 	s.enter(o.Session, p)
 	s.running.Go(func() { p.run(s.base) }) // ended by close, at the latest by s.stop
+	begin()
 	return answer, nil
 }
 
@@ -69,6 +72,7 @@ func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error
 	policy := s.config.Policy(o.Stream)
 	nc := negotiate.DefaultConfig()
 	nc.REMB = false // arrival reports say more
+	nc.Lite = s.config.Carrier != CarrierLite
 	if err := s.gate.ask(admit.Viewer, time.Now()); err != nil {
 		return media.Answer{}, err
 	}
@@ -97,7 +101,7 @@ func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error
 			v.cname = local.CNAME
 		}
 	}
-	answer, conn, err := s.open(o, remote, v.params(), local)
+	answer, conn, begin, err := s.open(o, remote, v.params(), local)
 	if err != nil {
 		v.shard.viewers.Add(-1)
 		return media.Answer{}, err
@@ -106,33 +110,42 @@ func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error
 	v.arrival.begin(&s.half)
 	s.enter(o.Session, v)
 	st.watch(v)
+	begin()
 	return answer, nil
 }
 
-// open makes the transport of a session and the answer that describes it.
-func (s *SFU) open(o media.Offer, r *negotiate.Remote, p transport.Params, l negotiate.Local) (media.Answer, *transport.Conn, error) {
+// open makes the transport of a session and the answer that describes it. Its
+// callbacks may be called once begin was.
+func (s *SFU) open(o media.Offer, r *negotiate.Remote, p transport.Params, l negotiate.Local) (a media.Answer, c conn, begin func(), err error) {
 	p.Credentials = credentials(r.Ufrag, r.Pwd)
 	p.Active = r.Setup == "active"
 	for _, f := range r.Fingerprints {
 		p.Fingerprints = append(p.Fingerprints, transport.Fingerprint{Hash: f.Algorithm, Value: f.Value})
 	}
-	conn, err := s.endpoint.Open(p)
+	c, begin, err = s.carry(o, r, p)
 	if err != nil {
-		return media.Answer{}, nil, err
+		return media.Answer{}, nil, nil, err
 	}
 	l.Ufrag, l.Pwd = p.Credentials.Ufrag, p.Credentials.Pwd
 	l.Fingerprint = s.endpoint.Fingerprint()
+	l.Full = s.full(r)
 	l.Candidates = s.candidates(o.Arrived, o.Remote)
 	l.Origin = random64() >> 1 // RFC 9429 section 5.2.1: below 2^63
-	return media.Answer{SDP: r.Answer(l), ICE: l.Ufrag}, conn, nil
+	return media.Answer{SDP: r.Answer(l), ICE: l.Ufrag}, c, begin, nil
 }
 
-// Trickle takes a client's candidates. They are not needed: a client shows its
-// address by checking ours, and the server sends nothing to addresses that an
-// offer merely names.
-func (s *SFU) Trickle(_ context.Context, id media.SessionID, _ media.Fragment) error {
-	_, err := s.lookup(id)
-	return err
+// Trickle takes a client's candidates. They are needed of ICE-lite clients alone: others
+// show their address by checking ours, and the server sends nothing to addresses that
+// an offer merely names.
+func (s *SFU) Trickle(_ context.Context, id media.SessionID, f media.Fragment) error {
+	sess, err := s.lookup(id)
+	if err != nil {
+		return err
+	}
+	if full, ok := sess.transport().(*pion.Conn); ok {
+		full.Trickle(pion.Allowed(f.Candidates, f.Remote))
+	}
+	return nil
 }
 
 // Restart begins a new ICE generation of a session (RFC 9725 section 4.3.3).
@@ -149,8 +162,12 @@ func (s *SFU) Restart(_ context.Context, id media.SessionID, f media.Fragment) (
 	if err := sess.restart(c); err != nil {
 		return media.Fragment{}, err
 	}
-	answer := media.Fragment{Ufrag: c.Ufrag, Pwd: c.Pwd, MID: f.MID, Lite: true, End: true}
 	conn := sess.transport()
+	full, isFull := conn.(*pion.Conn)
+	if isFull {
+		full.Trickle(pion.Allowed(f.Candidates, f.Remote))
+	}
+	answer := media.Fragment{Ufrag: c.Ufrag, Pwd: c.Pwd, MID: f.MID, Lite: !isFull, End: true}
 	answer.Candidates = again(s.candidates(f.Arrived, f.Remote), conn.Network(), conn.Remote())
 	return answer, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu/admit"
 	"github.com/sluice-live/sluice/sfu/icelite"
+	"github.com/sluice-live/sluice/sfu/pion"
 	"github.com/sluice-live/sluice/sfu/transport"
 )
 
@@ -38,13 +39,14 @@ type Config struct {
 	Published   func(id media.StreamID)             // told of each publisher that took its stream; must not block; may be nil
 	MaxSessions int                                 // more are refused with media.ErrOverloaded
 	Shards      int                                 // 0: one per processor
+	Carrier     Carrier                             // "": CarrierAuto
 	Portable    bool                                // one datagram in each system call, as every system can
 	Admit       admit.Config                        // how many are let in at once; zero fields: for this machine
 }
 
 // DefaultConfig listens on port 8189 and has room for 10,000 sessions.
 func DefaultConfig() Config {
-	return Config{Media: ":8189", MaxSessions: 10_000}
+	return Config{Media: ":8189", MaxSessions: 10_000, Carrier: CarrierAuto}
 }
 
 // Validate says what is missing.
@@ -55,7 +57,7 @@ func (c Config) Validate() error {
 	if c.MaxSessions < 0 || c.Shards < 0 {
 		return errors.New("set the SFU up: MaxSessions and Shards cannot be negative")
 	}
-	return nil
+	return c.Carrier.validate()
 }
 
 // SFU is the forwarding room of one node.
@@ -63,6 +65,7 @@ type SFU struct {
 	config   Config
 	log      *slog.Logger
 	endpoint *transport.Endpoint
+	pion     *pion.Host
 	shards   []*shard
 	metrics  *metrics
 
@@ -103,7 +106,7 @@ func (a *arrival) end() {
 type session interface {
 	close(why error)
 	restart(c icelite.Credentials) error
-	transport() *transport.Conn
+	transport() conn
 	view() media.SessionView
 	belongs() *stream
 }
@@ -113,6 +116,9 @@ func New(c Config) (*SFU, error) {
 	d := DefaultConfig()
 	if c.Media == "" {
 		c.Media = d.Media
+	}
+	if c.Carrier == "" {
+		c.Carrier = d.Carrier
 	}
 	if c.MaxSessions == 0 {
 		c.MaxSessions = d.MaxSessions
@@ -134,7 +140,7 @@ func New(c Config) (*SFU, error) {
 		return nil, err
 	}
 	base, stop := context.WithCancel(context.Background())
-	s := &SFU{config: c, log: c.Log, endpoint: endpoint, streams: map[media.StreamID]*stream{},
+	s := &SFU{config: c, log: c.Log, endpoint: endpoint, pion: pion.New(pion.Config{Endpoint: endpoint, Log: c.Log}), streams: map[media.StreamID]*stream{},
 		sessions: map[media.SessionID]session{}, base: base, stop: stop}
 	if c.Admit.Cores == 0 {
 		c.Admit.Cores = runtime.GOMAXPROCS(0)

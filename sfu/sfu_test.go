@@ -1,10 +1,13 @@
 package sfu_test
 
 import (
+	"cmp"
 	"context"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,23 +24,52 @@ import (
 	"github.com/sluice-live/sluice/sfu"
 )
 
-// portable makes every SFU of these tests use nothing but what all systems have.
-var portable bool
+// round is how every SFU of these tests carries its sessions.
+var round = struct {
+	name     string
+	portable bool
+	carrier  sfu.Carrier
+}{name: "lite", carrier: sfu.CarrierAuto}
 
-// TestMain runs the tests that send over sockets twice: once with the system's
-// batches, and once without. They need to hold on both.
+// TestMain runs the tests that open an SFU three times: by our own ICE-lite with the
+// system's batches and without, and by Pion's full agent. They need to hold on all.
+// SLUICE_TEST_ROUND names the one for a run of chosen tests.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if only := flag.Lookup("test.run"); code == 0 && only.Value.String() == "" && flag.Lookup("test.fuzz").Value.String() == "" {
-		portable = true
-		_ = only.Value.Set(strings.Join(overSockets, "|"))
+	flag.Parse()
+	only, chosen := flag.Lookup("test.run").Value, os.Getenv("SLUICE_TEST_ROUND")
+	all := only.String() == "" && flag.Lookup("test.fuzz").Value.String() == "" && chosen == ""
+	code := 0
+	for _, name := range []string{"lite", "portable", "pion"} {
+		if code != 0 || !all && name != cmp.Or(chosen, "lite") {
+			continue
+		}
+		round.name, round.portable = name, name == "portable"
+		if name == "pion" {
+			round.carrier = sfu.CarrierPion
+		}
+		if all && name != "lite" {
+			tests := overSockets()
+			fmt.Printf("=== the %d tests over sockets once more: %s\n", len(tests), name)
+			_ = only.Set("^(" + strings.Join(tests, "|") + ")$")
+		}
 		code = m.Run()
 	}
 	os.Exit(code)
 }
 
-var overSockets = []string{"^TestAViewerGetsWhatThePublisherSends$", "^TestTrap01_", "^TestTrap03_", "^TestTrap14_", "^TestEqualSSRCsOfTwoPublishersDoNotMix$",
-	"^TestMediaGoesOnThroughAnICERestart$", "^TestHangupEndsASessionOnce$", "^TestTrap31_", "^TestICEOverTCP$"}
+// overSockets finds the tests that open an SFU.
+func overSockets() (tests []string) {
+	files, _ := filepath.Glob("*_test.go")
+	for _, file := range files {
+		source, _ := os.ReadFile(file)
+		for _, f := range strings.Split(string(source), "\nfunc ")[1:] {
+			if name, _, _ := strings.Cut(f, "("); strings.HasPrefix(name, "Test") && strings.Contains(f, "start(t, ") {
+				tests = append(tests, name)
+			}
+		}
+	}
+	return tests
+}
 
 var localhost = netip.MustParseAddr("127.0.0.1")
 
@@ -51,7 +83,7 @@ func (c *claims) Release(media.StreamID, media.Epoch) {}
 // start runs an SFU on loopback until the test ends.
 func start(t testing.TB, change func(*sfu.Config)) *sfu.SFU {
 	t.Helper()
-	c := sfu.Config{Media: "127.0.0.1:0", Claims: &claims{}, Portable: portable}
+	c := sfu.Config{Media: "127.0.0.1:0", Claims: &claims{}, Portable: round.portable, Carrier: round.carrier}
 	if change != nil {
 		change(&c)
 	}

@@ -26,7 +26,7 @@ type viewer struct {
 	st      *stream
 	offer   media.Offer
 	remote  *negotiate.Remote
-	conn    *transport.Conn
+	conn    conn
 	log     context.Context // carries the trace id from POST to close
 	shard   *shard
 	cname   string
@@ -151,7 +151,7 @@ func (v *viewer) finish(why error) {
 }
 
 func (v *viewer) restart(c icelite.Credentials) error { return v.conn.Restart(c) }
-func (v *viewer) transport() *transport.Conn          { return v.conn }
+func (v *viewer) transport() conn                     { return v.conn }
 func (v *viewer) belongs() *stream                    { return v.st }
 
 // establish takes the keys.

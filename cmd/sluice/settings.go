@@ -21,6 +21,7 @@ type nodeFlags struct {
 	HTTPS   *string  `name:"https" placeholder:"ADDR" help:"Main address with TLS (default none). Also SLUICE_HTTPS."`
 	Admin   *string  `name:"admin" placeholder:"ADDR" help:"Address of metrics and profiles (default 127.0.0.1:8081). Also SLUICE_ADMIN."`
 	Media   *string  `name:"media" placeholder:"ADDR" help:"Port of all media, UDP and TCP (default :8189). Also SLUICE_MEDIA."`
+	Carrier *string  `name:"media-transport" placeholder:"NAME" help:"What carries sessions: auto, lite or pion (default auto). Also SLUICE_MEDIA_TRANSPORT."`
 	Turn    *string  `name:"turn" placeholder:"ADDR" help:"TURN relay to the media port, UDP and TCP (default none). Also SLUICE_TURN."`
 	TurnTLS *string  `name:"turn-tls" placeholder:"ADDR" help:"The same over TLS (default none). Also SLUICE_TURN_TLS."`
 	Public  []string `name:"public" placeholder:"IP" help:"Addresses under which clients reach this machine, with commas. Also SLUICE_PUBLIC."`
@@ -39,6 +40,7 @@ func (f nodeFlags) given() map[string]any {
 	put(m, "https", f.HTTPS)
 	put(m, "admin", f.Admin)
 	put(m, "media", f.Media)
+	put(m, "media_transport", f.Carrier)
 	put(m, "turn", f.Turn)
 	put(m, "turn_tls", f.TurnTLS)
 	if f.Public != nil {

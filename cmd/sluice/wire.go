@@ -136,6 +136,7 @@ func (h *house) openMedia() error {
 	h.sfu, err = sfu.New(sfu.Config{
 		Media:       h.cfg.Media,
 		Portable:    h.cfg.MediaPortable,
+		Carrier:     sfu.Carrier(h.cfg.MediaTransport),
 		Public:      h.cfg.Public,
 		Policy:      h.cfg.Policy,
 		Claims:      epochs,

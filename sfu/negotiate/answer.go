@@ -44,7 +44,9 @@ func (r *Remote) Answer(l Local) []byte {
 		}
 		w.line()
 	}
-	w.line("a=ice-lite")
+	if !l.Full {
+		w.line("a=ice-lite")
+	}
 	switch {
 	case r.ice2 && r.Trickle:
 		w.line("a=ice-options:ice2 trickle")

@@ -51,6 +51,10 @@ func (d *description) attribute(s *section, a string) error {
 		s.options = value
 	case "ice-lite":
 		s.lite = true
+	case "candidate":
+		if len(s.candidates) < maxCandidates {
+			s.candidates = append(s.candidates, value)
+		}
 	case "setup":
 		s.setup = value
 	case "fingerprint":

@@ -17,6 +17,8 @@ type Config struct {
 	Languages []string
 	// TransportCC and REMB allow the two kinds of congestion feedback.
 	TransportCC, REMB bool
+	// Lite takes offers of ICE-lite clients; our side must then be a full agent.
+	Lite bool
 }
 
 // DefaultConfig takes every codec of media.DefaultPolicy and both kinds of feedback.
@@ -32,6 +34,7 @@ type Pair struct{ Media, RTX uint32 }
 type Local struct {
 	Ufrag, Pwd  string
 	Fingerprint string   // SHA-256, upper-case hex with colons
+	Full        bool     // our agent is a full one, not ICE-lite
 	Candidates  []string // values of a=candidate, see Candidate; the most reachable one first, as FFmpeg takes only the first
 	Origin      uint64   // session id of the o= line
 	CNAME       string   // viewers only
@@ -116,7 +119,10 @@ type Remote struct {
 	// passive, as FFmpeg's does.
 	Setup   string
 	Trickle bool // a=ice-options:trickle was offered
-	Media   []Media
+	Lite    bool // a=ice-lite was offered
+	// Candidates are the values of a=candidate of an ICE-lite client, 16 at most; not read further.
+	Candidates []string
+	Media      []Media
 
 	publish, ice2, mixed, grouped bool
 	bundle                        []int     // the accepted m-lines in the group's order

@@ -42,7 +42,7 @@ func negotiate(offer []byte, c Config, publish bool) (*Remote, error) {
 	if len(r.bundle) == 0 {
 		return nil, unsupported("%s", r.reasons(d))
 	}
-	if err := r.transport(d, order); err != nil {
+	if err := r.transport(d, order, c); err != nil {
 		return nil, err
 	}
 	return r, r.table()

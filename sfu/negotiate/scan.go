@@ -16,6 +16,7 @@ const (
 	maxFormats      = 256 // over all m-lines
 	maxExtensions   = 32  // per m-line
 	maxFingerprints = 8
+	maxCandidates   = 16 // per m-line; more are passed over
 	maxMID          = 64 // bytes; browsers write one digit, some libraries a UUID
 )
 
@@ -41,7 +42,7 @@ type section struct {
 	bundleOnly, mux, rsize, mixed, lite, rcvrRTT bool
 
 	ufrag, pwd, setup, options string
-	fingerprints               []string
+	fingerprints, candidates   []string
 
 	formats  []format
 	index    [128]uint8 // of a payload type in formats, plus 1

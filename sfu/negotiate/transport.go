@@ -39,7 +39,7 @@ func (d *description) bundled() (order []int, in [maxMedia]bool, err error) {
 // transport takes ICE and DTLS of the bundle: from the first accepted m-line
 // of the group, else from the session level, else from any other of the group,
 // as a bundled m-line may leave them out (RFC 9143 section 7.1.3).
-func (r *Remote) transport(d *description, order []int) error {
+func (r *Remote) transport(d *description, order []int, c Config) error {
 	levels := make([]*section, 0, maxMedia+1)
 	for _, i := range order {
 		if !r.Media[i].Rejected {
@@ -61,12 +61,18 @@ func (r *Remote) transport(d *description, order []int) error {
 			prints = s.fingerprints
 		}
 		r.Setup = or(r.Setup, s.setup)
+		for _, c := range s.candidates {
+			if len(r.Candidates) < maxCandidates && d.session.lite {
+				r.Candidates = append(r.Candidates, strings.Clone(c))
+			}
+		}
 		r.options(s.options)
 	}
 	if err := r.fingerprints(prints); err != nil {
 		return err
 	}
-	return r.check(d)
+	r.Lite = d.session.lite
+	return r.check(c)
 }
 
 // options reads a=ice-options. OBS separates its tags with a comma where
@@ -81,14 +87,14 @@ func (r *Remote) options(value string) {
 // check judges ICE and turns the offered DTLS role into ours (RFC 8842
 // section 5.3): passive, so that the client's hello opens the handshake, but
 // for those who want to be the server themselves.
-func (r *Remote) check(d *description) error {
+func (r *Remote) check(c Config) error {
 	switch {
 	case !token(r.Ufrag, 4) || strings.Contains(r.Ufrag, ":"):
 		return bad("a=ice-ufrag is missing or not of 4 to 256 characters (RFC 8839 section 5.4)")
 	case !token(r.Pwd, 22):
 		return bad("a=ice-pwd is missing or not of 22 to 256 characters (RFC 8839 section 5.4)")
-	case d.session.lite:
-		return unsupported("it says a=ice-lite; this server is ICE-lite, so the client must be a full ICE agent")
+	case r.Lite && !c.Lite:
+		return unsupported("it says a=ice-lite; this server is ICE-lite, too, so the client must be a full ICE agent")
 	}
 	switch r.Setup {
 	case "actpass", "active", "": // none given means active (RFC 4145 section 4)

@@ -97,7 +97,7 @@ func (k Keys) Inbound() (*srtp.Context, error) {
 // to say but good-bye.
 func (c *Conn) run() {
 	pc := &records{c: c, in: c.in}
-	conn, err := c.dtls(pc)
+	conn, err := c.e.DTLS(pc, pc.remote(), c.p.Fingerprints, c.p.Active)
 	if err == nil {
 		err = c.establish(conn)
 	}
@@ -126,7 +126,7 @@ func (c *Conn) establish(conn *dtls.Conn) error {
 	if err != nil {
 		return fmt.Errorf("shake hands: %w", err)
 	}
-	keys, err := exportKeys(conn, c.p.Active)
+	keys, err := ExportKeys(conn, c.p.Active)
 	if err != nil {
 		return err
 	}
@@ -227,22 +227,27 @@ const (
 	recordHandshake        = 22
 )
 
-func (c *Conn) dtls(pc *records) (*dtls.Conn, error) {
-	certs := dtls.WithCertificates(c.e.certificate)
+// DTLS makes one side of a DTLS-SRTP connection by the node's certificate with whoever
+// has one of the certificates that the offer named; active: we begin. The address is a
+// formality: what pc writes goes to the session's path.
+func (e *Endpoint) DTLS(pc net.PacketConn, to net.Addr, prints []Fingerprint, active bool) (*dtls.Conn, error) {
+	certs := dtls.WithCertificates(e.certificate)
 	profiles := dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80)
-	verify := dtls.WithVerifyPeerCertificate(verifier(c.p.Fingerprints))
-	if c.p.Active {
-		return dtls.ClientWithOptions(pc, pc.remote(), certs, profiles, verify,
+	verify := dtls.WithVerifyPeerCertificate(verifier(prints))
+	if active {
+		return dtls.ClientWithOptions(pc, to, certs, profiles, verify,
 			dtls.WithInsecureSkipVerify(true), dtls.WithFlightInterval(flight),
 			dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret))
 	}
-	return dtls.ServerWithOptions(pc, pc.remote(), certs, profiles, verify,
+	return dtls.ServerWithOptions(pc, to, certs, profiles, verify,
 		dtls.WithClientAuth(dtls.RequireAnyClientCert), dtls.WithFlightInterval(flight),
 		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
 		dtls.WithInsecureSkipVerifyHello(true)) // ICE has validated the address
 }
 
-func exportKeys(conn *dtls.Conn, client bool) (Keys, error) {
+// ExportKeys takes the SRTP keys of a connection that has shaken hands; client: we
+// began it.
+func ExportKeys(conn *dtls.Conn, client bool) (Keys, error) {
 	chosen, ok := conn.SelectedSRTPProtectionProfile()
 	if !ok {
 		return Keys{}, errors.New("read the SRTP profile: the client offered none that we know")

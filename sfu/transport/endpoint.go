@@ -62,6 +62,8 @@ type Endpoint struct {
 	conns map[string]*Conn
 	ids   atomic.Int64 // socket numbers
 
+	guests guests
+
 	tcpOpen  atomic.Int64
 	running  sync.WaitGroup
 	shaking  sync.WaitGroup     // the DTLS side of sessions
@@ -80,7 +82,8 @@ func Listen(c Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the node's DTLS certificate: %w", err)
 	}
-	e := &Endpoint{log: c.Log, certificate: certificate, fingerprint: fingerprint, portable: c.Portable, conns: map[string]*Conn{}, waiting: map[netip.Addr]int{}}
+	e := &Endpoint{log: c.Log, certificate: certificate, fingerprint: fingerprint, portable: c.Portable, conns: map[string]*Conn{}, waiting: map[netip.Addr]int{},
+		guests: guests{names: map[string]*Guest{}, active: map[netip.AddrPort]*Guest{}, pending: map[netip.AddrPort]*Guest{}}}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -176,6 +179,9 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			for _, c := range e.snapshot() {
 				c.Close(media.ErrShuttingDown)
+			}
+			for _, g := range e.guests.all() {
+				g.p.Shut()
 			}
 			e.goodbye()
 			e.close()

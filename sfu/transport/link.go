@@ -25,6 +25,8 @@ func (l *link) path() icelite.Path {
 	return icelite.Path{Socket: l.socket.id, Addr: l.addr}
 }
 
+func (l *link) spot() Spot { return Spot{l.stream != nil, l.addr} }
+
 // write sends one datagram. A TCP client that does not read loses it.
 //
 // hot:

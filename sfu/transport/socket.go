@@ -26,6 +26,15 @@ const (
 	cellSize = 256
 )
 
+// party is who gets a batch: a Conn or a Guest.
+type party interface {
+	deliver(batch []Datagram)
+	// came returns the time that datagrams from an address are given.
+	came(s *socket, from netip.AddrPort, now time.Time) time.Time
+	// note sees each of them.
+	note(b []byte)
+}
+
 // socket is one UDP socket. Its maps and slab belong to the goroutine of run.
 type socket struct {
 	e     *Endpoint
@@ -44,7 +53,7 @@ type socket struct {
 
 	// What came for one session from one address without another between, to be
 	// handed over at once.
-	batchOf   *Conn
+	batchOf   party
 	batchFrom netip.AddrPort
 	batchAt   time.Time
 	batched   int
@@ -94,7 +103,7 @@ func (s *socket) run() {
 // gather adds a datagram to its session's batch.
 //
 // hot:
-func (s *socket) gather(c *Conn, b []byte, from netip.AddrPort, now time.Time) {
+func (s *socket) gather(c party, b []byte, from netip.AddrPort, now time.Time) {
 	if s.batchOf != c || s.batched == len(s.cells) || s.batchFrom != from {
 		s.hand()
 		s.batchOf, s.batchFrom, s.batchAt = c, from, c.came(s, from, now)
@@ -139,7 +148,9 @@ func (s *socket) handle(b []byte, from netip.AddrPort, now time.Time) {
 			s.gather(c, b, from, now)
 			return
 		}
-		s.stray(b, from, now)
+		if !s.guest(b, nil, from, now) {
+			s.stray(b, from, now)
+		}
 	case first < 4:
 		s.check(b, from, now)
 	case first >= 20 && first < 64:
@@ -148,7 +159,7 @@ func (s *socket) handle(b []byte, from netip.AddrPort, now time.Time) {
 			c = s.pending[from]
 		}
 		if c == nil || c.closed() {
-			s.e.unknown.Add(1)
+			s.stranger(b, nil, from, now)
 			return
 		}
 		c.handshake(b, &link{socket: s, addr: from}, now)
@@ -177,7 +188,7 @@ func (s *socket) check(b []byte, from netip.AddrPort, now time.Time) {
 	if ufrag, ok := icelite.LocalUfrag(b); ok {
 		c := s.e.lookup(ufrag)
 		if c == nil || c.closed() {
-			s.e.unknown.Add(1)
+			s.stranger(b, ufrag, from, now)
 			return
 		}
 		s.place(c, from, c.check(b, &link{socket: s, addr: from}, now))
@@ -193,7 +204,14 @@ func (s *socket) check(b []byte, from netip.AddrPort, now time.Time) {
 			return
 		}
 	}
-	s.e.unknown.Add(1)
+	s.stranger(b, nil, from, now)
+}
+
+// stranger takes what belongs to no Conn.
+func (s *socket) stranger(b, ufrag []byte, from netip.AddrPort, now time.Time) {
+	if !s.guest(b, ufrag, from, now) {
+		s.e.unknown.Add(1)
+	}
 }
 
 // place notes which session an address belongs to. Only an answer to our own

@@ -77,6 +77,7 @@ func (e *Endpoint) serve(c net.Conn) {
 	defer close(s.done)
 
 	var owner *Conn
+	var guest *Guest
 	var memory slab
 	in := bufio.NewReaderSize(c, 4<<10)
 	buf := make([]byte, maxDatagram)
@@ -91,6 +92,12 @@ func (e *Endpoint) serve(c net.Conn) {
 			return
 		}
 		switch first := b[0]; {
+		case owner == nil && (guest != nil || e.guests.count.Load() > 0 && first < 4 && stun.IsMessage(b) && e.lodges(b)):
+			if guest = e.streamed(b, l, guest, &memory, now); guest == nil || guest.over.Load() {
+				return
+			}
+			part()
+			_ = c.SetReadDeadline(now.Add(streamIdle))
 		case first < 4:
 			if owner = e.streamCheck(b, l, owner, now); owner == nil {
 				return

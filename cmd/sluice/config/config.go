@@ -21,6 +21,9 @@ type Config struct {
 	// MediaPortable reads and writes one datagram at a time, as every system can:
 	// for kernels and drivers on which batches misbehave.
 	MediaPortable bool `yaml:"media_portable"`
+	// MediaTransport says what carries sessions: lite, pion, or auto, which is lite but
+	// for clients that it cannot serve.
+	MediaTransport string `yaml:"media_transport"`
 	// Turn is the address of the TURN relay to the media port, UDP and TCP; empty
 	// turns it off.
 	Turn string `yaml:"turn"`
@@ -170,9 +173,9 @@ func Default() Config {
 	return Config{
 		HTTP:  ":8080",
 		Admin: "127.0.0.1:8081",
-		Media: ":8189",
-		Data:  "./data",
-		Log:   Log{Level: "info", Format: "text"},
+		Media: ":8189", MediaTransport: "auto",
+		Data: "./data",
+		Log:  Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			// At 12 to 50 KB each, a machine of 1 GB holds as many as it can feed.
 			Sessions: 10_000,

@@ -46,6 +46,9 @@ func (c *Config) checkAddresses() error {
 	if err := checkAddress(c.Media); err != nil {
 		return fmt.Errorf("media: %w", err)
 	}
+	if t := c.MediaTransport; t != "auto" && t != "lite" && t != "pion" {
+		return fmt.Errorf("media_transport: %q is none of auto, lite and pion", t)
+	}
 	if strings.ContainsAny(c.TurnHost, " \"<>[]/\\?%\r\n") {
 		return fmt.Errorf("turn_host: %q is not the name or the address of a host", c.TurnHost)
 	}

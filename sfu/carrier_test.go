@@ -1,0 +1,161 @@
+package sfu_test
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/sfu"
+)
+
+// liteClient is an ICE-lite client, which sends no checks: the other side must.
+func liteClient(t testing.TB) *webrtc.PeerConnection {
+	t.Helper()
+	var se webrtc.SettingEngine
+	se.SetLite(true)
+	se.SetIncludeLoopbackCandidate(true)
+	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	se.SetIPFilter(net.IP.IsLoopback)
+	var me webrtc.MediaEngine
+	if err := me.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&me),
+		webrtc.WithInterceptorRegistry(&interceptor.Registry{})).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pc.Close() })
+	return pc
+}
+
+// gathered offers with all candidates, as a client without trickling does.
+func gathered(t testing.TB, pc *webrtc.PeerConnection) string {
+	t.Helper()
+	offer, err := pc.CreateOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := webrtc.GatheringCompletePromise(pc)
+	if err := pc.SetLocalDescription(offer); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	sdp := pc.LocalDescription().SDP
+	if !strings.Contains(sdp, "a=ice-lite") || !strings.Contains(sdp, "a=candidate:") {
+		t.Fatalf("no offer of an ICE-lite client:\n%s", sdp)
+	}
+	return sdp
+}
+
+func answerTo(t testing.TB, pc *webrtc.PeerConnection, a media.Answer, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(a.SDP), "a=ice-lite") {
+		t.Error("both sides are ICE-lite: nobody would check")
+	}
+	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: string(a.SDP)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnICELiteClientPublishes(t *testing.T) {
+	s := start(t, nil)
+	pc := liteClient(t)
+	e := &encoder{t: t, pc: pc}
+	var err error
+	e.video, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeH264, ClockRate: 90000,
+		SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"}, "video", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pc.AddTrack(e.video); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Publish(t.Context(), media.Offer{Stream: "demo", Session: "pub", SDP: []byte(gathered(t, pc)), Remote: localhost, Arrived: localhost, At: time.Now()})
+	answerTo(t, pc, a, err)
+	defer e.play(100)()
+	v := watch(t, s, "demo", "view") // any other client
+	for range 50 {
+		v.next(t)
+	}
+	if st, err := s.Stream("demo"); err != nil || st.Publisher == nil || st.Publisher.Transport != "udp" {
+		t.Errorf("%+v %v", st, err)
+	}
+}
+
+func TestAnICELiteClientWatches(t *testing.T) {
+	for _, trickled := range []bool{false, true} {
+		t.Run(map[bool]string{false: "candidates in the offer", true: "trickled"}[trickled], func(t *testing.T) {
+			s := start(t, nil)
+			e := publish(t, s, "demo", "pub")
+			defer e.play(100)()
+			pc := liteClient(t)
+			v := &screen{pc: pc, packets: make(chan *rtp.Packet, 10000)}
+			pc.OnTrack(func(tr *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+				for p, _, err := tr.ReadRTP(); err == nil; p, _, err = tr.ReadRTP() {
+					v.packets <- p
+				}
+			})
+			if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+				t.Fatal(err)
+			}
+			sdp := gathered(t, pc)
+			var named []string
+			if trickled {
+				var rest []string
+				for l := range strings.SplitSeq(sdp, "\r\n") {
+					if c, ok := strings.CutPrefix(l, "a=candidate:"); ok {
+						named = append(named, c)
+					} else {
+						rest = append(rest, l)
+					}
+				}
+				sdp = strings.Join(rest, "\r\n")
+			}
+			a, err := s.Subscribe(t.Context(), media.Offer{Stream: "demo", Session: "view", SDP: []byte(sdp), Remote: localhost, Arrived: localhost, At: time.Now()})
+			answerTo(t, pc, a, err)
+			if err := s.Trickle(t.Context(), "view", media.Fragment{Candidates: named, Remote: localhost}); err != nil {
+				t.Error(err)
+			}
+			if p := v.next(t); p.Payload[0] != sps[0] {
+				t.Error("it does not begin with a key frame")
+			}
+			for range 50 {
+				v.next(t)
+			}
+		})
+	}
+}
+
+// Who is a full agent gets our ICE-lite, unless the configuration says otherwise.
+func TestTheTransportIsChosenBySession(t *testing.T) {
+	for carrier, lite := range map[sfu.Carrier]bool{sfu.CarrierAuto: true, sfu.CarrierLite: true, sfu.CarrierPion: false} {
+		s := start(t, func(c *sfu.Config) { c.Carrier = carrier })
+		v := watch(t, s, "demo", "view")
+		if got := strings.Contains(v.pc.RemoteDescription().SDP, "a=ice-lite"); got != lite {
+			t.Errorf("%s: the answer says ice-lite: %v", carrier, got)
+		}
+	}
+	s := start(t, func(c *sfu.Config) { c.Carrier = sfu.CarrierLite })
+	pc := liteClient(t)
+	if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Subscribe(t.Context(), media.Offer{Stream: "demo", Session: "v", SDP: []byte(gathered(t, pc)), Remote: localhost})
+	if !errors.Is(err, media.ErrUnsupported) {
+		t.Errorf("two ICE-lite agents: %v", err)
+	}
+	if _, err := sfu.New(sfu.Config{Claims: &claims{}, Carrier: "quic"}); err == nil {
+		t.Error("a transport that there is not was taken")
+	}
+}
