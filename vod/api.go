@@ -82,7 +82,9 @@ func (v *Vod) listAssets(w http.ResponseWriter, r *http.Request) error {
 	out := struct {
 		Assets []assetJSON `json:"assets"`
 		Next   string      `json:"next,omitempty"`
-	}{Assets: []assetJSON{}, Next: page.Next}
+		// UploadTo is a stream under which the caller may upload; left out when there is none.
+		UploadTo media.StreamID `json:"upload_to,omitempty"`
+	}{Assets: []assetJSON{}, Next: page.Next, UploadTo: l.uploadsTo()}
 	for _, a := range page.Assets {
 		out.Assets = append(out.Assets, v.show(a, l))
 	}

@@ -241,6 +241,20 @@ func TestUploadRefuses(t *testing.T) {
 	h.want(404, "GET", "/v1/uploads/"+id, teacher, nil)
 }
 
+// The catalogue says where the caller may upload: pages show their button by that.
+func TestTheListSaysWhereTheCallerMayUpload(t *testing.T) {
+	h := newHouse(t, nil)
+	for token, want := range map[string]any{"": nil, pupil: nil, teacher: "uploads", admin: "uploads", other: "other"} {
+		to := h.want(200, "GET", "/v1/assets", token, nil)["upload_to"]
+		if to != want {
+			t.Errorf("%q may upload to %v, not %v", token, to, want)
+		}
+		if to != nil {
+			h.want(201, "POST", "/v1/uploads", token, map[string]any{"name": "a.mp4", "size": 1, "type": "video/mp4", "stream": to})
+		}
+	}
+}
+
 // Who has as many uploads open as one may have is told so, and when to come again;
 // others begin theirs. Who it is stays inside.
 func TestOneTokenDoesNotTakeAllUploads(t *testing.T) {

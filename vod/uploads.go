@@ -17,6 +17,24 @@ import (
 // usualStream is the name under which files are uploaded that say none.
 const usualStream = media.StreamID("uploads")
 
+// uploadsTo is a stream under which the caller may upload: the usual one if he may, else
+// the first of his; empty when he may not at all.
+func (l Leave) uploadsTo() media.StreamID {
+	if l.mayChange(usualStream) == nil {
+		return usualStream
+	}
+	for _, p := range l.Publish {
+		name, open := strings.CutSuffix(string(p), "*")
+		if open {
+			name += string(usualStream)
+		}
+		if id, err := media.ParseStreamID(name); err == nil && p.Matches(id) {
+			return id
+		}
+	}
+	return ""
+}
+
 // uploadJSON is an upload as the API shows it.
 type uploadJSON struct {
 	upload.Info

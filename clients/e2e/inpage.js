@@ -117,7 +117,7 @@
     if (path === "/v1/streams") return fake.hold ? new Promise(() => {}) : fake.listStatus ? problem(fake.listStatus, "the token has expired") : json(fake.streams);
     if (path.endsWith("/thumbnail.jpg")) return fake.still();
     if (path.startsWith("/v1/streams/")) return json(fake.status);
-    if (path === "/v1/assets") return fake.hold ? new Promise(() => {}) : fake.listStatus ? problem(fake.listStatus, "the token has expired") : json({ assets: fake.assets ?? [], next: fake.next });
+    if (path === "/v1/assets") return fake.hold ? new Promise(() => {}) : fake.listStatus ? problem(fake.listStatus, "the token has expired") : json({ assets: fake.assets ?? [], next: fake.next, upload_to: fake.uploadTo });
     if (path.startsWith("/v1/assets/") && !path.split("/")[4]) return fake.assetStatus ? problem(fake.assetStatus, "no") : json({ ...fake.assets[0], id: path.split("/")[3] });
     if (path.startsWith("/v1/assets/")) return new Response(null, { status: 404 });
     if (path.startsWith("/live/")) return fake.past ? new Response(path.endsWith("index.m3u8") ? "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv/media.m3u8" : fake.playlist()) : problem(404, "there is no such stream");

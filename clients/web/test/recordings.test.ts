@@ -52,6 +52,40 @@ describe("the catalogue", () => {
     expect(root().querySelector(".end")).toBeNull();
   });
 
+  it("offers to upload only to who may, and where", async () => {
+    let to: string | undefined;
+    server.routes["GET /v1/assets"] = () => json({ assets: [], upload_to: to });
+    await mount<SluiceRecordings>("sluice-recordings", { token: "plays only" });
+    expect(root().querySelector("sluice-upload")).toBeNull();
+    expect(words()).not.toContain("upload");
+    to = "school.uploads";
+    Object.assign(element, { token: "publishes" });
+    await settled();
+    expect(root().querySelector<HTMLElement & { stream: string }>("sluice-upload")!.stream).toBe("school.uploads");
+    expect(words()).toContain("You may also upload a film");
+  });
+
+  it("sends three files at once, and the next when one has ended", async () => {
+    server.routes["GET /v1/assets"] = () => json({ assets: [], upload_to: "school.uploads" });
+    const asked: { stream: string }[] = [];
+    const refuse: (() => void)[] = [];
+    server.routes["POST /v1/uploads"] = ({ body }) => {
+      asked.push(JSON.parse(body) as { stream: string });
+      return new Promise((done) => refuse.push(() => done(json({ title: "no" }, 403))));
+    };
+    await mount<SluiceRecordings>("sluice-recordings", { token: "t" });
+    const upload = root().querySelector<HTMLElement & { renderRoot: HTMLElement }>("sluice-upload")!;
+    const input = upload.renderRoot.querySelector("input")!;
+    Object.defineProperty(input, "files", { value: [1, 2, 3, 4, 5].map((n) => new File([new Uint8Array(9)], `${n}.mp4`)) });
+    input.dispatchEvent(new Event("change"));
+    await settled();
+    expect(asked.map((a) => a.stream)).toEqual(["school.uploads", "school.uploads", "school.uploads"]);
+    expect(upload.renderRoot.textContent).toContain("Waits");
+    refuse[0]!();
+    await settled();
+    expect(asked.length).toBe(4);
+  });
+
   it("searches once for what is typed, and says when nothing was found", async () => {
     server.routes["GET /v1/assets"] = () => json({ assets: [] });
     await mount("sluice-recordings", { token: "t" });

@@ -55,14 +55,16 @@ export interface AssetQuery {
 export interface AssetPage {
   assets: Asset[];
   next: string;
+  /** uploadTo is a stream under which the token may upload; empty when there is none. */
+  uploadTo: string;
 }
 
 /** assets lists what the token may play, public ones always. */
 export async function assets(server: Server, query: AssetQuery = {}): Promise<AssetPage> {
   const { words, ...rest } = query;
   const params = new URLSearchParams(Object.entries({ q: words, ...rest }).flatMap(([k, v]) => (v === undefined || v === "" ? [] : [[k, String(v)]])));
-  const body = (await (await ask(server, `/v1/assets?${params}`)).json()) as { assets?: Asset[] | null; next?: string };
-  return { assets: body.assets ?? [], next: body.next ?? "" };
+  const body = (await (await ask(server, `/v1/assets?${params}`)).json()) as { assets?: Asset[] | null; next?: string; upload_to?: string };
+  return { assets: body.assets ?? [], next: body.next ?? "", uploadTo: body.upload_to ?? "" };
 }
 
 /** asset tells of one. */

@@ -41,17 +41,19 @@ export function typeOf(file: { name: string; type: string }): string {
   return file.type || (byName[file.name.split(".").pop()?.toLowerCase() ?? ""] ?? "application/octet-stream");
 }
 
-/** Uploading sends one file. memory keeps what is under way, by file. */
+/** Uploading sends one file; it stands under the rights of a stream. memory keeps what is under way, by file. */
 export class Uploading extends Emitter<UploadingEvents> {
   readonly file: File;
   #server: Server;
+  #stream: string | undefined;
   #memory: Pick<Storage, "getItem" | "setItem" | "removeItem"> | undefined;
   #life = new AbortController();
   #id = "";
   #sent = new Map<number, number>(); // bytes by part
 
-  constructor(server: Server, file: File, memory?: Pick<Storage, "getItem" | "setItem" | "removeItem">) {
+  constructor(server: Server, file: File, memory?: Pick<Storage, "getItem" | "setItem" | "removeItem">, stream?: string) {
     super();
+    this.#stream = stream;
     this.#server = server;
     this.file = file;
     this.#memory = memory;
@@ -102,7 +104,7 @@ export class Uploading extends Emitter<UploadingEvents> {
   async #begin(): Promise<Upload> {
     const { name, size } = this.file;
     const title = name.replace(/\.[A-Za-z0-9]{2,4}$/, "");
-    return (await (await this.#ask("POST", "/v1/uploads", { name: name.slice(0, 200), size, type: typeOf(this.file), title: title.slice(0, 200) })).json()) as Upload;
+    return (await (await this.#ask("POST", "/v1/uploads", { name: name.slice(0, 200), size, type: typeOf(this.file), title: title.slice(0, 200), stream: this.#stream })).json()) as Upload;
   }
 
   async #parts(upload: Upload): Promise<void> {

@@ -28,7 +28,7 @@ export function changing(a: Asset, now: number): boolean {
 
 /** SluiceRecordings lists assets. */
 export class SluiceRecordings extends LitElement {
-  static override properties = { token: {}, list: { state: true }, next: { state: true }, error: { state: true }, loaded: { state: true }, more: { state: true }, words: { state: true }, order: { state: true } };
+  static override properties = { token: {}, list: { state: true }, next: { state: true }, error: { state: true }, loaded: { state: true }, uploadTo: { state: true }, more: { state: true }, words: { state: true }, order: { state: true } };
   static override styles = [
     tokens,
     controls,
@@ -70,6 +70,7 @@ export class SluiceRecordings extends LitElement {
   declare next: string;
   declare error: SluiceError | undefined;
   declare loaded: boolean;
+  declare uploadTo: string;
   declare more: boolean;
   declare words: string;
   declare order: (typeof orders)[number];
@@ -79,7 +80,7 @@ export class SluiceRecordings extends LitElement {
 
   constructor() {
     super();
-    Object.assign(this, { token: "", list: [], next: "", loaded: false, more: false, words: "", order: "-started" });
+    Object.assign(this, { token: "", list: [], next: "", loaded: false, uploadTo: "", more: false, words: "", order: "-started" });
   }
 
   override connectedCallback(): void {
@@ -111,7 +112,7 @@ export class SluiceRecordings extends LitElement {
         <select aria-label=${t("recordings.sort")} @change=${(e: Event) => (this.order = (e.target as HTMLSelectElement).value as typeof this.order)}>
           ${orders.map((o) => html`<option value=${o} ?selected=${o === this.order}>${t(`recordings.sort.${o}`)}</option>`)}
         </select>
-        ${this.token ? html`<sluice-upload .token=${this.token} @uploaded=${() => void this.#load(true)}></sluice-upload>` : nothing}
+        ${this.uploadTo ? html`<sluice-upload .token=${this.token} .stream=${this.uploadTo} @uploaded=${() => void this.#load(true)}></sluice-upload>` : nothing}
       </div>
       ${notice(this.error, this, "recordings.unavailable")}
       ${this.list.length ? this.#cards() : this.error ? nothing : this.loaded ? this.#none() : skeleton(6)}
@@ -126,7 +127,8 @@ export class SluiceRecordings extends LitElement {
 
   #none(): TemplateResult {
     const empty = { hidden: "recordings.hidden", token: this.token, from: this } as const;
-    if (!this.words.trim()) return none({ icon: "film", what: "recordings.empty", line: "recordings.empty.line", ...empty });
+    const line = this.uploadTo ? "recordings.empty.upload" : "recordings.empty.line";
+    if (!this.words.trim()) return none({ icon: "film", what: "recordings.empty", line, ...empty });
     const act = html`<button class="button" @click=${() => this.#typed("", 0)}>${t("recordings.clear")}</button>`;
     return none({ icon: "search", what: "recordings.none", line: "recordings.none.line", act, ...empty });
   }
@@ -171,13 +173,14 @@ export class SluiceRecordings extends LitElement {
       const page = await assets({ api: location.origin, token: this.token || undefined, signal }, { words: this.words.trim(), sort: this.order, ...query });
       this.error = undefined;
       this.loaded = true;
+      this.uploadTo = page.uploadTo;
       return page;
     } catch (cause) {
       const error = fromFailure(cause);
       if (error.why === "aborted") return undefined;
       this.error = error;
       this.loaded = true;
-      if (error.why === "unauthorized" || error.why === "missing") this.list = [];
+      if (error.why === "unauthorized" || error.why === "missing") [this.list, this.uploadTo] = [[], ""];
       return undefined;
     }
   }

@@ -11,13 +11,16 @@ interface Row {
   file: File;
   sending: Uploading;
   progress: number;
-  state: "sending" | "paused" | "failed" | "done";
+  state: "waiting" | "sending" | "paused" | "failed" | "done";
   error?: SluiceError;
 }
 
-/** SluiceUpload sends files; it tells "uploaded" of each that became an asset. */
+// More at once gain nothing on one connection, and the server takes eight of one person.
+const atOnce = 3;
+
+/** SluiceUpload sends files, to stand under a stream's rights; it tells "uploaded" of each that became an asset. */
 export class SluiceUpload extends LitElement {
-  static override properties = { token: {}, rows: { state: true } };
+  static override properties = { token: {}, stream: {}, rows: { state: true } };
   static override styles = [
     tokens,
     controls,
@@ -69,11 +72,12 @@ export class SluiceUpload extends LitElement {
     `,
   ];
   declare token: string;
+  declare stream: string;
   declare rows: Row[];
 
   constructor() {
     super();
-    Object.assign(this, { token: "", rows: [] });
+    Object.assign(this, { token: "", stream: "", rows: [] });
   }
 
   override disconnectedCallback(): void {
@@ -94,7 +98,7 @@ export class SluiceUpload extends LitElement {
   #row(r: Row): TemplateResult {
     const name = r.file.name;
     const words = r.state === "failed" ? t("recordings.upload.failed", { name }) : r.state === "done" ? t("recordings.upload.done", { name }) : t("recordings.uploading", { name });
-    const percent = r.state === "paused" ? t("recordings.upload.paused") : `${Math.floor(r.progress * 100)} %`;
+    const percent = r.state === "paused" || r.state === "waiting" ? t(`recordings.upload.${r.state}`) : `${Math.floor(r.progress * 100)} %`;
     return html`<li>
       <span class="name" title=${words}>${words}</span>
       <span>${r.state === "done" ? "" : percent}</span>
@@ -118,26 +122,42 @@ export class SluiceUpload extends LitElement {
   }
 
   #send(file: File): void {
-    const sending = new Uploading({ api: location.origin, token: this.token || undefined }, file, memory());
-    const row: Row = { file, sending, progress: 0, state: "sending" };
+    const sending = new Uploading({ api: location.origin, token: this.token || undefined }, file, memory(), this.stream || undefined);
+    const row: Row = { file, sending, progress: 0, state: "waiting" };
     this.rows = [...this.rows.filter((r) => r.file !== file), row];
     sending.on("progress", (p) => this.#change(row, { progress: p }));
-    sending.on("failed", (error) => this.#change(row, { state: "failed", error }));
+    sending.on("failed", (error) => {
+      this.#change(row, { state: "failed", error });
+      this.#next();
+    });
     sending.on("done", (asset) => {
       this.#change(row, { state: "done", progress: 1 });
+      this.#next();
       this.dispatchEvent(new CustomEvent<Asset>("uploaded", { detail: asset, bubbles: true, composed: true }));
     });
-    void sending.start(); // tells its end by an event
+    this.#next();
+  }
+
+  // next begins what waits, as far as there is room.
+  #next(): void {
+    let room = atOnce - this.rows.filter((r) => r.state === "sending").length;
+    for (const r of this.rows) {
+      if (r.state !== "waiting" || room-- <= 0) continue;
+      this.#change(r, { state: "sending" });
+      void r.sending.start(); // tells its end by an event
+    }
   }
 
   #pause(r: Row): void {
     r.sending.pause();
     this.#change(r, { state: "paused" });
+    this.#next();
   }
 
   #drop(r: Row): void {
     if (r.state !== "done") r.sending.cancel();
     this.rows = this.rows.filter((x) => x !== r);
+    this.#next();
   }
 
   #change(r: Row, what: Partial<Row>): void {
