@@ -890,3 +890,33 @@ i1/video/media.m3u8?token={$token}
 		}
 	})
 }
+
+func TestADASHManifestNamesThePathways(t *testing.T) {
+	story(t, func(t *testing.T, w *world, o *origin) {
+		o.extra["/live/s/manifest.mpd"] = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=1")
+			_, _ = io.WriteString(w, `<?xml version="1.0"?>`+"\n"+`<MPD type="dynamic"><Period id="p0"></Period><UTCTiming></UTCTiming></MPD>`)
+		}
+		o.extra["/live/s/i1/manifest.mpd"] = o.extra["/live/s/manifest.mpd"]
+		named := func(c *edge.Config) {
+			c.Secret = "0123456789abcdef"
+			c.Pathways = []edge.Pathway{{ID: "a", Host: "edge"}, {ID: "b", Host: "b.example:8443"}}
+		}
+		w.edge("edge", named, "origin")
+		want := func(query string) string {
+			return `<?xml version="1.0"?>` + "\n" + `<MPD type="dynamic"><BaseURL serviceLocation=".">./</BaseURL><BaseURL serviceLocation="b">//b.example:8443/live/s/</BaseURL>` +
+				`<Location serviceLocation=".">manifest.mpd` + query + `</Location><Location serviceLocation="b">//b.example:8443/live/s/manifest.mpd` + query + `</Location>` +
+				`<Period id="p0"></Period><UTCTiming></UTCTiming><ContentSteering defaultServiceLocation=".">http://edge/steering</ContentSteering></MPD>`
+		}
+		if got := w.want(200, "edge/live/s/manifest.mpd"); got.body != want("") || strings.Contains(got.header.Get("Cache-Control"), "private") {
+			t.Errorf("%v\n%s", got.header, got.body)
+		}
+		if got := w.want(200, "edge/live/s/manifest.mpd?start=1&CMCD=x&token=t%26u"); got.body != want("?start=1&amp;token=t%26u") || got.header.Get("Cache-Control") != "private, max-age=1" {
+			t.Errorf("%v\n%s", got.header, got.body)
+		}
+		// Another edge would give the token to others.
+		if got := w.want(200, "edge/live/s/manifest.mpd?token=t", edge.SecretHeader, "0123456789abcdef"); strings.Contains(got.body, "Location") {
+			t.Errorf("%s", got.body)
+		}
+	})
+}
