@@ -103,6 +103,8 @@ type Rendition struct {
 	Language        string // RFC 5646; empty when unknown
 	Name            string // for people
 	Default         bool
+	// Closed are the captions that were seen in its pictures.
+	Closed Closed `json:",omitempty"`
 	// OnDemand tells that the rendition is made only while somebody wants it: until
 	// then it has no segments.
 	OnDemand bool

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -375,6 +376,7 @@ type camera struct {
 	key    bool       // the next frame is one, asked or not
 	also   []*streams // of other recorders that get the same packets
 	heavy  int        // bytes of a picture more than usual
+	ahead  []byte     // a unit before each picture
 }
 
 // wanted reports whether somebody asked for a key frame.
@@ -412,6 +414,9 @@ func (c *camera) shoot(at time.Time) []*media.Packet {
 		} else {
 			payloads = [][]byte{append([]byte{0x41, 0x9a, 0x20, byte(c.n)}, bytes.Repeat([]byte{5}, 300+c.heavy)...)}
 		}
+	}
+	if c.ahead != nil {
+		payloads = slices.Insert(payloads, len(payloads)-1, c.ahead)
 	}
 	c.n++
 	var out []*media.Packet

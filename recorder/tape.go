@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/media/codec"
 	"github.com/sluice-live/sluice/recorder/segment"
 )
 
@@ -421,6 +422,13 @@ func (t *tape) lay(s *strand, f *media.Frame, now time.Time) {
 	if placed.Step {
 		t.r.metrics.steps.Inc()
 		t.log.Warn("media time stepped", "rendition", s.to.is.ID)
+	}
+	if seen := codec.ClosedCaptions(f.Format.Codec, f.Data); seen&^s.to.is.Closed != 0 {
+		s.to.is.Closed |= seen // for as long as the recording lasts: they pause more often than they end
+		if len(s.to.is.Inits) > 0 { // else it is described with its first part
+			t.describe(s.to)
+		}
+		t.log.Info("captions seen in pictures", "rendition", s.to.is.ID, "all", s.to.is.Closed.Names())
 	}
 	t.cutter.Push(s.to.lane, placed, now)
 	t.events(now)

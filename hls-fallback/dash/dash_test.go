@@ -98,6 +98,22 @@ func TestTextIsInSegmentsOfCMAF(t *testing.T) {
 	}
 }
 
+func TestCaptionsInPicturesAreDescribed(t *testing.T) {
+	for want, c := range map[string]media.Closed{
+		`<Accessibility schemeIdUri="urn:scte:dash:cc:cea-608:2015" value="CC1=und;CC3=und"></Accessibility>`: media.Channel(1) | media.Channel(3) | media.Service(1),
+		`<Accessibility schemeIdUri="urn:scte:dash:cc:cea-708:2015" value="1=lang:und"></Accessibility>`:      media.Service(1),
+	} {
+		s := stage.New("show")
+		s.Segment(4)
+		p := s.Snapshot()
+		p.Renditions[0].Closed = c
+		var w dash.Writer
+		if text := string(w.MPD(p, dash.Options{})); strings.Count(text, "Accessibility") != 2 || !strings.Contains(text, want) {
+			t.Errorf("%s", text)
+		}
+	}
+}
+
 // A language that comes while players play is in the next period: they look for what can
 // be chosen when one begins.
 func TestALanguageThatComesLaterBeginsAPeriod(t *testing.T) {

@@ -279,6 +279,7 @@ func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 	switch r.Kind {
 	case media.VideoRendition:
 		set.ContentType, set.MimeType, set.StartWithSAP = "video", mpd.MIME_TYPE_VIDEO_MP4, 1
+		set.Accessibilities = closed(v.p.Closed())
 	case media.AudioRendition:
 		set.ContentType, set.MimeType, set.StartWithSAP = "audio", mpd.MIME_TYPE_AUDIO_MP4, 1
 	case media.SubtitleRendition:

@@ -3,6 +3,7 @@ package dash
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/Eyevinn/dash-mpd/mpd"
@@ -59,4 +60,22 @@ func (v *view) text(r *media.Rendition, p *mpd.Period) *mpd.AdaptationSetType {
 		BaseURLs: []*mpd.BaseURLType{{Value: mpd.AnyURI(v.p.Incarnation + "/" + r.ID + "/from-" + strconv.FormatInt(from, 10) + ".vtt")}},
 	}}
 	return set
+}
+
+// closed describes captions in pictures (ANSI/SCTE 214-1 sections 7.2.5 and 7.2.6).
+// Nobody knows their languages.
+func closed(c media.Closed) []*mpd.DescriptorType {
+	scheme, values := "urn:scte:dash:cc:cea-608:2015", []string(nil)
+	for _, name := range c.Names() {
+		if n, ok := strings.CutPrefix(name, "SERVICE"); ok {
+			scheme = "urn:scte:dash:cc:cea-708:2015"
+			values = append(values, n+"=lang:und")
+			continue
+		}
+		values = append(values, name+"=und")
+	}
+	if values == nil {
+		return nil
+	}
+	return []*mpd.DescriptorType{{SchemeIdUri: mpd.AnyURI(scheme), Value: strings.Join(values, ";")}}
 }

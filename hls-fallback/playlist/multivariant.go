@@ -33,6 +33,9 @@ func Multivariant(dst []byte, p *media.Presentation, v View) []byte {
 	for i, r := range all.subtitles {
 		w.media("SUBTITLES", "subs", r, i == preset, v)
 	}
+	for _, name := range all.closed {
+		w.line(`#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="cc",NAME="` + name + `",DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID="` + name + `"`)
+	}
 	w.streams(all, v)
 	for _, r := range all.pictures {
 		w.iframes(r, v)
@@ -44,6 +47,7 @@ func Multivariant(dst []byte, p *media.Presentation, v View) []byte {
 type sorted struct {
 	pictures, subtitles []*media.Rendition
 	groups              []audioGroup
+	closed              []string // INSTREAM-IDs of captions in the pictures
 }
 
 // audioGroup is the sound of one codec, one rendition for each language.
@@ -53,7 +57,7 @@ type audioGroup struct {
 }
 
 func catalogue(p *media.Presentation) sorted {
-	var all sorted
+	all := sorted{closed: p.Closed().Names()}
 	for _, r := range p.Renditions {
 		switch r.Kind {
 		case media.VideoRendition:
@@ -166,21 +170,21 @@ func (w *writer) streams(all sorted, v View) {
 	for i := range all.groups {
 		g := &all.groups[i]
 		for _, r := range all.pictures {
-			w.stream(r, g, len(all.subtitles) > 0, v)
+			w.stream(r, g, &all, v)
 		}
 		if len(all.pictures) == 0 {
-			w.stream(nil, g, len(all.subtitles) > 0, v)
+			w.stream(nil, g, &all, v)
 		}
 	}
 	if len(all.groups) == 0 {
 		for _, r := range all.pictures {
-			w.stream(r, nil, len(all.subtitles) > 0, v)
+			w.stream(r, nil, &all, v)
 		}
 	}
 }
 
 // stream writes one EXT-X-STREAM-INF.
-func (w *writer) stream(r *media.Rendition, g *audioGroup, subtitles bool, v View) {
+func (w *writer) stream(r *media.Rendition, g *audioGroup, all *sorted, v View) {
 	var peak, mean media.Bitrate
 	var codecs []string
 	uri := r
@@ -209,10 +213,15 @@ func (w *writer) stream(r *media.Rendition, g *audioGroup, subtitles bool, v Vie
 	if g != nil {
 		w.quoted(",AUDIO=", g.id)
 	}
-	if subtitles {
+	if len(all.subtitles) > 0 {
 		w.quoted(",SUBTITLES=", "subs")
 	}
-	w.b = append(w.b, ",CLOSED-CAPTIONS=NONE\n"...)
+	// All variants say NONE, or none does (section 4.4.6.2).
+	if len(all.closed) > 0 {
+		w.b = append(w.b, ",CLOSED-CAPTIONS=\"cc\"\n"...)
+	} else {
+		w.b = append(w.b, ",CLOSED-CAPTIONS=NONE\n"...)
+	}
 	w.playlistURI(uri, "media.m3u8", v)
 	w.b = append(w.b, '\n')
 }

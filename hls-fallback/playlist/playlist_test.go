@@ -513,3 +513,22 @@ func TestWhatWasPublishedIsCheaper(t *testing.T) {
 		t.Errorf("AVERAGE-BANDWIDTH with Opus %d, with AAC on demand %d", mean["Opus"], mean["AAC"])
 	}
 }
+
+// All variants announce captions that pictures carry, or none does (section 4.4.6.2).
+func TestCaptionsInPicturesAreAnnounced(t *testing.T) {
+	s := stage.New("show")
+	s.Segment(4)
+	p := s.Snapshot()
+	if text := string(playlist.Multivariant(nil, p, playlist.View{})); strings.Contains(text, "TYPE=CLOSED-CAPTIONS") || strings.Count(text, ",CLOSED-CAPTIONS=NONE\n") != strings.Count(text, "#EXT-X-STREAM-INF") {
+		t.Errorf("%s", text)
+	}
+	p.Renditions[1].Closed = media.Channel(1) | media.Channel(3) | media.Service(1)
+	text := string(playlist.Multivariant(nil, p, playlist.View{}))
+	want := `#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="cc",NAME="CC1",DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID="CC1"
+#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="cc",NAME="CC3",DEFAULT=NO,AUTOSELECT=YES,INSTREAM-ID="CC3"
+#EXT-X-STREAM-INF`
+	if !strings.Contains(text, want) || strings.Contains(text, "NONE") || strings.Count(text, `,CLOSED-CAPTIONS="cc"`) != strings.Count(text, "#EXT-X-STREAM-INF") {
+		t.Errorf("%s", text)
+	}
+	decode(t, []byte(text))
+}

@@ -13,7 +13,7 @@ import { type FrameTimes, plausible } from "./latency";
 import type { LayerOption } from "./layers";
 import { captureAt, mediaAt, pastGap, type Piece, type Span, type Stretch } from "./program";
 import { Listing } from "./listing";
-import { cuesOf, hasPictures, readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
+import { type Closed, closedOf, cuesOf, hasPictures, readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
 import { pause } from "./sse";
 import { type Remedy, Standstill } from "./standstill";
 import type { WatchSample } from "./stats";
@@ -89,6 +89,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #standstill = new Standstill();
   #listing = new Listing();
   #stats: HlsStats;
+  #closed: Closed = { channels: [], shown: "" };
 
   constructor(source: HlsSource) {
     super();
@@ -195,13 +196,15 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   chooseSubtitle(index: number): void {
     if (!this.#hls) return;
     this.#hls.subtitleDisplay = false; // read by subtitleText: who shows it knows where there is room
-    this.#hls.subtitleTrack = index;
+    const plain = this.#hls.subtitleTracks.length;
+    this.#closed = { ...this.#closed, shown: this.#closed.channels[index - plain] ?? "" };
+    this.#hls.subtitleTrack = index < plain ? index : -1;
     this.#tellTracks();
   }
 
   /** subtitleText is what is to be read now, a text for each line of it. */
   get subtitleText(): string[] {
-    return cuesOf(this.#source.video);
+    return cuesOf(this.#source.video, this.#closed.shown);
   }
 
   /** frame is told of each frame on the screen. */
@@ -293,6 +296,10 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     const layers = () => this.emit("layers", readLevels(hls));
     hls.on(events.MANIFEST_LOADED, (_, data) => this.#listing.read([...data.levels, ...data.audioTracks].map(({ url }) => url)));
     hls.on(events.MANIFEST_PARSED, () => spareLevels(hls.levels).forEach((i) => hls.removeLevel(i)));
+    hls.on(events.MANIFEST_LOADED, (_, data) => {
+      this.#closed = { channels: closedOf(data.captions), shown: "" };
+      if (this.#closed.channels.length) this.#tellTracks();
+    });
     hls.on(events.ERROR, (_, data) => this.#trouble(data));
     hls.on(events.LEVEL_LOADED, (_, data) => this.#place(data.details));
     for (const name of [events.MANIFEST_PARSED, events.LEVEL_SWITCHED, events.AUDIO_TRACK_SWITCHED] as const) hls.on(name, layers);
@@ -457,7 +464,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   }
 
   #tellTracks(): void {
-    if (this.#hls) this.emit("tracks", readTracks(this.#hls));
+    if (this.#hls) this.emit("tracks", readTracks(this.#hls, this.#closed));
   }
 
   #set(condition: Condition): void {

@@ -62,19 +62,33 @@ export function smallerLevel(hls: Pick<Hls, "levels" | "loadLevel">): number | u
   return smaller.sort((a, b) => area(b.level) - area(a.level))[0]?.index;
 }
 
-/** readTracks lists sounds and subtitles. */
-export function readTracks(hls: Pick<Hls, "audioTracks" | "audioTrack" | "subtitleTracks" | "subtitleTrack">): Tracks {
+/** Closed are captions in the pictures: the channels of CEA-608 that the playlist names, and the one to be read. */
+export interface Closed {
+  channels: readonly string[];
+  shown: string;
+}
+
+/** closedOf reads the channels; hls.js (1.7.4) knows none of CEA-708. */
+export function closedOf(captions: readonly { instreamId?: string }[] = []): string[] {
+  return captions.map((c) => c.instreamId ?? "").filter((id) => /^CC[1-4]$/.test(id));
+}
+
+/** readTracks lists sounds and subtitles; behind these captions in the pictures, whose language nobody knows. */
+export function readTracks(hls: Pick<Hls, "audioTracks" | "audioTrack" | "subtitleTracks" | "subtitleTrack">, closed: Closed = { channels: [], shown: "" }): Tracks {
   return {
     audio: hls.audioTracks.map((a, index) => ({ index, id: soundOf(a.url ?? ""), name: a.name, language: a.lang ?? "", current: index === hls.audioTrack })),
-    subtitles: hls.subtitleTracks.map((s, index) => ({ index, name: s.name, language: s.lang ?? "", current: index === hls.subtitleTrack })),
+    subtitles: [
+      ...hls.subtitleTracks.map((s, index) => ({ index, name: s.name, language: s.lang ?? "", current: index === hls.subtitleTrack })),
+      ...closed.channels.map((id, i) => ({ index: hls.subtitleTracks.length + i, name: id, language: `x-${id.toLowerCase()}`, current: id === closed.shown })),
+    ],
   };
 }
 
-/** cuesOf is what an element's text tracks have to read now. */
-export function cuesOf(video: HTMLVideoElement): string[] {
+/** cuesOf is what an element's text tracks have to read now; of captions in the pictures those of one channel, which hls.js keeps hidden and fills whether they are read or not. */
+export function cuesOf(video: HTMLVideoElement, channel = ""): string[] {
   const texts: string[] = [];
   for (const track of Array.from(video.textTracks ?? [])) {
-    if (track.mode === "disabled") continue;
+    if (track.mode === "disabled" || (track.kind === "captions" && track.label !== channel)) continue;
     for (const cue of Array.from(track.activeCues ?? []) as VTTCue[]) texts.push(cue.getCueAsHTML().textContent ?? "");
   }
   return [...new Set(texts)].filter((text) => text.trim() !== "");
