@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/edge"
+	"github.com/sluice-live/sluice/internal/testnet/port"
 )
 
 // front is a cache that listens; origin is "host:port".
@@ -393,17 +394,6 @@ func startEdge(t *testing.T, origin string) string {
 	return s.URL
 }
 
-// freePort is a port that nobody has now.
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
 // recipe copies a file of deploy/cdn with the lines changed that a reader would change.
 func recipe(t *testing.T, name string, pairs ...string) string {
 	text, err := os.ReadFile(filepath.Join("../../deploy/cdn", name))
@@ -456,7 +446,7 @@ func program(t *testing.T, port, name string, args ...string) string {
 }
 
 func startNginx(t *testing.T, origin string) string {
-	port, dir := freePort(t), t.TempDir()
+	port, dir := strconv.Itoa(port.Free(t)), t.TempDir()
 	conf := recipe(t, "nginx.conf", "127.0.0.1:8080", origin, "listen 8090", "listen 127.0.0.1:"+port,
 		"/var/cache/nginx/sluice", filepath.Join(dir, "cache"), "/var/log/nginx/sluice.log", filepath.Join(dir, "access.log"))
 	global := "daemon off; pid " + filepath.Join(dir, "pid") + "; error_log stderr warn;"
@@ -467,7 +457,7 @@ func startNginx(t *testing.T, origin string) string {
 }
 
 func startVarnish(t *testing.T, origin string) string {
-	port, dir := freePort(t), t.TempDir()
+	port, dir := strconv.Itoa(port.Free(t)), t.TempDir()
 	host, at, _ := net.SplitHostPort(origin)
 	vcl := recipe(t, "varnish.vcl", `.host = "127.0.0.1"`, `.host = "`+host+`"`, `.port = "8080"`, `.port = "`+at+`"`)
 	return program(t, port, "varnishd", "-F", "-a", "127.0.0.1:"+port, "-f", vcl, "-s", "malloc,64m",

@@ -24,6 +24,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/sluice-live/sluice/internal/testnet/port"
 	"github.com/sluice-live/sluice/loadtest/matrix"
 	"github.com/sluice-live/sluice/loadtest/reflector"
 	"github.com/sluice-live/sluice/loadtest/source"
@@ -195,12 +196,7 @@ func liveKit(t *testing.T) (f *fakeLiveKit, command, gateway string) {
 	if err := os.WriteFile(client, []byte(fakeClient), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gateway = l.Addr().String()
-	_ = l.Close()
+	gateway = port.Address(t)
 	t.Setenv("LIVEKIT_API_KEY", "key")
 	t.Setenv("LIVEKIT_API_SECRET", liveKitSecret)
 	return f, fmt.Sprintf("node livekit.mjs --client %s --server %s --media %s --listen %s", client, web.URL, back.Media(), gateway), "http://" + gateway

@@ -22,6 +22,7 @@ import (
 	"github.com/pion/webrtc/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluice-live/sluice/internal/testnet/port"
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/sfu"
 	"github.com/sluice-live/sluice/sfu/turn"
@@ -52,7 +53,7 @@ func start(t *testing.T, change func(*turn.Config)) *node {
 	}
 	run(t, s.Run)
 	n := &node{sfu: s, metrics: prometheus.NewRegistry()}
-	c := turn.Config{Listen: free(t), Secure: "127.0.0.1:0", TLS: selfSigned(t), Media: s, Host: "127.0.0.1", Metrics: n.metrics}
+	c := turn.Config{Listen: port.Address(t), Secure: "127.0.0.1:0", TLS: selfSigned(t), Media: s, Host: "127.0.0.1", Metrics: n.metrics}
 	if change != nil {
 		change(&c)
 	}
@@ -76,26 +77,6 @@ func run(t *testing.T, part func(context.Context) error) (stop func()) {
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)
 	return stop
-}
-
-// free is an address whose port is free for UDP and TCP alike.
-func free(t *testing.T) string {
-	t.Helper()
-	for range 10 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := l.Addr().String()
-		pc, err := net.ListenPacket("udp", at)
-		_ = l.Close()
-		if err == nil {
-			_ = pc.Close()
-			return at
-		}
-	}
-	t.Fatal("no port is free for UDP and TCP")
-	return ""
 }
 
 func selfSigned(t *testing.T) *tls.Config {
@@ -446,7 +427,7 @@ func TestURLsNameWhereClientsReachTheNode(t *testing.T) {
 		{"never by what is no name", "", "192.0.2.1", "a\"b>\r\n", "turn:192.0.2.1 turn:192.0.2.1 turns:192.0.2.1"},
 		{"not at all without one", "", "", "", ""},
 	} {
-		s, err := turn.New(turn.Config{Listen: free(t), Secure: "127.0.0.1:0", TLS: &tls.Config{}, Host: c.host, Public: public(c.public), Media: still{}})
+		s, err := turn.New(turn.Config{Listen: port.Address(t), Secure: "127.0.0.1:0", TLS: &tls.Config{}, Host: c.host, Public: public(c.public), Media: still{}})
 		if err != nil {
 			t.Fatal(err)
 		}
