@@ -300,3 +300,38 @@ func TestMediaKeepsThePath(t *testing.T) {
 		t.Error("a path that was never nominated took the media")
 	}
 }
+
+// What an authentic check has besides is the client's to choose.
+func FuzzRequest(f *testing.F) {
+	f.Add(uint16(stun.AttrUseCandidate), []byte{}, uint16(stun.AttrPriority), []byte{1, 2, 3, 4})
+	f.Add(uint16(stun.AttrUsername), []byte("srv1:cli1:"), uint16(stun.AttrXORMappedAddress), []byte{0, 9, 1})
+	f.Fuzz(func(t *testing.T, one uint16, first []byte, two uint16, second []byte) {
+		m := stun.New()
+		m.Type = stun.BindingRequest
+		m.WriteHeader()
+		if len(first)+len(second) > 1200 || stun.TransactionID.AddTo(m) != nil || stun.NewUsername(creds.Ufrag+":"+creds.RemoteUfrag).AddTo(m) != nil {
+			return
+		}
+		m.Add(stun.AttrType(one), first)
+		m.Add(stun.AttrType(two), second)
+		if stun.NewShortTermIntegrity(creds.Pwd).AddTo(m) != nil {
+			return
+		}
+		got := &stun.Message{Raw: m.Raw}
+		if got.Decode() != nil {
+			return
+		}
+		a := icelite.New(creds, 1, start)
+		sent := 0
+		for i, p := range []icelite.Path{alice, mal, alice} {
+			out := a.Request(got, len(got.Raw), p, start.Add(time.Duration(i)*time.Second))
+			if out.Selected {
+				t.Fatal("selected without an answer")
+			}
+			sent += len(out.Send[0]) + len(out.Send[1])
+		}
+		if sent > 3*3*len(got.Raw) {
+			t.Fatalf("%d bytes for %d", sent, 3*len(got.Raw))
+		}
+	})
+}

@@ -257,3 +257,40 @@ func TestWhatComesOverTheSelectedPathCostsNoMemory(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Whatever comes from anywhere, the stream stays with the client, and nobody gets more
+// than three times what it sent.
+func FuzzStray(f *testing.F) {
+	f.Add([]byte{0x81, 201, 0, 7, 0, 0, 0, 1, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 0x80, 0, 0, 9}, uint16(5))
+	f.Add([]byte{128, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4}, uint16(6))
+	f.Add([]byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, uint16(7))
+	f.Add([]byte{22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0}, uint16(8))
+	e, err := Listen(Config{Listen: "127.0.0.1:0"}) // not running: this goroutine is its reader
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(e.close)
+	c, err := e.Open(Params{Credentials: creds, Receive: func([]Datagram) {}, Ready: func(Keys) {}, Closed: func(error) {}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { c.Close(nil) })
+	s, home := e.udp[0], netip.MustParseAddrPort("127.0.0.1:9")
+	c.selected.Store(&link{socket: s, addr: home})
+	c.roam.keys.keep(Keys{profile: srtp.ProtectionProfileAeadAes128Gcm, remoteKey: random(16), remoteSalt: random(12)})
+	c.ready.Store(true)
+	c.note([]byte{0x81, 201, 0, 7, 0, 0, 0, 1, 27: 0})
+	f.Fuzz(func(t *testing.T, b []byte, port uint16) {
+		if len(b) == 0 {
+			return
+		}
+		s.handle(b, netip.AddrPortFrom(home.Addr(), max(10, port)), time.Now())
+		s.hand()
+		if c.selected.Load().addr != home {
+			t.Fatal("the stream moved")
+		}
+		if len(s.pending) > maxPending {
+			t.Fatal("the addresses that wait are not bounded")
+		}
+	})
+}
