@@ -12,9 +12,7 @@ type Config struct {
 	Start time.Time
 	// Nominal and Part are how long segments and parts shall be, Target and Limit how
 	// long they are at most (EXT-X-TARGETDURATION, PART-TARGET). The room between Part
-	// and Limit lets sound's parts end beside the pictures', and the last part of a
-	// segment take what would be a sliver of its own: hls.js 1.7 holds a segment of
-	// which less than 200 ms are missing for whole, and may never load those.
+	// and Limit lets sound's parts end beside the pictures', and parts be whole pictures.
 	Nominal, Part, Target, Limit time.Duration
 	// Patience is how much later than usual a frame may come before its absence is
 	// declared, while others flow; while nothing does, a part's time.
@@ -48,8 +46,7 @@ type Cutter struct {
 	epoch  media.Epoch
 	turn   uint64 // number of the segment that begins the epoch
 	now    time.Time
-	newest time.Duration    // newest picture, media time
-	lasted [2]time.Duration // how long the last segments were
+	newest time.Duration // newest picture, media time
 	events []Event
 }
 
@@ -118,6 +115,7 @@ func (c *Cutter) begin(l *lane, f Frame) {
 	}
 	c.grid.begin(c.cfg.First, from, c.cfg.Resumed)
 	c.epoch, c.turn = f.Epoch, c.grid.newest()
+	c.chart()
 	for _, o := range c.lanes { // those that were there before have a gap until they come back
 		if o.begins > 0 || o.derived {
 			o.place(l.time(f.Time), f.Epoch)
@@ -154,7 +152,7 @@ func (c *Cutter) Next() time.Time {
 			continue
 		}
 		wait := c.now.Sub(c.cfg.Start) - c.horizon(l)
-		edge := min(c.cutAt(l, false), l.partStart+l.part)
+		edge := min(c.cutAt(l, false), c.edge(l))
 		soonest(c.cfg.Start.Add(l.time(edge) + wait + time.Millisecond))
 		if len(l.held) > 0 {
 			soonest(c.cfg.Start.Add(l.time(l.held[0].Time) + c.spread() + time.Millisecond))

@@ -7,6 +7,7 @@ import "time"
 type bound struct {
 	at   time.Duration
 	hard bool
+	course
 }
 
 // grid is the list of boundaries. The renditions' segments of one number begin
@@ -31,9 +32,9 @@ func (g *grid) begin(first uint64, from time.Duration, resumed bool) {
 	g.begun = true
 	switch {
 	case g.step == 0:
-		g.first, g.bounds = first, []bound{{from, resumed}}
+		g.first, g.bounds = first, []bound{{at: from, hard: resumed}}
 	case resumed:
-		g.top, g.moved = first, map[uint64]bound{first: {from, true}}
+		g.top, g.moved = first, map[uint64]bound{first: {at: from, hard: true}}
 	default:
 		g.top, g.moved = uint64(from/g.step), map[uint64]bound{}
 	}
@@ -74,16 +75,19 @@ func (g *grid) next(msn uint64) (bound, bool) {
 func (g *grid) propose(at time.Duration, hard bool) {
 	at = max(at, g.at(g.newest()).at+time.Millisecond)
 	if g.step > 0 {
-		g.moved[g.top+1] = bound{at, hard}
+		g.moved[g.top+1] = bound{at: at, hard: hard}
 		return
 	}
-	g.bounds = append(g.bounds, bound{at, hard})
+	g.bounds = append(g.bounds, bound{at: at, hard: hard})
 }
+
+// steer sets the course of the newest segment of a free grid.
+func (g *grid) steer(k course) { g.bounds[len(g.bounds)-1].course = k }
 
 // harden puts a discontinuity before a segment.
 func (g *grid) harden(msn uint64) {
 	if g.step > 0 {
-		g.moved[msn] = bound{g.at(msn).at, true}
+		g.moved[msn] = bound{at: g.at(msn).at, hard: true}
 		return
 	}
 	g.bounds[msn-g.first].hard = true

@@ -25,6 +25,51 @@ type keys struct {
 	tried bool          // one was asked for only to learn how long it takes
 	known bool          // one has come since
 	goal  time.Duration // when it should be shown
+
+	last  time.Duration // when the last one was shown
+	gop   time.Duration // between the last two
+	beats int           // how many in a row were as long
+	heard int           // how many in a row came when they were asked for
+	mine  bool          // gop is the encoder's own beat
+	off   int           // grows where segments do not end where they were expected to
+}
+
+// rash is from which off on key frames are waited for: every fourth one is amiss.
+const rash = 8
+
+// hit notes how far from where it was expected a segment ended.
+func (k *keys) hit(miss, interval time.Duration) {
+	if miss.Abs() > interval/2 {
+		k.off = min(k.off+4, rash)
+	} else {
+		k.off = max(k.off-1, 0)
+	}
+}
+
+func (k *keys) shaky() bool { return k.off >= rash }
+
+// own returns the encoder's own beat, if it has one that is not ours.
+func (k *keys) own() (time.Duration, bool) { return k.gop, k.mine }
+
+// judge decides whether the encoder follows a beat of its own: key frames are as far
+// apart as ever, and not where they were asked for.
+func (k *keys) judge() {
+	k.mine = k.gop > 0 && (k.beats > 0 && (k.mine || k.heard == 0) || !k.known)
+}
+
+// count notes the time between key frames.
+func (k *keys) count(t, interval time.Duration) {
+	gop := t - k.last
+	if k.last == 0 {
+		gop = 0
+	}
+	if k.gop > 0 && (gop-k.gop).Abs() <= interval*2/3 {
+		k.beats++
+		gop = k.gop + (gop-k.gop)/4
+	} else {
+		k.beats = 0
+	}
+	k.gop, k.last = gop, t
 }
 
 // came notes a key frame at t. The first tells how long they take, and so does one
@@ -32,32 +77,38 @@ type keys struct {
 // picture that is wanted: asking half a picture's time earlier or later after a miss
 // puts it into the middle of the time in which that is so.
 func (k *keys) came(t, interval time.Duration) {
+	k.count(t, interval)
+	defer k.judge()
 	if !k.open {
 		return
 	}
 	k.open = false
 	miss := t - k.goal
+	if miss.Abs() <= interval/2 {
+		k.heard++
+	} else {
+		k.heard = 0
+	}
 	switch {
 	case miss.Abs() <= interval/2 && k.known || miss.Abs() > time.Second:
 		return
 	case miss.Abs() < interval*3/2 && k.known:
 		miss /= 2
 	}
+	if k.shaky() && k.known {
+		miss /= 4
+	}
 	k.known = true
 	k.lead = min(max(k.lead+miss, leastLead), mostLead)
 }
 
-// goal is where the segment after msn should begin: after as many whole parts as the
-// nominal duration holds. Then its last part is full with its last picture, and does
-// not wait for the next one.
+// goal is where the segment after msn should begin.
 func (c *Cutter) goal(msn uint64) time.Duration {
-	part := c.room()
-	begin := c.grid.at(msn).at
-	if part < c.cfg.Part/2 {
-		return begin + c.cfg.Nominal
+	b := c.grid.at(msn)
+	if b.step == 0 {
+		return b.at + c.cfg.Nominal
 	}
-	parts := max(int64((c.cfg.Nominal+part/2)/part), 1)
-	return begin + time.Duration(parts)*part
+	return b.until
 }
 
 // room is how long a part full of pictures is; 0 when none move.

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"math"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
@@ -44,6 +45,8 @@ type lane struct {
 	lastTime media.Ticks   // of the last frame, as it came
 	last     time.Time     // when it came
 	delay    time.Duration // how much later than captured frames come, at most
+	row      media.Ticks   // where the newest picture is in a row of equal steps
+	stood    media.Ticks   // where the last sample is
 	reorders bool          // pictures are shown in another order than they are sent in
 	silent   media.Ticks   // since when silence stands in for sound; 0 is not
 	held     []Frame       // sound that waits for the pictures' key frame
@@ -113,14 +116,23 @@ func (l *lane) came(f Frame, now time.Time) {
 			l.paced(d)
 		}
 	}
+	l.follow(f.Time)
 	l.last, l.lastTime = now, f.Time
 }
+
+const (
+	// many is how many intervals a first guess of their length rests on, tracked how many
+	// pictures the place of their row does, and steady how many the length of its steps
+	// does from then on: a loop that is critically damped.
+	many    = 32
+	tracked = 16
+	steady  = 4 * tracked * tracked
+)
 
 // paced learns the interval between pictures. Cameras jitter and networks lose: what
 // is about as long as ever counts little, and what is not only when it stays so. An
 // error of less than a per cent decides how many pictures a part has room for.
 func (l *lane) paced(d media.Ticks) {
-	const many = 32
 	if far := d - l.interval; max(far, -far) > l.interval/2 && l.beats >= 4 {
 		if l.odd++; l.odd < 4 {
 			return
@@ -130,7 +142,9 @@ func (l *lane) paced(d media.Ticks) {
 		l.odd = 0
 	}
 	l.beats = min(l.beats+1, many)
-	l.pace += (float64(d) - l.pace) / float64(l.beats)
+	if l.beats < many || math.Abs(float64(d)-l.pace) > l.pace/2 {
+		l.pace += (float64(d) - l.pace) / float64(l.beats)
+	}
 	l.interval = max(media.Ticks(l.pace+.5), l.least)
 }
 
@@ -151,7 +165,34 @@ func (l *lane) end() media.Ticks {
 	case l.audio:
 		return l.tail
 	}
-	return min(l.tail+l.interval, l.partStart+l.part)
+	end := l.tail + l.interval
+	if d := l.stood - l.tail; !l.locked() && max(d, -d) < l.interval*3/4 {
+		end = max(l.stood+l.interval, l.tail+l.least)
+	}
+	return min(end, l.partStart+l.part)
+}
+
+// follow learns where a picture at t is in the row: cameras jitter.
+func (l *lane) follow(t media.Ticks) {
+	steps := (t - l.row + l.interval/4) / l.interval
+	miss := t - l.row - max(steps, 1)*l.interval
+	if max(miss, -miss) > l.interval {
+		l.row = t
+		return
+	}
+	l.row = t - miss + miss/media.Ticks(min(l.beats+1, tracked))
+	if l.beats == many {
+		l.pace += float64(miss) / steady
+		l.interval = max(media.Ticks(l.pace+.5), l.least)
+	}
+}
+
+// level returns the place in the row of the newest picture, if that is at at.
+func (l *lane) level(at media.Ticks) media.Ticks {
+	if d := l.row - at; l.audio || l.locked() || max(d, -d) > l.interval*3/4 {
+		return at
+	}
+	return max(l.row, l.tail+l.least)
 }
 
 // add puts a sample at the end of the open part: a picture begins at at.
@@ -160,7 +201,7 @@ func (l *lane) add(s Sample, at media.Ticks, arrival time.Time) {
 		l.tail = at + s.Duration
 	} else {
 		l.settle(at)
-		l.tail = at
+		l.tail, l.stood = at, l.row
 	}
 	if arrival.After(l.arrival) {
 		l.arrival = arrival
@@ -206,6 +247,7 @@ func (l *lane) close(end media.Ticks) {
 	l.samples, l.arrival = nil, time.Time{}
 	l.partStart, l.tail = end, end
 	l.number++
+	l.c.align(l)
 }
 
 // why says why nothing is there.

@@ -15,7 +15,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 		return
 	}
 	if f.Key {
-		l.keys.came(l.time(f.Time), l.time(l.interval))
+		l.keys.came(l.time(l.level(f.Time)), l.time(l.interval))
 	}
 	start := l.end()
 	c.turns(l, f)
@@ -49,9 +49,11 @@ func (c *Cutter) picture(l *lane, f Frame) {
 func (c *Cutter) lay(l *lane, f Frame) {
 	at := l.begin(f.Time)
 	edge := l.partStart + l.part
-	if len(l.samples) > 0 && (at >= edge || c.filled(l, at)) {
-		l.close(min(at, edge))
-		at = max(at, l.partStart)
+	if level := l.level(at); len(l.samples) > 0 && (at >= edge || c.filled(l, level)) {
+		l.close(min(level, edge))
+		if at = max(at, l.partStart); len(l.samples) == 0 && at < l.partStart+l.interval {
+			at = l.partStart
+		}
 	}
 	if at-f.Time > l.scale { // more frames than the shortest samples have room for
 		c.lose(l)
@@ -74,37 +76,24 @@ func (c *Cutter) lay(l *lane, f Frame) {
 // another picture would be too much, unless the segment ends with it.
 func (c *Cutter) filled(l *lane, end media.Ticks) bool {
 	d := end - l.partStart
-	if d < l.full || d+l.interval*9/10 > l.part {
+	if d+l.interval*9/10 > l.part {
 		return d >= l.full
 	}
-	full := len(l.samples) >= l.pictures() || d+l.interval/4 > l.fullest()
+	if d < l.full && (l.locked() || l.number > 0 || !l.samples[0].Key) {
+		return false
+	}
 	if l.locked() {
-		full = d+l.interval/2 > l.fullest()
+		return d+l.interval/2 > l.fullest() && !c.endsSoon(l, end+l.interval*9/10)
 	}
-	return full && !c.endsSoon(l, end+l.interval*9/10)
+	return end+l.interval/2 >= c.edge(l)
 }
 
-// endsSoon reports whether the segment is expected to end behind from and within what
-// the open part may hold: as planned, or as long as the two before it, for an encoder
-// may have a beat of its own.
+// endsSoon reports whether the segment is known to end behind from and within what the
+// open part may hold.
 func (c *Cutter) endsSoon(l *lane, from media.Ticks) bool {
-	within := func(at time.Duration) bool {
-		t := l.ticks(at)
-		return t > from && t <= l.partStart+l.part
-	}
-	if b, known := c.grid.next(l.msn); known {
-		return within(b.at)
-	}
-	beat := c.beat()
-	return within(c.goal(l.msn)) || beat > 0 && within(c.grid.at(l.msn).at+beat)
-}
-
-// beat returns how long each of the last segments was; 0 when they differ.
-func (c *Cutter) beat() time.Duration {
-	if (c.lasted[1] - c.lasted[0]).Abs() > 10*time.Millisecond {
-		return 0
-	}
-	return c.lasted[1]
+	b, known := c.grid.next(l.msn)
+	t := l.ticks(b.at)
+	return known && t > from && t <= l.partStart+l.part
 }
 
 // laid tells where a sample lies, if somebody wants to know.
@@ -136,8 +125,13 @@ func (c *Cutter) cutAtPicture(l *lane, f Frame) {
 	b, known := c.grid.next(l.msn)
 	switch {
 	case f.Key && known && at >= b.at-c.cfg.Nominal/4:
+		c.judge(l, f)
 	case f.Key && !known && at >= c.grid.at(l.msn).at+c.cfg.Nominal*3/4:
-	case max(f.Time, l.tail)+l.interval > l.segStart+l.ticks(c.cfg.Target-c.cfg.Limit) && max(f.Time, l.tail) > l.segStart:
+		c.judge(l, f)
+		if c.crumbles(l, f) {
+			return
+		}
+	case max(f.Time, l.tail)+l.interval/2 > c.last(l) && max(f.Time, l.tail) > l.segStart:
 		c.late(l, f.Key)
 	default:
 		return
@@ -151,6 +145,31 @@ func (c *Cutter) cutAtPicture(l *lane, f Frame) {
 	l.open(b)
 }
 
+// stop returns where the lane's segment ends while no pictures move: where no rendition
+// has gone beyond.
+func (c *Cutter) stop(l *lane) time.Duration {
+	b := c.grid.at(l.msn)
+	at := b.at + c.cfg.Nominal
+	if b.step > 0 && !l.locked() {
+		at = b.before(at + b.step/2)
+		for _, o := range c.lanes {
+			if o.placed && o.msn == l.msn && o.number > 0 && !o.derived {
+				at = max(at, o.time(o.partStart))
+			}
+		}
+	}
+	return at
+}
+
+// last returns where the lane's segment ends at the latest.
+func (c *Cutter) last(l *lane) media.Ticks {
+	b, at := c.grid.at(l.msn), l.segStart+l.ticks(c.longest())
+	if b.step > 0 && !l.locked() {
+		at = min(at, l.ticks(b.before(b.at+c.longest())))
+	}
+	return at
+}
+
 // late tells once that key frames do not come as they are asked for.
 func (c *Cutter) late(l *lane, key bool) {
 	if !key && !l.told {
@@ -162,15 +181,15 @@ func (c *Cutter) late(l *lane, key bool) {
 // decide makes a boundary at at, if none is known that the lane's segment ends at.
 func (c *Cutter) decide(l *lane, at media.Ticks) {
 	if _, known := c.grid.next(l.msn); !known {
-		c.lasted[0], c.lasted[1] = c.lasted[1], l.time(at)-c.grid.at(l.msn).at
 		c.grid.propose(l.time(at), false)
+		c.chart()
 	}
 }
 
 // cutAt returns where the lane's segment ends when no key frame comes. Flowing tells
 // that frames do.
 func (c *Cutter) cutAt(l *lane, flowing bool) media.Ticks {
-	at := l.segStart + l.ticks(c.cfg.Target-c.cfg.Limit)
+	at := c.last(l)
 	if b, known := c.grid.next(l.msn); known {
 		bound := l.ticks(b.at)
 		if !l.audio && (flowing || l.tail > bound) {
@@ -178,7 +197,7 @@ func (c *Cutter) cutAt(l *lane, flowing bool) media.Ticks {
 		}
 		at = min(at, bound)
 	} else if !c.moving() {
-		at = min(at, l.ticks(c.grid.at(l.msn).at+c.cfg.Nominal))
+		at = min(at, l.ticks(c.stop(l)))
 	}
 	if len(l.samples) > 0 {
 		at = max(at, l.tail+l.least)
@@ -191,6 +210,9 @@ func (c *Cutter) cutAt(l *lane, flowing bool) media.Ticks {
 func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 	for {
 		cut, edge := c.cutAt(l, flowing), l.partStart+l.part
+		if !flowing {
+			edge = c.edge(l)
+		}
 		if min(cut, edge) > to || flowing && cut == to && edge >= to {
 			return
 		}
@@ -296,6 +318,7 @@ func (c *Cutter) breaks(l *lane, t media.Ticks) uint64 {
 		return n
 	}
 	c.grid.propose(l.time(t), true)
+	c.chart()
 	return n + 1
 }
 

@@ -29,11 +29,11 @@ func (c *Cutter) waits(l *lane, f Frame) bool {
 	if _, known := c.grid.next(l.msn); known || f.Epoch != c.epoch || !c.moving() {
 		return false
 	}
-	at, end := l.time(f.Time), c.goal(l.msn)
-	if beat := c.beat(); beat > 0 {
-		end = min(end, c.grid.at(l.msn).at+beat)
+	at, end := l.time(max(f.Time, l.end())), c.goal(l.msn)
+	if b := c.grid.at(l.msn); b.step > 0 && !b.sure {
+		end -= slack
 	}
-	return at > c.newest && at+l.time(f.Duration/2) > end && c.media(c.now) < at+c.spread()
+	return l.time(f.Time) > c.newest && at+l.time(f.Duration/2) > end && c.media(c.now) < l.time(f.Time)+c.spread()
 }
 
 // release lets sound go on that needs to wait no longer.
@@ -95,10 +95,12 @@ func (c *Cutter) put(l *lane, s Sample, f Frame) {
 	at := l.end()
 	end := c.cutAt(l, true)
 	last := s.Duration / 2
-	if len(l.samples) == 0 && !l.locked() { // no part for a frame or two
-		last = 2 * s.Duration
+	if len(l.samples) == 0 && !l.locked() { // no part for a few frames
+		last = l.crumb() / 2
 	}
-	if at+last >= end || at+s.Duration > l.segStart+l.ticks(c.cfg.Target-c.cfg.Limit) {
+	if broken := c.broken(l, at); at+last >= end && broken && at-l.partStart < l.sliver()/2 {
+		l.cut(l.partStart) // what is in the open part comes along
+	} else if at+last >= end && !broken || at+s.Duration > l.segStart+l.ticks(c.longest()) {
 		if at > l.segStart {
 			c.decide(l, at)
 			l.cut(at)
@@ -116,22 +118,20 @@ func (c *Cutter) put(l *lane, s Sample, f Frame) {
 	}
 }
 
+// broken reports whether the segment would end with a part that is too short when its
+// boundary was told late: then it ends a little before, or behind.
+func (c *Cutter) broken(l *lane, at media.Ticks) bool {
+	b, known := c.grid.next(l.msn)
+	return !l.locked() && l.number > 0 && len(l.samples) > 0 && at-l.partStart < l.sliver() && known && !b.hard
+}
+
 // beside returns where the open part of sound shall end: where the pictures' does, if
 // that is long enough, so that its last one in a segment is full when theirs is.
 func (c *Cutter) beside(l *lane) media.Ticks {
-	room := l.usual
-	if r := l.ticks(c.room()); !l.locked() && r >= l.full && r < l.part {
-		room = r
-	}
-	if beat := l.ticks(c.beat()); beat > 0 && !l.locked() { // the parts of a segment share what it is longer
-		if r := beat / max((beat+room/2)/room, 1); r >= l.full && r < l.part {
-			room = r
-		}
-	}
-	begin := l.segStart
 	if !l.locked() {
-		begin = l.ticks(c.grid.at(l.msn).at)
+		return c.edge(l)
 	}
+	room, begin := l.usual, l.segStart
 	edge := begin + ((l.partStart-begin+room/2)/room+1)*room
 	return max(edge, l.partStart+l.full)
 }
