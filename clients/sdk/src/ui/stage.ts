@@ -15,7 +15,7 @@ export class Stage {
 
   constructor(webrtc: HTMLVideoElement, hls: HTMLVideoElement, canvas: HTMLCanvasElement, onFrame: (mode: Mode, times: FrameTimes) => void) {
     const frame = (mode: Mode) => (times: FrameTimes) => {
-      if (mode === this.front && !this.held) this.#canvas.hidden = true;
+      if (mode === this.front && !this.held && !this.#veiled) this.#canvas.hidden = true;
       onFrame(mode, times);
     };
     this.screens = { webrtc: new Screen(webrtc, frame("webrtc")), hls: new Screen(hls, frame("hls")) };
@@ -34,11 +34,25 @@ export class Stage {
   /** swap brings one to the front, picture and sound at once. */
   swap(to: Mode): void {
     if (to === this.front) return;
+    this.freeze();
     this.front = to;
     this.held = false;
-    if (this.video.readyState >= 2) this.#canvas.hidden = true;
     this.#arrange();
+    this.#unveil(2);
   }
+
+  // Chromium paints what comes to the front black once: until it is painted, the picture before it stays.
+  #unveil(paints: number): void {
+    const veil = (this.#veiled = {});
+    const painted = () => {
+      if (veil !== this.#veiled) return;
+      if (--paints > 0) return void requestAnimationFrame(painted);
+      this.#veiled = undefined;
+      if (!this.held && this.video.readyState >= 2) this.#canvas.hidden = true;
+    };
+    requestAnimationFrame(painted);
+  }
+  #veiled: object | undefined;
 
   /** sound says how loud what is in front shall be. */
   sound(muted: boolean, volume: number): void {
