@@ -61,6 +61,21 @@ describe("the way to watch", () => {
     expect(hls.mode).toBe("webrtc");
   });
 
+  it("lets HLS take over from a picture that died, where there is HLS and a choice, and looks again", () => {
+    const way = new Way(auto);
+    expect(way.spare).toBe(true);
+    way.overtaken(1000);
+    expect([way.mode, way.spare]).toEqual(["hls", false]);
+    expect([way.look(30_000), way.look(31_000)]).toEqual([false, true]);
+    for (const config of [{ ...auto, hls: false }, { ...auto, delivery: "webrtc" as const }, { ...auto, delivery: "hls" as const }]) {
+      const other = new Way(config);
+      const { mode } = other;
+      expect(other.spare).toBe(false);
+      other.overtaken(1000);
+      expect(other.mode).toBe(mode);
+    }
+  });
+
   it("goes on with WebRTC where there is no HLS to turn to", () => {
     const way = new Way({ ...auto, hls: false });
     way.refused(new SluiceError("busy"), 0);

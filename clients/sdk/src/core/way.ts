@@ -68,6 +68,16 @@ export class Way {
     if (error.why === "busy" || error.why === "unsupported" || error.why === "browser") this.#turn(now, error.retryAfter);
   }
 
+  /** spare tells whether HLS may take over from a picture by WebRTC that has died, before it is known whether ICE mends it. */
+  get spare(): boolean {
+    return this.mode === "webrtc" && this.#free && this.#config.hls;
+  }
+
+  /** overtaken is told that it did. */
+  overtaken(now: number): void {
+    this.#turn(now, 0);
+  }
+
   /** absent is told when there is no HLS to turn to: WebRTC is all there is, and is tried on. */
   absent(): void {
     if (this.#free) this.mode = "webrtc";

@@ -48,6 +48,8 @@ const lively = 200;
 const unmeasured = 6000;
 // A dead picture is waited for by HLS so long; then any picture is better than a still.
 const patience = 15_000;
+// So much newer, in milliseconds, is what a playlist has, when it is not the publisher who has gone silent.
+const newer = 1000;
 // What network and decoder add to the jitter buffer's target, about; the handover corrects it.
 const base = 100;
 
@@ -56,6 +58,8 @@ interface Crossing {
   since: number;
   handover: Handover;
   asked: boolean; // a person asked for it: a jump is what they expect
+  due: boolean; // both show the same, but for half a picture
+  spare: boolean; // HLS stands by, while WebRTC may still mend itself
 }
 
 /** Director shows one stream or asset. */
@@ -72,6 +76,7 @@ export class Director extends Emitter<DirectorEvents> {
   #frameAt: Record<Mode, number> = { webrtc: 0, hls: 0 };
   #last: number | undefined; // when what was last seen in front was captured
   #away = false;
+  #flowed = false; // WebRTC was well when it was heard of last
   #hold = 0;
   #audio = ""; // what a person listens to, by either way
   #sounds: Record<Mode, Track[]> = { webrtc: [], hls: [] };
@@ -228,7 +233,9 @@ export class Director extends Emitter<DirectorEvents> {
     this.#frameAt[mode] = localNow();
     if (mode === "hls") this.#hls?.frame(times);
     else this.#viewing?.frame(times);
+    const crossing = this.#crossing;
     if (mode === this.mode && !this.#config.stage.held) this.#last = this.capture ?? this.#last;
+    else if (crossing?.due && mode === crossing.to && this.#follows(mode)) this.#complete(crossing, 0);
     else if (this.#away && mode === "hls" && this.#config.stage.held && this.#hls?.arrived) this.#arrived();
   }
 
@@ -288,6 +295,22 @@ export class Director extends Emitter<DirectorEvents> {
     if (c.state === "ended") this.#config.stage.hold();
     this.emit("condition", c);
     this.#turn();
+    this.#spare(c.state === "reconnecting");
+    this.#flowed = c.state === "live";
+  }
+
+  // ICE takes up to twenty seconds to mend a connection, or to be sure that it cannot. What died may be seen by HLS
+  // after some: from the picture on at which it stopped.
+  #spare(silent: boolean): void {
+    if (!silent) {
+      if (!this.#crossing?.spare) return;
+      this.#crossing = undefined;
+      return this.#drop("hls");
+    }
+    if (!this.#flowed || this.#crossing || this.#hls || this.#away || this.#last === undefined || !this.#way.spare) return;
+    this.#play(this.#config.hls, this.#last);
+    this.#cross("hls");
+    this.#crossing!.spare = true;
   }
 
   #hlsSays(c: Condition): void {
@@ -322,7 +345,9 @@ export class Director extends Emitter<DirectorEvents> {
 
   // The way has turned to HLS.
   #turn(): void {
-    if (this.#way.mode !== "hls" || this.#hls || this.#away) return;
+    if (this.#way.mode !== "hls" || this.#away) return;
+    if (this.#crossing?.to === "hls") this.#crossing.spare = false; // it is more than that now
+    if (this.#hls) return;
     this.#play(this.#config.hls, this.#last);
     this.#cross("hls");
   }
@@ -350,7 +375,7 @@ export class Director extends Emitter<DirectorEvents> {
   }
 
   #cross(to: Mode, asked = false): void {
-    this.#crossing = { to, since: localNow(), handover: new Handover(this.#hold), asked };
+    this.#crossing = { to, since: localNow(), handover: new Handover(this.#hold), asked, due: false, spare: false };
   }
 
   #tick(): void {
@@ -365,6 +390,7 @@ export class Director extends Emitter<DirectorEvents> {
     // The first frames come before it is known when they were captured: that is not dead yet. Neither is a picture that
     // stands still for some seconds of a long crossing.
     const silent = localNow() - Math.max(this.#frameAt.webrtc, c.since);
+    if (c.spare) return this.#overtake(c, webrtc, hls);
     const dead = webrtc === undefined && (silent > stale || after > unmeasured);
     if (c.to === "hls" && dead) {
       // The other one is dead: HLS comes to where it stopped, or soon takes over anyhow.
@@ -376,10 +402,27 @@ export class Director extends Emitter<DirectorEvents> {
     // A picture that stands has the lag that it had: it is not where the other one is.
     const [here, there] = (["webrtc", "hls"] as const).map((mode) => this.#moves(mode));
     const steering = c.handover.steer({ to: c.to, webrtc: here ? webrtc : undefined, hls: there ? hls : undefined, frame: this.#frame, after });
-    if (steering.do === "swap") return this.#complete(c, 0);
+    c.due = steering.do === "swap";
+    if (steering.do === "swap") return; // with the next picture
     if (steering.do === "jump") return webrtc === undefined ? this.#giveUp() : this.#complete(c, (hls ?? 0) - webrtc);
     if (steering.hold !== this.#hold) this.#viewing?.hold(Math.round((this.#hold = steering.hold)));
     if (this.#hls) this.#hls.rate = steering.rate;
+  }
+
+  // The picture that is shown now behind the other one is the one in front, or what comes after it.
+  #follows(mode: Mode): boolean {
+    const capture = mode === "hls" ? this.#hls?.capture : this.#viewing?.latency.capture;
+    return capture !== undefined && this.#last !== undefined && capture > this.#last - this.#frame / 2;
+  }
+
+  // Only what is newer shows that it is WebRTC which is silent, and not the publisher.
+  #overtake(c: Crossing, webrtc: number | undefined, hls: number | undefined): void {
+    if (!this.#way.spare) return this.#spare(false);
+    const [playback, last] = [this.#hls, this.#last];
+    if (webrtc !== undefined || hls === undefined || !playback || last === undefined || !playback.span) return;
+    if (playback.span.to < last + newer || playback.capture! < last - this.#frame) return;
+    this.#way.overtaken(localNow());
+    this.#complete(c, 0);
   }
 
   #complete(c: Crossing, ahead: number): void {
