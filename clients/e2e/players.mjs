@@ -75,10 +75,12 @@ export async function switchAll(s, name) {
   return took;
 }
 
-/** heard asks that something is heard: the encoder's tone and the browser's beep are far louder. */
+/** heard waits until something is heard: the encoder's tone and the browser's beep are far louder. A player that waits is silent meanwhile. */
 export async function heard(s, name) {
-  const loudness = await s.loudness();
-  assert.ok(loudness > 0.01, `${name}: the largest amplitude in two seconds is ${loudness}`);
+  const loudness = await eventually(`${name} is heard`, async () => {
+    const largest = await s.loudness();
+    return largest > 0.01 && largest;
+  }, 20000);
   return Number(loudness.toFixed(2));
 }
 
@@ -90,3 +92,6 @@ export async function lateness(s, frames) {
 
 /** faults are the errors that are not the player's own change of mind: hls.js says "aborted" of its own requests. */
 export const faults = (seen) => seen.errors.filter((e) => !/^networkError aborted /.test(e));
+
+/** failures are the faults but for what hls.js says when it has to wait, or steps over what it threw away to change layers: that is the machine's speed. */
+export const failures = (seen) => faults(seen).filter((e) => !/^mediaError buffer(StalledError|SeekOverHole|NudgeOnStall) (?!fatal)/.test(e));
