@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"io/fs"
 
 	"github.com/sluice-live/sluice/media"
 )
@@ -24,4 +25,14 @@ func (s *Store) SaveAll(ctx context.Context, all []media.Asset) error {
 		}
 		return nil
 	})
+}
+
+// Spelled is a migration as a database reads it.
+func Spelled(name string, postgres bool) (string, error) {
+	words := sqliteWords
+	if postgres {
+		words = postgresWords
+	}
+	b, err := fs.ReadFile(spelled{migrations, words}, "migrations/"+name)
+	return string(b), err
 }

@@ -3,23 +3,16 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
 )
-
-//go:embed migrations
-var migrations embed.FS
 
 // Store is an open database with its tables up to date.
 type Store struct {
@@ -119,30 +112,6 @@ func hide(err error, at string) error {
 		return err
 	}
 	return errors.New(strings.ReplaceAll(err.Error(), secret, "…"))
-}
-
-func (s *Store) migrate(ctx context.Context) error {
-	dialect, dir := goose.DialectSQLite3, "migrations/sqlite"
-	var options []goose.ProviderOption
-	if s.postgres {
-		dialect, dir = goose.DialectPostgres, "migrations/postgres"
-		// Nodes that start at the same time wait for each other.
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return err
-		}
-		options = append(options, goose.WithSessionLocker(locker))
-	}
-	files, err := fs.Sub(migrations, dir)
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(dialect, s.write, files, options...)
-	if err != nil {
-		return err
-	}
-	_, err = p.Up(ctx)
-	return err
 }
 
 // Close closes the database.

@@ -1,0 +1,55 @@
+-- +goose Up
+-- In braces stand words that databases spell differently: migrate.go.
+CREATE TABLE assets (
+	id        {{key}} PRIMARY KEY,
+	stream    {{key}} NOT NULL,
+	kind      TEXT NOT NULL,
+	title     TEXT NOT NULL,
+	title_key {{key}} NOT NULL, -- what titles are sorted by
+	state     TEXT NOT NULL,
+	reason    TEXT NOT NULL,
+	public    {{bit}} NOT NULL,
+	started   {{int}} NOT NULL, -- microseconds since 1970 (UTC), 0 for none; so are all times
+	ended     {{int}} NOT NULL,
+	duration  {{int}} NOT NULL, -- microseconds
+	size      {{int}} NOT NULL, -- bytes
+	width     INTEGER NOT NULL,
+	height    INTEGER NOT NULL,
+	keep      INTEGER NOT NULL, -- days
+	views     {{int}} NOT NULL,
+	path      TEXT NOT NULL,
+	parent    TEXT NOT NULL,
+	detail    TEXT NOT NULL, -- JSON of what nobody searches by
+	version   {{int}} NOT NULL,
+	created   {{int}} NOT NULL,
+	updated   {{int}} NOT NULL
+) {{keyed}};
+CREATE INDEX assets_started  ON assets (started, id);
+CREATE INDEX assets_title    ON assets (title_key, id);
+CREATE INDEX assets_duration ON assets (duration, id);
+CREATE INDEX assets_views    ON assets (views, id);
+CREATE INDEX assets_stream   ON assets (stream, started, id);
+CREATE INDEX assets_public   ON assets (public) WHERE public = 1;
+CREATE INDEX assets_keep   ON assets (keep) WHERE keep > 0;
+CREATE INDEX assets_state    ON assets (state, started, id) WHERE state <> 'ready';
+
+CREATE TABLE asset_terms (
+	term  {{key}} NOT NULL,
+	asset {{key}} NOT NULL,
+	PRIMARY KEY (term, asset)
+) {{keyed}};
+CREATE INDEX asset_terms_asset ON asset_terms (asset, term);
+
+CREATE TABLE asset_events (
+	seq    {{serial}},
+	asset  TEXT NOT NULL,
+	stream TEXT NOT NULL,
+	kind   TEXT NOT NULL,
+	at     {{int}} NOT NULL,
+	detail TEXT NOT NULL
+);
+
+-- +goose Down
+DROP TABLE asset_events;
+DROP TABLE asset_terms;
+DROP TABLE assets;
