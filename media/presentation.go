@@ -108,6 +108,9 @@ type Rendition struct {
 	// OnDemand tells that the rendition is made only while somebody wants it: until
 	// then it has no segments.
 	OnDemand bool
+	// Left tells that nobody publishes the rendition any more: the publisher came back
+	// without it, and from there on it is a gap. Who watches live is not to choose it.
+	Left bool
 
 	// Inits are the initialisation sections; Segment.Init is an index.
 	Inits []Init

@@ -248,7 +248,12 @@ func (t *tape) assign(s *strand, f *media.Frame) bool {
 		}
 	}
 	r.track, r.layer = s.track, s.layer
-	s.to = r
+	s.to, r.is.Left = r, false
+	for _, d := range t.encoders.all {
+		if d.of == r {
+			d.to.is.Left = false
+		}
+	}
 	if r.is.Kind == media.AudioRendition {
 		t.speak(r, track)
 		t.deriveSound(r)

@@ -160,3 +160,43 @@ func TestWhatIsReadFirstHasAllThatIsPublished(t *testing.T) {
 		t.Fatal("it did not begin")
 	})
 }
+
+// Who comes back with one layer where there were two has left the other: players that
+// come then would choose it, and see nothing.
+func TestWhatAPublisherComesBackWithoutIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, nil)
+		defer s.stop()
+		s.publish(1, "h", "l")
+		shoot(8*time.Second, s.sound(), s.video(0, 20*ms), s.video(1, 60*ms))
+		left := func() (ids []string) {
+			for _, r := range s.show().Renditions {
+				if r.Left {
+					ids = append(ids, r.ID)
+				}
+			}
+			return ids
+		}
+		if ids := left(); ids != nil {
+			t.Errorf("%v are left by who is there", ids)
+		}
+		time.Sleep(10 * time.Second)
+		if ids := left(); ids != nil {
+			t.Errorf("%v are left before anybody came back", ids)
+		}
+		again := func(c *camera) *camera {
+			c.epoch = 2
+			return c
+		}
+		s.publish(2, "h", "l")
+		large := again(s.video(0, 20*ms))
+		shoot(8*time.Second, again(s.sound()), large)
+		if ids := left(); len(ids) != 1 || ids[0] != "video-l" {
+			t.Errorf("%v are left, want video-l", ids)
+		}
+		shoot(2*time.Second, large, again(s.video(1, 60*ms)))
+		if ids := left(); ids != nil {
+			t.Errorf("%v are left by who brought them after all", ids)
+		}
+	})
+}

@@ -26,6 +26,9 @@ const (
 	// one is asked for, again how long until it is asked for anew.
 	opening = 300 * time.Millisecond
 	again   = 2 * time.Second
+	// absence is how long after a publisher's first packet what it does not send counts
+	// as left: browsers send a layer as soon as they know that there is room for it.
+	absence = 5 * time.Second
 	// idle is how often a tape looks at the clock when nothing is due.
 	idle = time.Second
 	// behind is how long a burst may have waited before the tape hurries instead of
@@ -71,6 +74,7 @@ type tape struct {
 	feed     Feed
 	tracks   map[media.Epoch][]media.TrackInfo
 	epoch    media.Epoch
+	turnedAt time.Time // when the first packet of the epoch came; zero once who left is known
 	strands  map[encoding]*strand
 	gathered []gathered
 	first    time.Time // when the first frame came
@@ -353,9 +357,27 @@ func (t *tape) turn(e media.Epoch) {
 			delete(t.tracks, old)
 		}
 	}
-	t.epoch = e
+	t.epoch, t.turnedAt = e, time.Now()
 	if t.cutter != nil {
 		t.keep(t.journal().Epoch(e, time.Now()))
+	}
+}
+
+// leave notes which renditions the publisher came back without.
+func (t *tape) leave(now time.Time) {
+	if t.turnedAt.IsZero() || now.Sub(t.turnedAt) < absence {
+		return
+	}
+	t.turnedAt = time.Time{}
+	here := map[*rendition]bool{}
+	for _, s := range t.strands {
+		here[s.to] = true
+	}
+	for _, r := range t.lanes {
+		r.is.Left = !here[r] && !isDerived(r.is.ID)
+	}
+	for _, d := range t.encoders.all {
+		d.to.is.Left = d.of.is.Left
 	}
 }
 
@@ -462,6 +484,7 @@ func (t *tape) tick(now time.Time) {
 	}
 	t.cutter.Tick(now)
 	t.events(now)
+	t.leave(now)
 	t.answered()
 	t.attend(now)
 }

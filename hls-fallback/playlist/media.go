@@ -201,7 +201,7 @@ func (w *writer) end(c span, v View) {
 		return
 	}
 	for _, other := range w.p.Renditions {
-		if other.ID != w.r.ID && !empty(other) {
+		if other.ID != w.r.ID && !empty(other) && v.lists(w.p, other) {
 			w.report(other, v)
 		}
 	}

@@ -19,7 +19,7 @@ func Multivariant(dst []byte, p *media.Presentation, v View) []byte {
 	} else {
 		w.line("#EXT-X-VERSION:6")
 	}
-	all := catalogue(p)
+	all := catalogue(p, v)
 	if all.independent() {
 		w.line("#EXT-X-INDEPENDENT-SEGMENTS")
 	}
@@ -56,9 +56,12 @@ type audioGroup struct {
 	renditions []*media.Rendition
 }
 
-func catalogue(p *media.Presentation) sorted {
+func catalogue(p *media.Presentation, v View) sorted {
 	all := sorted{closed: p.Closed().Names()}
 	for _, r := range p.Renditions {
+		if !v.lists(p, r) {
+			continue
+		}
 		switch r.Kind {
 		case media.VideoRendition:
 			all.pictures = append(all.pictures, r)

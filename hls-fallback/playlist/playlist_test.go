@@ -532,3 +532,31 @@ func TestCaptionsInPicturesAreAnnounced(t *testing.T) {
 	}
 	decode(t, []byte(text))
 }
+
+// Players that chose what nobody published any more stood still in front of its gaps.
+func TestWhatWasLeftIsNotListedForLiveViewers(t *testing.T) {
+	s := stage.New("x")
+	s.Segment(4)
+	p := s.Snapshot()
+	p.Rendition("video-l").Left = true
+	for _, c := range []struct {
+		view   playlist.View
+		listed bool
+	}{{playlist.View{Window: time.Minute}, false}, {playlist.View{Query: "dvr=1"}, true}, {playlist.View{Window: time.Minute, Shift: true}, true}} {
+		entry := string(playlist.Multivariant(nil, p, c.view))
+		if strings.Contains(entry, "/video-l/") != c.listed || !strings.Contains(entry, "/video-h/") {
+			t.Errorf("%+v: %s", c.view, entry)
+		}
+		if c.view.Shift {
+			continue // it has an end, and reports nothing
+		}
+		list := string(playlist.NewLines(false).Media(nil, p, p.Rendition("audio"), c.view))
+		if strings.Contains(list, "REPORT:URI=\"../video-l/") != c.listed || !strings.Contains(list, "REPORT:URI=\"../video-h/") {
+			t.Errorf("%+v: %s", c.view, list)
+		}
+	}
+	p.Ended = true
+	if entry := string(playlist.Multivariant(nil, p, playlist.View{Window: time.Minute})); !strings.Contains(entry, "/video-l/") {
+		t.Error(entry)
+	}
+}

@@ -34,6 +34,12 @@ type View struct {
 	Query string
 }
 
+// lists reports whether a rendition is named beside others: one that nobody publishes
+// any more has nothing in a live view but gaps, and players that choose it stand still.
+func (v View) lists(p *media.Presentation, r *media.Rendition) bool {
+	return !r.Left || p.Ended || v.Shift || v.Window == 0
+}
+
 // span is a run of finished segments of a rendition, [from, to), and what
 // follows them in the playlist.
 type span struct {
