@@ -1,6 +1,7 @@
 package recorder_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -19,14 +20,18 @@ import (
 func TestInitialisationSectionAndSegmentsAreAFileWithEveryFrame(t *testing.T) {
 	audio := clip.Make(t, media.Opus)
 	audio.Frames = audio.Frames[:100] // two seconds
-	for _, codec := range []media.Codec{media.H264, media.H265, media.AV1} {
+	for _, codec := range []media.Codec{media.H264, media.H265, media.VP8, media.VP9, media.AV1} {
 		t.Run(codec.String(), func(t *testing.T) {
 			t.Parallel()
 			video := clip.Make(t, codec)
 			const rounds = 5
 			var files map[string][]byte
 			synctest.Test(t, func(t *testing.T) { files = record(t, codec, video, audio, rounds) })
-			probe(t, files["video"], rounds*len(video.Frames), 10)
+			name, lasting := "video", 10.
+			if codec == media.VP8 {
+				name, lasting = "vp8", 0 // WebM that is written as it comes does not say how long it is
+			}
+			probe(t, files[name], rounds*len(video.Frames), lasting)
 			probe(t, files["audio"], rounds*len(audio.Frames), 10)
 		})
 	}
@@ -76,11 +81,18 @@ func record(t *testing.T, codec media.Codec, video, audio *clip.Clip, rounds int
 		}
 	}
 	time.Sleep(62 * time.Second) // the grace
+	out := map[string][]byte{}
+	if codec == media.VP8 { // it is recorded only
+		for id, section := range s.shelf.inits {
+			out[id] = append(bytes.Clone(section), s.shelf.files[s.shelf.names[0]+"/"+id].Bytes()...)
+		}
+		s.stop()
+		return out
+	}
 	p := s.show()
 	if !p.Ended {
 		t.Fatal("it has not ended")
 	}
-	out := map[string][]byte{}
 	for _, r := range p.Renditions {
 		b := append([]byte(nil), r.Inits[0].Data...)
 		for _, g := range r.Segments {
@@ -121,7 +133,7 @@ func probe(t *testing.T, file []byte, frames int, seconds float64) {
 	if n, _ := strconv.Atoi(told.Streams[0].Frames); n != frames {
 		t.Fatalf("ffprobe reads %s frames of %d", told.Streams[0].Frames, frames)
 	}
-	if d, _ := strconv.ParseFloat(told.Format.Duration, 64); d < seconds-.2 || d > seconds+.2 {
+	if d, _ := strconv.ParseFloat(told.Format.Duration, 64); seconds > 0 && (d < seconds-.2 || d > seconds+.2) {
 		t.Fatalf("ffprobe says it lasts %s s", told.Format.Duration)
 	}
 	null := exec.Command("ffmpeg", "-v", "error", "-i", path, "-f", "null", "-")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -247,13 +248,22 @@ func (f file) Captions() []journal.Caption {
 func (f file) Epoch(media.Epoch, time.Time) error { return nil }
 func (f file) Drop(uint64, uint64) error          { return nil }
 
-func (f file) Hole(rendition string, _, _ media.Ticks, why string) error {
+func (f file) Hole(rendition string, from, to media.Ticks, why string) error {
 	f.wait()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.order("hole", rendition)
-	f.shelf.gaps = append(f.gaps, media.Gap{Rendition: rendition, Why: why})
+	f.shelf.gaps = append(f.gaps, media.Gap{Rendition: rendition, Start: span(rendition, from), End: span(rendition, to), Why: why})
 	return nil
+}
+
+// span is a time in ticks of a rendition.
+func span(rendition string, t media.Ticks) time.Duration {
+	rate := media.Ticks(90000)
+	if strings.HasPrefix(rendition, "audio") {
+		rate = 48000
+	}
+	return time.Duration(t) * time.Second / time.Duration(rate)
 }
 
 func (f file) Part(rendition string, p recorder.Part, data []byte) (media.Extent, error) {
