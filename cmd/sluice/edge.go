@@ -56,6 +56,8 @@ type edgeCmd struct {
 	Admin     string        `name:"admin" default:"127.0.0.1:8091" placeholder:"ADDR" help:"Address of metrics and health, loopback only."`
 	Size      bytesize      `name:"size" default:"1GiB" help:"Memory for what is kept."`
 	Object    bytesize      `name:"object" default:"64MiB" help:"Largest answer that is kept; larger ones are passed on."`
+	Disk      string        `name:"disk" placeholder:"DIR" help:"Folder for segments beside memory; they are there after a restart, too. One edge alone uses it."`
+	DiskSize  bytesize      `name:"disk-size" default:"10GiB" help:"How much of the disk may be used."`
 	Clients   int           `name:"clients" default:"20000" help:"Requests that are answered at once."`
 	Timeout   time.Duration `name:"timeout" default:"30s" help:"How long an origin may take to begin an answer; more than three target durations."`
 	Hedge     time.Duration `name:"hedge" default:"1s" help:"How long an origin may take before the next one is asked as well."`
@@ -143,6 +145,7 @@ func (c *edgeCmd) config() (edge.Config, error) {
 	cfg := edge.DefaultConfig()
 	cfg.Origins, cfg.Secret, cfg.EdgesOnly, cfg.Pass = c.Origin, c.Secret, c.EdgesOnly, c.Pass
 	cfg.Size, cfg.Object, cfg.Clients = int64(c.Size), min(int64(c.Object), int64(c.Size)), c.Clients
+	cfg.Disk, cfg.DiskSize = c.Disk, int64(c.DiskSize)
 	cfg.Timeout, cfg.Hedge, cfg.Revoked = c.Timeout, c.Hedge, c.Revoked
 	for _, text := range c.Pathway {
 		id, host, ok := strings.Cut(text, "=")

@@ -57,6 +57,10 @@ type Config struct {
 	Size int64
 	// Object bounds what is kept of one answer, in bytes; larger ones are passed on.
 	Object int64
+	// Disk is a folder for what is kept beside memory, segments alone; empty: there is
+	// none. DiskSize bounds it, in bytes.
+	Disk     string
+	DiskSize int64
 	// Clients and Fetches bound requests that are answered and that wait for an
 	// origin, at once. Who comes beyond gets 503, and one address earlier than others
 	// when it is the origin that it waits for (places).
@@ -98,8 +102,9 @@ func DefaultConfig() Config {
 	return Config{
 		Size: 1 << 30,
 		// A segment of 10 s at 20 Mbit/s has 25 MB.
-		Object:  64 << 20,
-		Clients: 20000,
+		Object:   64 << 20,
+		DiskSize: 10 << 30,
+		Clients:  20000,
 		// Each playlist and each hinted part that somebody waits for is one.
 		Fetches: 4096,
 		Timeout: 30 * time.Second,
@@ -124,6 +129,9 @@ func (c Config) Validate() error {
 	}
 	if c.Size < 1<<20 || c.Object <= 0 || c.Object > c.Size {
 		return errors.New("read edge settings: size must be at least 1 MiB, and an object at most as large")
+	}
+	if c.Disk != "" && c.DiskSize < 1<<20 {
+		return errors.New("read edge settings: the disk cache must have at least 1 MiB")
 	}
 	if c.Clients <= 0 || c.Fetches <= 0 || c.Timeout <= 0 || c.Hedge <= 0 || c.Stall <= 0 || c.RevokedEvery <= 0 {
 		return errors.New("read edge settings: bounds and times must be positive")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-live/sluice/hls-fallback/edge/cache"
+	"github.com/sluice-live/sluice/hls-fallback/edge/disk"
 	"github.com/sluice-live/sluice/hls-fallback/places"
 )
 
@@ -40,6 +41,7 @@ type Edge struct {
 	clients atomic.Int64
 	air     atomic.Int64 // bytes on their way
 	revoked atomic.Pointer[map[string]bool]
+	disk    *disk.Store // nil: memory alone
 
 	// mu guards the following, and is never held while anything waits.
 	mu      sync.Mutex
@@ -76,6 +78,13 @@ func New(cfg Config) (*Edge, error) {
 	}
 	e.ctx, e.stop = context.WithCancelCause(context.Background())
 	e.metrics = newMetrics(e, cfg.Metrics)
+	if cfg.Disk != "" {
+		var err error
+		if e.disk, err = disk.New(disk.Config{Dir: cfg.Disk, Size: cfg.DiskSize, Logger: e.log, Registerer: cfg.Metrics}); err != nil {
+			// A disk that is not mounted is no reason to answer nobody.
+			e.log.Error("disk cache off: answers come from memory and origins", "dir", cfg.Disk, "err", err)
+		}
+	}
 	return e, nil
 }
 
@@ -84,6 +93,9 @@ func New(cfg Config) (*Edge, error) {
 func (e *Edge) Run(ctx context.Context) error {
 	defer e.fetches.Wait()
 	defer e.stop(errStopped)
+	if e.disk != nil {
+		e.fetches.Go(func() { _ = e.disk.Run(ctx) }) // waited for above; it ends with ctx, without an error
+	}
 	if e.cfg.Revoked == "" {
 		<-ctx.Done()
 		return nil
@@ -210,6 +222,9 @@ func (e *Edge) answer(q *request) {
 			return
 		}
 		q.record.Origin = h.origin
+		if h.disk && result == Miss {
+			q.record.Result = Disk
+		}
 		switch {
 		case h.alone:
 			q.record.Result = Passed

@@ -723,7 +723,7 @@ func TestRequestsAreCountedAndTold(t *testing.T) {
 # HELP sluice_edge_origin_requests_total Requests to origins, by the class of the answer.
 # TYPE sluice_edge_origin_requests_total counter
 sluice_edge_origin_requests_total{answer="2xx"} 1
-# HELP sluice_edge_requests_total Requests by where the answer came from: hit, coalesced, miss, passed, refused, failed, local.
+# HELP sluice_edge_requests_total Requests by where the answer came from: hit, disk, coalesced, miss, passed, refused, failed, local.
 # TYPE sluice_edge_requests_total counter
 sluice_edge_requests_total{kind="live",result="hit"} 1
 sluice_edge_requests_total{kind="live",result="miss"} 1

@@ -46,6 +46,10 @@ type question struct {
 
 // fetch asks the origins in order and fills the flight. It is its only writer.
 func (e *Edge) fetch(ctx context.Context, f *flight, q question, order []int) {
+	if e.recall(ctx, f, q.target) {
+		e.finish(f, nil)
+		return
+	}
 	o := e.race(ctx, q, order)
 	err := o.err
 	if err == nil {
@@ -57,6 +61,7 @@ func (e *Edge) fetch(ctx context.Context, f *flight, q question, order []int) {
 		err = e.take(ctx, f, q, &o)
 	}
 	e.finish(f, err)
+	e.remember(f, q.target, err)
 }
 
 // broken is the answer of an origin that cannot do its work, so that another one

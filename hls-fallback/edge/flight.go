@@ -42,6 +42,7 @@ type head struct {
 	cookie *http.Cookie // each client gets it with its own token
 	// alone is an answer that is not shared: too large, or for one client only.
 	alone bool
+	disk  bool // it comes from there
 }
 
 func newFlight(key string, cancel context.CancelFunc) *flight {
@@ -95,6 +96,14 @@ func (f *flight) publish(n int) {
 	i := len(f.blocks) - 1
 	f.blocks[i] = f.blocks[i][:len(f.blocks[i])+n]
 	f.size += int64(n)
+	f.announce()
+}
+
+// adopt shows a body that is whole.
+func (f *flight) adopt(body []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blocks, f.size = append(f.blocks, body), f.size+int64(len(body))
 	f.announce()
 }
 

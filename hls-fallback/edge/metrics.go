@@ -15,12 +15,12 @@ type metrics struct {
 	evicted  prometheus.Counter
 }
 
-// newMetrics makes the metrics; the hit ratio is hits and coalesced requests by
+// newMetrics makes the metrics; the hit ratio is hits, those on disk too, and coalesced requests by
 // all of sluice_edge_requests_total.
 func newMetrics(e *Edge, r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_edge_requests_total",
-			Help: "Requests by where the answer came from: hit, coalesced, miss, passed, refused, failed, local."}, []string{"result", "kind"}),
+			Help: "Requests by where the answer came from: hit, disk, coalesced, miss, passed, refused, failed, local."}, []string{"result", "kind"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_edge_sent_bytes_total",
 			Help: "Bytes of bodies sent to clients, by where they came from."}, []string{"result"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_edge_request_seconds",

@@ -16,6 +16,7 @@ type Result string
 const (
 	Hit       Result = "hit"       // it was here
 	Coalesced Result = "coalesced" // somebody else had asked the origin for it
+	Disk      Result = "disk"      // it was on disk
 	Miss      Result = "miss"      // the origin was asked
 	Passed    Result = "passed"    // the origin was asked for this client alone
 	Refused   Result = "refused"   // the token does not open it
