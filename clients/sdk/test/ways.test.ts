@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { captureAt, Handover, mediaAt, mostHold, pastGap, type Piece, parseStoryboard, relaxed, smallestVariant, SluiceError, spanOf, stillAt, Way } from "../src/core";
+import { captureAt, Handover, holdFor, mediaAt, mostHold, pastGap, type Piece, parseStoryboard, relaxed, smallestVariant, SluiceError, spanOf, stillAt, Way } from "../src/core";
 import { hlsError } from "../src/core/hls-error";
 import { readLevels, smallerLevel, spareLevels } from "../src/core/renditions";
 import { addresses } from "../src/ui/address";
@@ -89,8 +89,8 @@ describe("the way to watch", () => {
 });
 
 /** A jitter buffer that follows as Chromium's does, and HLS at its own pace; until they meet, or one gives up. */
-function cross(to: "webrtc" | "hls", webrtcBase: number, hlsLag: number, hold = 0) {
-  const handover = new Handover(hold);
+function cross(to: "webrtc" | "hls", webrtcBase: number, hlsLag: number, hold = 0, patient = false) {
+  const handover = new Handover(hold, patient);
   let lag = to === "webrtc" ? webrtcBase : webrtcBase + hold;
   let hls = hlsLag;
   const rates: number[] = [];
@@ -120,6 +120,19 @@ describe("a hand-over", () => {
     expect(end.do).toBe("swap");
     expect(end.apart).toBeLessThan(33);
     expect(end.after).toBeLessThan(40_000);
+  });
+
+  it("lets HLS hurry that is later than a jitter buffer holds, when nobody waits for it", () => {
+    const end = cross("webrtc", 60, 5200, holdFor(5200, true), true);
+    expect(end.do).toBe("swap");
+    expect(end.apart).toBeLessThan(33);
+    expect(Math.max(...end.rates)).toBeLessThanOrEqual(1.061);
+    expect(cross("webrtc", 60, 5200, holdFor(5200, false)).do).toBe("jump");
+    expect(cross("webrtc", 60, 9000, holdFor(9000, true), true).do).toBe("jump");
+  });
+
+  it("asks a new connection for as much delay as it will need, or for none", () => {
+    expect([holdFor(50, true), holdFor(1800, false), holdFor(4050, true), holdFor(4050, false), holdFor(9000, true)]).toEqual([0, 1700, 3950, 0, 0]);
   });
 
   it("never slows a picture in front by more than it may, nor speeds a seen one", () => {

@@ -2,7 +2,7 @@
 // brings one over to the other at the same moment of capture. Promises that what is
 // on the screen stays until something better is there. Owned by a player.
 
-import { type Condition, Emitter, findSound, Handover, HlsPlayback, type LayerOption, localNow, type FrameTimes, type Mode, mostHold, relaxed, ServerClock, type Span, type Track, type Tracks, Viewing, type WatchSample, Way, type Delivery } from "../core";
+import { type Condition, Emitter, findSound, Handover, holdFor, HlsPlayback, type LayerOption, localNow, type FrameTimes, type Mode, relaxed, ServerClock, type Span, type Track, type Tracks, Viewing, type WatchSample, Way, type Delivery } from "../core";
 import { Archive } from "./archive";
 import type { Stage } from "./stage";
 
@@ -50,15 +50,13 @@ const unmeasured = 6000;
 const patience = 15_000;
 // So much newer, in milliseconds, is what a playlist has, when it is not the publisher who has gone silent.
 const newer = 1000;
-// What network and decoder add to the jitter buffer's target, about; the handover corrects it.
-const base = 100;
 
 interface Crossing {
   to: Mode;
   since: number;
   handover: Handover;
   asked: boolean; // a person asked for it: a jump is what they expect
-  due: boolean; // both show the same, but for half a picture
+  due: boolean; // the next picture that follows on the one in front takes over
   spare: boolean; // HLS stands by, while WebRTC may still mend itself
 }
 
@@ -356,9 +354,8 @@ export class Director extends Emitter<DirectorEvents> {
   #probe(asked = false): void {
     if (this.#crossing?.to === "webrtc") return;
     const lag = this.#lag("hls");
-    const near = lag !== undefined && lag < mostHold;
     this.#drop("webrtc");
-    this.#join(near ? Math.max(0, Math.round(lag - base)) : 0);
+    this.#join(lag === undefined ? 0 : holdFor(lag, !asked));
     this.#cross("webrtc", asked);
   }
 
@@ -375,7 +372,7 @@ export class Director extends Emitter<DirectorEvents> {
   }
 
   #cross(to: Mode, asked = false): void {
-    this.#crossing = { to, since: localNow(), handover: new Handover(this.#hold), asked, due: false, spare: false };
+    this.#crossing = { to, since: localNow(), handover: new Handover(this.#hold, to === "webrtc" && !asked), asked, due: false, spare: false };
   }
 
   #tick(): void {
@@ -390,7 +387,7 @@ export class Director extends Emitter<DirectorEvents> {
     // The first frames come before it is known when they were captured: that is not dead yet. Neither is a picture that
     // stands still for some seconds of a long crossing.
     const silent = localNow() - Math.max(this.#frameAt.webrtc, c.since);
-    if (c.spare) return this.#overtake(c, webrtc, hls);
+    if (c.spare) return this.#overtake(c, webrtc);
     const dead = webrtc === undefined && (silent > stale || after > unmeasured);
     if (c.to === "hls" && dead) {
       // The other one is dead: HLS comes to where it stopped, or soon takes over anyhow.
@@ -416,17 +413,15 @@ export class Director extends Emitter<DirectorEvents> {
   }
 
   // Only what is newer shows that it is WebRTC which is silent, and not the publisher.
-  #overtake(c: Crossing, webrtc: number | undefined, hls: number | undefined): void {
+  #overtake(c: Crossing, webrtc: number | undefined): void {
     if (!this.#way.spare) return this.#spare(false);
-    const [playback, last] = [this.#hls, this.#last];
-    if (webrtc !== undefined || hls === undefined || !playback || last === undefined || !playback.span) return;
-    if (playback.span.to < last + newer || playback.capture! < last - this.#frame) return;
-    this.#way.overtaken(localNow());
-    this.#complete(c, 0);
+    const span = this.#hls?.span;
+    c.due = webrtc === undefined && span !== undefined && this.#last !== undefined && span.to >= this.#last + newer;
   }
 
   #complete(c: Crossing, ahead: number): void {
     this.#crossing = undefined;
+    if (c.spare) this.#way.overtaken(localNow());
     if (c.to === "webrtc") this.#setAway(false);
     this.#swap(c.to);
     this.#drop(c.to === "hls" ? "webrtc" : "hls");
