@@ -256,6 +256,7 @@ func (v *viewer) startReplay(t *downTrack, now time.Time) {
 	}
 	t.playout.Hurry(now)
 	v.shard.replaying++
+	v.shard.hasten(v)
 }
 
 // keyStart returns the first packet of the newest key frame at which a decoder
@@ -355,6 +356,7 @@ func (v *viewer) fillIn(now time.Time) {
 		if p := ring.Get(first); p != nil {
 			t.replaying, t.replayOf, t.cursor, t.startTS, t.startAt, t.leapt = true, t.lastLayer, first, p.TS, now, false
 			v.shard.replaying++
+			v.shard.hasten(v)
 			return
 		}
 	}

@@ -210,6 +210,7 @@ func (v *viewer) refused(t *downTrack) {
 func (v *viewer) hold(o outgoing) {
 	if !v.link.waiting() {
 		v.shard.pacing++
+		v.shard.hasten(v)
 	}
 	if o.resend {
 		v.link.resends.put(o, &v.shard.spare)
@@ -314,6 +315,7 @@ func (v *viewer) lookFor(wanted media.Bitrate, now time.Time) {
 	if rate, bytes, ok := l.estimator.Probe(now, wanted); ok {
 		l.probe = probe{left: bytes, rate: rate, at: now, begun: now}
 		v.shard.pacing++
+		v.shard.hasten(v)
 		v.sendProbe(now)
 	}
 }
@@ -379,4 +381,10 @@ func (v *viewer) hurry(now time.Time) {
 	v.drain(now)
 	v.sendProbe(now)
 	v.tell()
+}
+
+// hurries reports whether there is anything of that left.
+func (v *viewer) hurries() bool {
+	t := v.tracks[media.VideoTrack]
+	return t != nil && t.replaying || v.link.waiting() || v.link != nil && v.link.probe.left > 0
 }

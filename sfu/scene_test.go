@@ -103,7 +103,7 @@ func (s *scene) run(d time.Duration) *scene {
 			s.v.house(s.now)
 		}
 		if at%replayTick == 0 && s.v.shard.replaying+s.v.shard.pacing > 0 {
-			s.v.hurry(s.now)
+			s.v.shard.hurry(s.now)
 		}
 		s.deliver()
 	}

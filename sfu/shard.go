@@ -2,6 +2,7 @@ package sfu
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -75,8 +76,9 @@ type shard struct {
 	lag     atomic.Int64 // nanoseconds, the longest wait of a burst since it was last asked
 
 	groups    map[*stream]*group
-	replaying int // viewers in a fast start
-	pacing    int // viewers with something queued
+	replaying int       // viewers in a fast start
+	pacing    int       // viewers with something queued
+	busy      []*viewer // these two kinds, and some that were until a moment ago
 	engine    *egress.Engine
 	spare     [][]outgoing    // memory of queues that are empty
 	merged    []*media.Packet // bursts that are served together
@@ -143,7 +145,7 @@ func (sh *shard) run(ctx context.Context) {
 				c.viewer.control(d.B, d.At)
 			}
 		case now := <-replay.C:
-			sh.each(func(v *viewer) { v.hurry(now) })
+			sh.hurry(now)
 		case now := <-house.C:
 			sh.each(func(v *viewer) { v.house(now) })
 		}
@@ -222,6 +224,32 @@ func (sh *shard) forward(d delivery, now time.Time) {
 	}
 }
 
+// hasten has a viewer looked at with each tick of the fast start, until it has
+// nothing more to hurry for. Most have not: thousands need not be touched for one.
+//
+// hot:
+func (sh *shard) hasten(v *viewer) {
+	if !v.busy {
+		v.busy = true
+		sh.busy = append(sh.busy, v)
+	}
+}
+
+// hurry does what cannot wait for the next burst.
+func (sh *shard) hurry(now time.Time) {
+	kept := sh.busy[:0]
+	for i := 0; i < len(sh.busy); i++ {
+		v := sh.busy[i]
+		if v.hurry(now); v.hurries() {
+			kept = append(kept, v)
+		} else {
+			v.busy = false
+		}
+	}
+	clear(sh.busy[len(kept):])
+	sh.busy = kept
+}
+
 func (sh *shard) each(f func(*viewer)) {
 	for _, g := range sh.groups {
 		for _, v := range g.viewers {
@@ -268,6 +296,11 @@ func (sh *shard) remove(v *viewer) {
 	v.want(0)
 	v.stopReplay()
 	v.clear()
+	if v.busy {
+		v.busy = false
+		i := slices.Index(sh.busy, v)
+		sh.busy = slices.Delete(sh.busy, i, i+1)
+	}
 	g := sh.groups[v.st]
 	for i, o := range g.viewers {
 		if o == v {

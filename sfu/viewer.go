@@ -40,6 +40,7 @@ type viewer struct {
 
 	// ───
 	joined bool
+	busy   bool         // it is among shard.busy
 	sound  atomic.Int32 // the audio track that it gets; the API reads it
 	src    *source
 	out    Output
