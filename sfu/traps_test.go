@@ -221,6 +221,15 @@ func TestMediaGoesOnThroughAnICERestart(t *testing.T) {
 func restart(t *testing.T, s *sfu.SFU, v *screen) {
 	t.Helper()
 	from := port(t, v.pc)
+	renew(t, s, v)
+	if at := port(t, v.pc); at == from {
+		t.Errorf("the client is still at port %s", at)
+	}
+}
+
+// renew takes a viewer through an ICE restart.
+func renew(t *testing.T, s *sfu.SFU, v *screen) {
+	t.Helper()
 	offer, err := v.pc.CreateOffer(&webrtc.OfferOptions{ICERestart: true})
 	if err != nil {
 		t.Fatal(err)
@@ -231,9 +240,6 @@ func restart(t *testing.T, s *sfu.SFU, v *screen) {
 		t.Fatal(err)
 	}
 	<-gathered
-	if at := port(t, v.pc); at == from {
-		t.Errorf("the client is still at port %s", at)
-	}
 	answer, err := s.Restart(t.Context(), "view", media.Fragment{Ufrag: line(offer.SDP, "a=ice-ufrag:"), Pwd: line(offer.SDP, "a=ice-pwd:"),
 		Arrived: localhost, Remote: localhost})
 	if err != nil {

@@ -1,6 +1,5 @@
 // Package pion carries sessions by a full ICE agent and a DTLS connection that stays open, for clients that the node's
-// own ICE-lite (sfu/transport) cannot serve: those that are ICE-lite themselves, and those that want data channels. It
-// promises what that transport does: nothing is taken from or sent to an address that has not answered, but a bounded
+// own ICE-lite (sfu/transport) cannot serve: those that are ICE-lite themselves. It promises what that transport does: nothing is taken from or sent to an address that has not answered, but a bounded
 // number of checks; every queue is bounded; when the endpoint's Run has returned, nothing of it is left.
 //
 // A Host lodges its sessions at the endpoint's UDP port. Each Conn belongs to whoever opened it.

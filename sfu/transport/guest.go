@@ -72,7 +72,7 @@ type Guest struct {
 type place struct {
 	link           *link
 	received, sent int // bytes, before it has answered
-	answered, ours bool
+	answered       bool
 	checks         []check // under way, oldest first
 }
 
