@@ -278,6 +278,12 @@ func (s *Server) gather(ctx context.Context, w *reply, v *visit, c *content) err
 		if err != nil {
 			return fmt.Errorf("make a segment: %w", err)
 		}
+		if it, ok := in.(*made); ok { // it is in memory, and shared
+			for _, b := range it.parts {
+				c.memory, c.size = append(c.memory, b), c.size+int64(len(b))
+			}
+			continue
+		}
 		b, err := io.ReadAll(io.LimitReader(in, maxMade))
 		if err = errors.Join(err, in.Close()); err != nil {
 			return fmt.Errorf("%w: %w", errBytes, err)
@@ -367,10 +373,13 @@ func (s *Server) copy(ctx context.Context, w *reply, v *visit, e media.Extent) e
 	return send(w, in, e.Size)
 }
 
-// send copies size bytes. That the client has gone is not a fault of the disk: who
+// send copies size bytes, or all there are when it is negative. That the client has gone is not a fault of the disk: who
 // rewinds leaves many answers half read.
 func send(w *reply, in io.Reader, size int64) error {
-	from := reading{in: io.LimitReader(in, size)}
+	if size >= 0 {
+		in = io.LimitReader(in, size)
+	}
+	from := reading{in: in}
 	n, err := io.Copy(w, &from)
 	switch {
 	case from.err != nil:

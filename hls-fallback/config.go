@@ -90,6 +90,8 @@ type Parts struct {
 	// per name and token. What it returns wraps media.ErrUnauthorized or
 	// media.ErrForbidden.
 	Authorize func(ctx context.Context, a Ask) error
+	// Keys protects what it says; nil leaves all as it is.
+	Keys Keys
 	// Checks reports whether who asks is a cache that looks at the token of each request
 	// itself, also of those that it answers from what it has. Only such caches are told
 	// to keep what is not public. Nil: nobody is.
@@ -107,6 +109,7 @@ type Server struct {
 	parts   Parts
 	log     *slog.Logger
 	metrics *metrics
+	guards  map[bool]*guard // of assets, and of streams; empty without Keys
 	live    *shelves
 	videos  *shelves
 	leave   *leave
@@ -134,6 +137,9 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		shifts:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		waiting: places.New(cfg.MaxWaiting),
 	}
+	if parts.Keys != nil {
+		s.guard()
+	}
 	var err error
 	s.metrics, err = newMetrics(parts.Registerer, func() float64 {
 		s.mu.Lock()
@@ -141,6 +147,19 @@ func New(cfg Config, parts Parts) (*Server, error) {
 		return float64(s.waiting.Taken())
 	})
 	return s, err
+}
+
+// guard lets nothing out of the sources that is not protected and should be.
+func (s *Server) guard() {
+	s.guards = make(map[bool]*guard)
+	if s.parts.Live != nil {
+		s.guards[false] = newGuard(s.parts.Live, s.parts.Keys, "/live/", s.log)
+		s.parts.Live = s.guards[false]
+	}
+	if s.parts.Videos != nil {
+		s.guards[true] = newGuard(s.parts.Videos, s.parts.Keys, "/videos/", s.log)
+		s.parts.Videos = s.guards[true]
+	}
 }
 
 // Stop answers all requests that wait with 503, now and later. It is called once,

@@ -35,6 +35,7 @@ func missing(detail string) *refusal {
 var (
 	errMissing  = missing("nothing is served here, or it is too old")
 	errMethod   = &refusal{status: http.StatusMethodNotAllowed, word: "method", title: "Method not allowed", detail: "GET, HEAD and OPTIONS are served here"}
+	errPost     = &refusal{status: http.StatusMethodNotAllowed, word: "method", title: "Method not allowed", detail: "licences are asked for by POST"}
 	errFull     = &refusal{status: http.StatusServiceUnavailable, word: "overloaded", title: "Server is full", detail: "as many requests wait for new media as may wait", retry: 2 * time.Second}
 	errBusy     = &refusal{status: http.StatusServiceUnavailable, word: "overloaded", title: "Server is full", detail: "as many playlists with times of their own are made as may be", retry: time.Second}
 	errLate     = &refusal{status: http.StatusServiceUnavailable, word: "late", title: "Nothing came", detail: "for three target durations there was nothing new; is the stream still published?", retry: time.Second}
@@ -92,7 +93,10 @@ func refuse(w http.ResponseWriter, r *refusal) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", "GET, HEAD, OPTIONS")
+		h["Allow"] = methods
+		if r == errPost {
+			h["Allow"] = posts
+		}
 	}
 	body := media.Problem{Type: media.ProblemType(r.word), Title: r.title, Status: r.status, Detail: r.detail}.Body()
 	h.Set("Content-Length", strconv.Itoa(len(body)))

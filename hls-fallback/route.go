@@ -15,6 +15,7 @@ const (
 	multivariant      // index.m3u8
 	manifest          // manifest.mpd
 	clock             // time.txt
+	licence           // licence, by POST
 	mediaList         // media.m3u8
 	iframeList        // iframes.m3u8
 	initSection       // init-{name}.mp4
@@ -25,8 +26,11 @@ const (
 	files
 )
 
+// licenceName is where licences are had, beneath the name of a stream or asset.
+const licenceName = "licence"
+
 // fileNames are the files in metrics.
-var fileNames = [files]string{"none", "multivariant", "mpd", "time", "playlist", "iframes", "init", "segment", "joined", "part", "text"}
+var fileNames = [files]string{"none", "multivariant", "mpd", "time", "licence", "playlist", "iframes", "init", "segment", "joined", "part", "text"}
 
 // route is a path that was understood. No part of it ever names a file on disk:
 // names are looked up among what is there, and numbers are numbers.
@@ -65,6 +69,9 @@ func parse(path string) (route, bool) {
 		return rt, true
 	case "time.txt":
 		rt.file = clock
+		return rt, true
+	case licenceName:
+		rt.file = licence
 		return rt, true
 	}
 	if rt.incarnation, rest, ok = strings.Cut(rest, "/"); !ok {

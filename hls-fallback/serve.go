@@ -16,8 +16,9 @@ import (
 var (
 	anyone     = []string{"*"}
 	exposed    = []string{"Age, Content-Length, Content-Range, Date, ETag, Retry-After"}
-	allowed    = []string{"Authorization, Range, If-None-Match, If-Range, Cache-Control"}
+	allowed    = []string{"Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control"}
 	methods    = []string{"GET, HEAD, OPTIONS"}
+	posts      = []string{"POST, OPTIONS"}
 	dayLong    = []string{"86400"}
 	noSniff    = []string{"nosniff"}
 	typeHLS    = []string{"application/vnd.apple.mpegurl"}
@@ -76,11 +77,16 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodOptions:
 		h["Access-Control-Allow-Methods"] = methods
+		if rt.file == licence {
+			h["Access-Control-Allow-Methods"] = posts
+		}
 		h["Access-Control-Allow-Headers"] = allowed
 		h["Access-Control-Max-Age"] = dayLong
 		w.WriteHeader(http.StatusNoContent)
 		return
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case rt.file == licence && r.Method != http.MethodPost:
+		err = errPost
+	case rt.file != licence && r.Method != http.MethodGet && r.Method != http.MethodHead:
 		err = errMethod
 	case ok:
 		err = s.serve(w, r, &rt)
@@ -145,6 +151,9 @@ func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
 	}
 	if w.own, err = s.admit(r, &v); err != nil {
 		return err
+	}
+	if rt.file == licence {
+		return s.license(w, r, &v)
 	}
 	if v.p, err = v.src.Presentation(r.Context(), rt.name); err != nil {
 		return err

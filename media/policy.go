@@ -27,6 +27,9 @@ type Policy struct {
 	Public bool // may be played and listed without a token
 	HLS    bool // is packaged for LL-HLS and DASH while it is live
 	Record bool // becomes an asset
+	// Protect says how HLS and DASH of it are encrypted, live and recorded; empty is
+	// ProtectNone.
+	Protect Protect
 	// Hold is how long viewers are kept after the publisher left.
 	Hold time.Duration
 	// Codecs that a publisher may use, most wanted first.
@@ -51,6 +54,7 @@ func DefaultPolicy() Policy {
 		Second:    TakenTakeover,
 		HLS:       true,
 		Record:    true,
+		Protect:   ProtectNone,
 		Hold:      30 * time.Second,
 		Codecs:    []Codec{H264, AV1, VP9, H265, VP8},
 		Languages: []string{},

@@ -111,6 +111,8 @@ type Rendition struct {
 	// Left tells that nobody publishes the rendition any more: the publisher came back
 	// without it, and from there on it is a gap. Who watches live is not to choose it.
 	Left bool
+	// Protection tells of the key; nil of what is not encrypted.
+	Protection *Protection `json:",omitempty"`
 
 	// Inits are the initialisation sections; Segment.Init is an index.
 	Inits []Init

@@ -157,8 +157,12 @@ func (h *house) openOrigin(context.Context) (err error) {
 		return explainData(h.cfg.Data, err)
 	}
 	cfg.Keys = h.keys
+	content, err := openKeys(&h.cfg)
+	if err != nil {
+		return explainData(h.cfg.Data, err)
+	}
 	h.origin, err = hlsfallback.New(cfg, hlsfallback.Parts{
-		Live: h.recorder, Videos: h.vod.Videos(), Authorize: h.mayPlay, Checks: h.edges().checks, Remote: h.edges().remote, Logger: h.log, Registerer: h.registry,
+		Live: h.recorder, Videos: h.vod.Videos(), Keys: content, Authorize: h.mayPlay, Checks: h.edges().checks, Remote: h.edges().remote, Logger: h.log, Registerer: h.registry,
 	})
 	return err
 }

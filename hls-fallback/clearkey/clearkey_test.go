@@ -70,7 +70,7 @@ func TestTheBoxNamesBothKeys(t *testing.T) {
 	k := keys(t, "0123456789abcdef")
 	sound := ask
 	sound.Kind = media.AudioRendition
-	b, err := mp4.DecodeBoxSR(0, bits.NewFixedSliceReader(key(t, k, ask).Systems[0].PSSH))
+	b, err := mp4.DecodeBoxSR(0, bits.NewFixedSliceReader(key(t, k, ask).Systems[1].PSSH))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,8 +47,9 @@ func (k *Keys) Key(a media.KeyAsk) (*media.ContentKey, error) {
 			return nil, err
 		}
 	}
-	// Both kinds in each box: a player that makes one session for all that it plays asks
-	// for all that it needs (hls.js 1.7 does).
+	// The box names the keys of both kinds: a player that makes one session for all that
+	// it plays asks for all that it needs (hls.js 1.7 does). It stands for itself, because
+	// dash.js 5.2 takes a box beneath Clear Key's descriptor for a list of identifiers.
 	var ids []media.KeyID
 	for _, kind := range []media.RenditionKind{media.VideoRendition, media.AudioRendition} {
 		var id media.KeyID
@@ -57,10 +58,12 @@ func (k *Keys) Key(a media.KeyAsk) (*media.ContentKey, error) {
 		}
 		ids = append(ids, id)
 	}
-	key.Systems = []media.KeySystem{{
-		Format: Format, URI: a.Licence, Versions: "1",
-		ID: systemID, Name: systemName, Licence: a.Licence, PSSH: pssh(ids),
-	}}
+	// DASH is not told of the licence's address: players take a path for one of the page's
+	// own site, and Shaka Player 5.2 takes it before what the page says.
+	key.Systems = []media.KeySystem{
+		{Format: Format, URI: a.Licence, Versions: "1", ID: systemID, Name: systemName},
+		{PSSH: pssh(ids)},
+	}
 	return &key, nil
 }
 

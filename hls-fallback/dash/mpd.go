@@ -286,6 +286,7 @@ func (v *view) set(r *media.Rendition, id int) *mpd.AdaptationSetType {
 		set.ContentType, set.MimeType, set.StartWithSAP = "text", "application/mp4", 1
 		set.Labels = []*mpd.LabelType{{Value: r.Name}}
 	}
+	set.ContentProtections = protections(r.Protection)
 	if v.o.Token {
 		set.SupplementalProperties = []*mpd.DescriptorType{{
 			SchemeIdUri:  "urn:mpeg:dash:urlparam:2014",

@@ -149,7 +149,7 @@ func (e *Edge) route(q *request) {
 		e.steer(q)
 		return
 	}
-	if e.passes(q.r.URL.Path) {
+	if e.passes(q.r.URL.Path) || forLicence(q.r) {
 		if e.enter(q) {
 			defer e.clients.Add(-1)
 			e.through(q)

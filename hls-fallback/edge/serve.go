@@ -252,8 +252,8 @@ func passed(from http.Header) http.Header {
 func preflight(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Range, CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Range, CMCD-Request, CMCD-Object, CMCD-Status, CMCD-Session")
 	h.Set("Access-Control-Max-Age", "86400")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-live/sluice/hls-fallback/edge/cache"
 )
 
 // maxReplayed bounds the body of a request that may be put to another origin, in bytes:
@@ -31,6 +33,16 @@ func (e *Edge) passes(path string) bool {
 		}
 	}
 	return false
+}
+
+// forLicence reports whether a licence is asked for: each is one player's, and the
+// origin's to give.
+func forLicence(r *http.Request) bool {
+	if r.Method != http.MethodPost {
+		return false
+	}
+	t, err := cache.Parse(r.URL.EscapedPath(), "")
+	return err == nil && (t.Path == "/live/"+t.Name+"/licence" || t.Path == "/videos/"+t.Name+"/licence")
 }
 
 func validatePass(prefixes []string) error {

@@ -118,3 +118,45 @@ func TestAnOfferFindsTheOriginThatWorksAndASessionItsOwn(t *testing.T) {
 		}
 	})
 }
+
+// A licence is one player's: the request goes through with who asks, whatever else is
+// kept here.
+func TestALicenceIsAskedForAtTheOrigin(t *testing.T) {
+	story(t, func(t *testing.T, w *world, o *origin) {
+		asked := 0
+		o.extra["/live/show/licence"] = func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			asked++
+			w.Header().Set("Cache-Control", "no-store")
+			fmt.Fprintf(w, "%s %s %s", r.Method, r.Header.Get("Authorization"), body)
+		}
+		w.edge("edge", nil, "origin")
+		send := func(method, path string) (int, string) {
+			r, err := http.NewRequestWithContext(t.Context(), method, "http://edge"+path, strings.NewReader("kids"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer x")
+			resp, err := w.hosts.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			text, _ := io.ReadAll(resp.Body)
+			return resp.StatusCode, string(text)
+		}
+		for range 2 {
+			if status, text := send("POST", "/live/show/licence"); status != 200 || text != "POST Bearer x kids" {
+				t.Errorf("status %d, %q", status, text)
+			}
+		}
+		for _, path := range []string{"/live/show/index.m3u8", "/live/show/a/licence", "/live/licence", "/other/show/licence"} {
+			if status, _ := send("POST", path); status != http.StatusMethodNotAllowed {
+				t.Errorf("%s: status %d", path, status)
+			}
+		}
+		if asked != 2 {
+			t.Errorf("the origin was asked %d times", asked)
+		}
+	})
+}

@@ -23,6 +23,7 @@ func Multivariant(dst []byte, p *media.Presentation, v View) []byte {
 	if all.independent() {
 		w.line("#EXT-X-INDEPENDENT-SEGMENTS")
 	}
+	w.sessionKeys()
 	for _, g := range all.groups {
 		preset := max(slices.IndexFunc(g.renditions, func(r *media.Rendition) bool { return r.Default }), 0)
 		for i, r := range g.renditions {

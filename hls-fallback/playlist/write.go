@@ -83,8 +83,12 @@ func (w *writer) initURI(n int) {
 	w.query()
 }
 
-// mapTag writes EXT-X-MAP.
+// mapTag writes EXT-X-MAP, and before it the keys that it and what follows are
+// encrypted with (section 4.4.4.5).
 func (w *writer) mapTag(n int) {
+	if w.r.Protection != nil {
+		w.keys("#EXT-X-KEY:", w.r.Protection)
+	}
 	w.b = append(w.b, `#EXT-X-MAP:URI="`...)
 	w.initURI(n)
 	w.b = append(w.b, "\"\n"...)

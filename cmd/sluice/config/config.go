@@ -158,6 +158,7 @@ type Stream struct {
 	Public     bool             `yaml:"public"`
 	HLS        bool             `yaml:"hls"`
 	Record     bool             `yaml:"record"`
+	Protect    media.Protect    `yaml:"protect"`
 	KeepDays   int              `yaml:"keep_days"`
 	Hold       time.Duration    `yaml:"hold"`
 	Codecs     []media.Codec    `yaml:"codecs"`
@@ -204,7 +205,7 @@ func Default() Config {
 func defaultStream() Stream {
 	p := media.DefaultPolicy()
 	return Stream{
-		Match: "*", Absent: p.Absent, Second: p.Second, Public: p.Public, HLS: p.HLS, Record: p.Record,
+		Match: "*", Absent: p.Absent, Second: p.Second, Public: p.Public, HLS: p.HLS, Record: p.Record, Protect: p.Protect,
 		Hold: p.Hold, Codecs: p.Codecs, Languages: p.Languages, Captions: p.Captions, MaxBitrate: p.MaxBitrate, MaxHeight: p.MaxHeight,
 	}
 }
@@ -212,7 +213,7 @@ func defaultStream() Stream {
 // Policy is what the room of streams reads of s.
 func (s Stream) Policy() media.Policy {
 	return media.Policy{
-		Absent: s.Absent, Second: s.Second, Public: s.Public, HLS: s.HLS, Record: s.Record,
+		Absent: s.Absent, Second: s.Second, Public: s.Public, HLS: s.HLS, Record: s.Record, Protect: s.Protect,
 		Hold: s.Hold, Codecs: s.Codecs, Languages: s.Languages, Captions: s.Captions, MaxBitrate: s.MaxBitrate, MaxHeight: s.MaxHeight,
 	}
 }

@@ -264,8 +264,8 @@ func TestShowRoundTrips(t *testing.T) {
 		c.Streams = nil
 		for range rapid.IntRange(0, 4).Draw(t, "n") {
 			c.Streams = append(c.Streams, config.Stream{
-				Match:  media.Pattern(rapid.StringMatching(`[a-z0-9_-]{1,8}\*?`).Draw(t, "match")),
-				Absent: media.AbsentRefuse, Second: media.TakenReject,
+				Match:   media.Pattern(rapid.StringMatching(`[a-z0-9_-]{1,8}\*?`).Draw(t, "match")),
+				Protect: media.ProtectClearKey, Absent: media.AbsentRefuse, Second: media.TakenReject,
 				Public:     rapid.Bool().Draw(t, "public"),
 				Hold:       time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "hold")),
 				Codecs:     rapid.SliceOfNDistinct(rapid.SampledFrom([]media.Codec{media.H264, media.VP8, media.AV1}), 1, 3, rapid.ID).Draw(t, "codecs"),

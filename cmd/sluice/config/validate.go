@@ -183,6 +183,9 @@ func (s Stream) check() error {
 	if s.Second != media.TakenTakeover && s.Second != media.TakenReject {
 		return fmt.Errorf("second: %q is not takeover or reject", s.Second)
 	}
+	if s.Protect != media.ProtectNone && s.Protect != media.ProtectClearKey {
+		return fmt.Errorf("protect: %q is not none or clearkey", s.Protect)
+	}
 	if s.Hold < 0 || s.Hold > maxHold {
 		return fmt.Errorf("hold: %v is not between 0s and %v", s.Hold, maxHold)
 	}
