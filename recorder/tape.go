@@ -446,7 +446,7 @@ func (t *tape) lay(s *strand, f *media.Frame, now time.Time) {
 		t.log.Warn("media time stepped", "rendition", s.to.is.ID)
 	}
 	if seen := codec.ClosedCaptions(f.Format.Codec, f.Data); seen&^s.to.is.Closed != 0 {
-		s.to.is.Closed |= seen // for as long as the recording lasts: they pause more often than they end
+		s.to.is.Closed |= seen      // for as long as the recording lasts: they pause more often than they end
 		if len(s.to.is.Inits) > 0 { // else it is described with its first part
 			t.describe(s.to)
 		}
