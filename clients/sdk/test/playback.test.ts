@@ -7,7 +7,9 @@ class FakeHls {
   static all: FakeHls[] = [];
   listeners: [string, (event: string, data: unknown) => void][] = [];
   asked: string[] = [];
-  levels = [
+  nextLevel = -1;
+  audioTrack = -1;
+  levels: { width: number; height: number; audioGroups: string[]; url?: string[] }[] = [
     { width: 320, height: 180, audioGroups: ["opus"] }, { width: 320, height: 180, audioGroups: ["aac"] },
     { width: 1280, height: 720, audioGroups: ["opus"] }, { width: 1280, height: 720, audioGroups: ["aac"] },
   ];
@@ -223,6 +225,29 @@ describe("a viewer who comes while the publisher is away for a moment", () => {
     playback.away = true;
     gap("main");
     expect(asked()).toEqual([]);
+  });
+});
+
+describe("a layer that was chosen", () => {
+  it("is played also when the playlist is begun anew, wherever it stands there, and no other when it is gone", async () => {
+    const level = (id: string, height: number) => ({ width: 2 * height, height, audioGroups: ["opus"], url: [`https://x.test/live/a/0touojl07jpps8l0/${id}/media.m3u8`] });
+    const parsed = (...levels: ReturnType<typeof level>[]) => {
+      FakeHls.last.levels = levels;
+      FakeHls.last.tell("MANIFEST_PARSED", {});
+    };
+    await begin();
+    parsed(level("video-q", 90), level("video-h", 180));
+    expect(asked()).toEqual([]);
+    playback.choose({ key: "hls/video-h" } as never);
+    expect(FakeHls.last.nextLevel).toBe(1);
+    playback.retry();
+    await vi.dynamicImportSettled();
+    parsed(level("video-h", 180), level("video-q", 90), level("video-f", 360));
+    expect(asked()).toEqual(["loadLevel 0"]);
+    playback.retry();
+    await vi.dynamicImportSettled();
+    parsed(level("video-q", 90));
+    expect(asked()).toEqual(["loadLevel -1"]);
   });
 });
 

@@ -13,7 +13,7 @@ import { type FrameTimes, plausible } from "./latency";
 import type { LayerOption } from "./layers";
 import { captureAt, mediaAt, pastGap, type Piece, type Span, type Stretch } from "./program";
 import { Listing } from "./listing";
-import { type Closed, closedOf, cuesOf, hasPictures, readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
+import { type Closed, closedOf, cuesOf, hasPictures, levelOf, readLevels, readTracks, smallerLevel, spareLevels, type Tracks } from "./renditions";
 import { pause } from "./sse";
 import { type Remedy, Standstill } from "./standstill";
 import type { WatchSample } from "./stats";
@@ -85,6 +85,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #asked = 0;
   #shown = false;
   #begun = false; // something was shown of the playlist in use
+  #chosen = ""; // the key of a layer, also when the playlist is begun anew
   #steered = false; // somebody else sets the pace
   #standstill = new Standstill();
   #listing = new Listing();
@@ -179,7 +180,8 @@ export class HlsPlayback extends Emitter<HlsEvents> {
 
   /** choose plays that layer from the next segment on, undefined for automatic. */
   choose(option: LayerOption | undefined): void {
-    if (this.#hls) this.#hls.nextLevel = option ? Number(option.key.split("/").pop()) : -1;
+    this.#chosen = option?.key ?? "";
+    if (this.#hls) this.#hls.nextLevel = levelOf(this.#hls, this.#chosen);
   }
 
   /** tell says again what there is to choose from. */
@@ -295,7 +297,10 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     this.#hls = hls;
     const layers = () => this.emit("layers", readLevels(hls));
     hls.on(events.MANIFEST_LOADED, (_, data) => this.#listing.read([...data.levels, ...data.audioTracks].map(({ url }) => url)));
-    hls.on(events.MANIFEST_PARSED, () => spareLevels(hls.levels).forEach((i) => hls.removeLevel(i)));
+    hls.on(events.MANIFEST_PARSED, () => {
+      spareLevels(hls.levels).forEach((i) => hls.removeLevel(i));
+      if (this.#chosen) hls.loadLevel = levelOf(hls, this.#chosen);
+    });
     hls.on(events.MANIFEST_LOADED, (_, data) => {
       this.#closed = { channels: closedOf(data.captions), shown: "" };
       if (this.#closed.channels.length) this.#tellTracks();
@@ -431,6 +436,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     this.#troubled();
     if (remedy === "layer" && other !== undefined) {
       hls.stopLoad();
+      this.#chosen = "";
       hls.loadLevel = -1; // also a layer that was chosen: better another picture than none
       hls.nextAutoLevel = other;
       hls.startLoad(video.currentTime || -1);

@@ -40,7 +40,7 @@ export class Listing {
 }
 
 /** renditionOf is the id in the address of a media playlist, which stands before its file's name. */
-function renditionOf(url: string): string {
+export function renditionOf(url: string): string {
   return url.split(/[?#]/)[0]!.split("/").at(-2) ?? "";
 }
 

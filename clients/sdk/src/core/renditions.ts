@@ -4,6 +4,7 @@
 
 import type Hls from "hls.js";
 import type { LayerOption } from "./layers";
+import { renditionOf } from "./listing";
 import { soundOf } from "./sounds";
 
 /** Track is one sound or one language of subtitles. */
@@ -32,10 +33,20 @@ export function readLevels(hls: Levels): LayerOption[] {
   const options = hls.levels.flatMap((l, i): LayerOption[] => {
     if (!sounds(l) || (!l.width && hls.levels.some((other) => other.width))) return [];
     const current = l === playing || (playing !== undefined && !sounds(playing) && l.height === playing.height && l.videoCodec === playing.videoCodec);
-    return [{ key: `hls/${i}`, rid: l.name ?? "", width: l.width, height: l.height, bitrate: l.averageBitrate || l.bitrate, active: true, current, why: "", choice: {} }];
+    return [{ key: keyOf(l, i), rid: l.name ?? "", width: l.width, height: l.height, bitrate: l.averageBitrate || l.bitrate, active: true, current, why: "", choice: {} }];
   });
   return options.sort((a, b) => b.width * b.height - a.width * a.height || b.bitrate - a.bitrate);
 }
+
+/** levelOf is the index of what a key names, with the sound in use; -1 where there is no such picture any more. */
+export function levelOf(hls: Levels, key: string): number {
+  const group = hls.audioTracks[hls.audioTrack]?.groupId;
+  const named = hls.levels.flatMap((l, i) => (keyOf(l, i) === key ? [i] : []));
+  return named.find((i) => group && hls.levels[i]!.audioGroups?.includes(group)) ?? named[0] ?? -1;
+}
+
+// A picture has the same key whenever the entry playlist is read, whatever comes before it there.
+const keyOf = (l: Levels["levels"][number], index: number) => `hls/${renditionOf(l.url?.[0] ?? "") || index}`;
 
 /**
  * spareLevels are those that differ from others in the codec of the sound alone, the last first. One codec is enough: the
