@@ -24,6 +24,10 @@ type Captions interface {
 	Caption(ctx context.Context, stream media.StreamID, all []media.Caption) (media.Captioned, error)
 }
 
+// PassedHeader tells that another node took the captions and passes them on: they go no
+// further.
+const PassedHeader = "Sluice-Passed-On"
+
 const (
 	typeLines = "application/x-ndjson"
 	// maxCaptions bounds one request: half a minute of fast speech, word by word.
@@ -177,6 +181,9 @@ func (s *Server) postCaptions(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	s.hub.add(stream, all, now)
+	if s.parts.PassOn != nil && r.Header.Get(PassedHeader) == "" {
+		s.parts.PassOn(r.Header.Get("Authorization"), stream, all)
+	}
 	return writeJSON(w, struct {
 		Accepted int `json:"accepted"`
 		Packaged int `json:"packaged"`

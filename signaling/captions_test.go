@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -191,5 +192,30 @@ func TestWhoListensToMadeUpStreamsTakesNobodysPlace(t *testing.T) {
 		d.want(200, "POST", "/v1/streams/new/captions", `{"language":"en","text":"Hello"}`, with(asAdmin, "Content-Type", jsonType)...)
 		synctest.Wait()
 		expect(t, "who was there first", first.events(), `languages ["en"]`, fmt.Sprintf(`caption {"language":"en","start":%d,"end":%d,"text":"Hello"}`, now, now+4000))
+	})
+}
+
+// What one node took goes to others once, and never on from there.
+func TestCaptionsArePassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s := newDoor(t), &scribe{}
+		parts := d.parts()
+		parts.Captions, parts.Registerer = s, nil
+		var passed []string
+		parts.PassOn = func(authorization string, stream media.StreamID, all []media.Caption) {
+			passed = append(passed, fmt.Sprint(strings.Fields(authorization)[0], " ", stream, " ", all[0].Text, " ", all[0].End.Sub(all[0].Start)))
+		}
+		var err error
+		if d.server, err = signaling.New(signaling.DefaultConfig(), parts); err != nil {
+			t.Fatal(err)
+		}
+		d.streams = []media.StreamStatus{{Stream: "x", Live: true}}
+		d.want(200, "POST", captionsOfX, `{"language":"en","text":"a"}`, with(asPub, "Content-Type", jsonType)...)
+		d.want(200, "POST", captionsOfX, `{"language":"en","text":"b"}`, with(asPub, "Content-Type", jsonType, signaling.PassedHeader, "1")...)
+		d.want(401, "POST", captionsOfX, `{"language":"en","text":"c"}`, "Content-Type", jsonType)
+		d.want(400, "POST", captionsOfX, `{"language":"en","text":""}`, with(asPub, "Content-Type", jsonType)...)
+		if want := []string{"Bearer x a 4s"}; !slices.Equal(passed, want) || len(s.all) != 2 {
+			t.Errorf("%q", passed)
+		}
 	})
 }

@@ -64,6 +64,10 @@ type Parts struct {
 	Policy     func(media.StreamID) media.Policy
 	// Captions packages captions; nil: they are for viewers by WebRTC alone.
 	Captions Captions
+	// PassOn is given captions that were taken, and the Authorization that they came with,
+	// for other nodes that package the same stream; it returns at once. Nil: there are
+	// none.
+	PassOn func(authorization string, stream media.StreamID, all []media.Caption)
 	// Relays makes fresh TURN credentials for one client; nil means none.
 	Relays     func(At) []ICEServer
 	Logger     *slog.Logger          // nil is silent

@@ -52,6 +52,9 @@ func (h *house) run(ctx context.Context) error {
 	}
 	start("tokens", func() error { return h.tokens.Run(doors, h.signaling.Revoke) })
 	start("signaling", func() error { return h.signaling.Run(doors) })
+	if h.passing != nil {
+		start("captions", func() error { return h.passing.run(doors) })
+	}
 	start("certificate", func() error { return h.cert.Run(doors) })
 	for _, s := range h.servers {
 		start(s.Name, s.Run)

@@ -48,6 +48,7 @@ type house struct {
 	sfu       *sfu.SFU
 	turn      *turn.Server // nil when off
 	signaling *signaling.Server
+	passing   *passing // nil when captions stay here
 	cert      *front.Certificate
 	servers   []*front.Server
 	packaging
@@ -166,10 +167,15 @@ func (h *house) openSignaling() (err error) {
 	cfg.Limits.Requests, cfg.Limits.RequestsBurst = l.RequestsPerSecond, l.RequestsBurst
 	cfg.Limits.Publishes, cfg.Limits.FailedLogins = l.PublishesPerSecond, l.FailedAuthPerMinute
 	cfg.Limits.TrustedProxies = l.TrustedProxies
-	h.signaling, err = signaling.New(cfg, signaling.Parts{
+	parts := signaling.Parts{
 		Sessions: h.sfu, Views: h.sfu, Authorizer: h.tokens, Policy: h.cfg.Policy, Relays: h.relays(), Captions: h.recorder,
 		Logger: h.log, Registerer: h.registry,
-	})
+	}
+	if len(h.cfg.HLS.CaptionsTo) > 0 {
+		h.passing = newPassing(h.cfg.HLS.CaptionsTo, h.log)
+		parts.PassOn = h.passing.on
+	}
+	h.signaling, err = signaling.New(cfg, parts)
 	return err
 }
 

@@ -129,6 +129,8 @@ type HLS struct {
 	Grace time.Duration `yaml:"grace"`
 	// Redundant numbers and names segments by the clock, as other nodes do.
 	Redundant bool `yaml:"redundant"`
+	// CaptionsTo are the other nodes, that get the captions that are sent here.
+	CaptionsTo []string `yaml:"captions_to"`
 	// AAC is when there is AAC beside Opus: on_demand, always, off.
 	AAC string `yaml:"aac"`
 	// Ladder names profiles of H.264 that are made of streams in one layer.
@@ -194,7 +196,7 @@ func Default() Config {
 		},
 		HLS: HLS{
 			Part: 500 * time.Millisecond, Segment: 2 * time.Second, Target: 6 * time.Second,
-			Window: 2 * time.Hour, Grace: time.Minute, AAC: "on_demand", Ladder: []string{}, LadderWhen: "on_demand",
+			Window: 2 * time.Hour, Grace: time.Minute, AAC: "on_demand", CaptionsTo: []string{}, Ladder: []string{}, LadderWhen: "on_demand",
 		},
 		Uploads: Uploads{MaxSize: 5 << 30, Originals: true},
 		Streams: []Stream{defaultStream()},

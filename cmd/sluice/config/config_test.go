@@ -185,6 +185,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"public name", "public: [example.com]", "public"},
 		{"join", "join: [':1']", "HOST:PORT"},
 		{"plain jwks", "tokens: {jwks_url: 'http://a/b'}", "https://"},
+		{"captions to nobody", "hls: {captions_to: ['node-b:8080']}", "hls.captions_to"},
 		{"edges without a secret", "hls: {edges_only: true}", "hls.edge_secret"},
 		{"ice", "ice_servers: [{urls: ['http://a']}]", "stun:host:port"},
 		{"turn without password", "ice_servers: [{urls: ['turn:a:1']}]", "username and credential"},

@@ -235,6 +235,11 @@ func (c *Config) checkHLS() error {
 	if h.EdgesOnly && h.EdgeSecret == "" {
 		return errors.New("hls.edges_only: there must be an hls.edge_secret by which edges are known")
 	}
+	for _, node := range h.CaptionsTo {
+		if u, err := url.Parse(node); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || strings.Trim(u.Path, "/") != "" {
+			return fmt.Errorf("hls.captions_to: %q is not https:// and a host", node)
+		}
+	}
 	switch {
 	case h.Part < 200*time.Millisecond || h.Part > 2*time.Second:
 		return fmt.Errorf("hls.part: %s is not between 200ms and 2s", h.Part)
