@@ -447,3 +447,41 @@ func TestClearStreamsPayNothing(t *testing.T) {
 		t.Errorf("%v allocations instead of %v", b, a)
 	}
 }
+
+// A recording of a protected stream is protected as the stream is, with the same keys,
+// from disk, and its licences are at its own address.
+func TestARecordingIsProtectedToo(t *testing.T) {
+	s := screening(t, "avc")
+	s.End()
+	f := newSource(s)
+	f.archive("video")
+	k := newKeys(t)
+	h := serve(t, f, func(_ *hlsfallback.Config, p *hlsfallback.Parts) { p.Live, p.Videos, p.Keys = nil, f, k }).Handler()
+	text := string(get(t, h, "/videos/show/index.m3u8"))
+	m := namedIn.FindStringSubmatch(text)
+	if m == nil || !strings.Contains(text, `URI="/videos/show/licence"`) {
+		t.Fatal(text)
+	}
+	at := "/videos/show/" + m[1] + "/video/"
+	key, err := k.Key(t.Context(), media.KeyAsk{Stream: "show", Incarnation: "t5abcde000000001", Kind: media.VideoRendition})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := append(get(t, h, at+"init-0.mp4"), get(t, h, at+"2.m4s")...)
+	all, err := films()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := all["avc"].parts
+	clear := bytes.Clone(all["avc"].section)
+	for i := range 4 { // the stage counts parts from 1
+		clear = append(clear, parts[(9+i)%len(parts)]...)
+	}
+	if got, want := opened(t, file, key.Secret[:]), opened(t, clear, nil); !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of pictures, expected %d", len(got), len(want))
+	}
+	body := fmt.Sprintf(`{"kids":[%q]}`, base64.RawURLEncoding.EncodeToString(key.KeyID[:]))
+	if w := post(h, "/videos/show/licence", body); w.Code != 200 {
+		t.Error(w.Code, w.Body)
+	}
+}
