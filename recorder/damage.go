@@ -27,6 +27,9 @@ const endAgain = time.Minute
 func damagedMetric(to prometheus.Registerer) *prometheus.CounterVec {
 	m := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_recorder_damaged_total",
 		Help: "Recordings whose files are not what was written, by what is left: some, nothing."}, []string{"left"})
+	for _, left := range []string{"some", "nothing"} { // so that an alert sees the first one
+		m.WithLabelValues(left)
+	}
 	if to != nil {
 		to.MustRegister(m)
 	}
@@ -34,14 +37,17 @@ func damagedMetric(to prometheus.Registerer) *prometheus.CounterVec {
 }
 
 // alarm tells of a recording of which some is damaged. What is missing stands in its
-// list of gaps.
-func (f *Files) alarm(s *journal.State) {
-	if s.Damaged == 0 && len(s.Nameless) == 0 {
-		return
+// list of gaps. It counts once, and is told again when parts are found to be lost.
+func (f *Files) alarm(s *journal.State, told bool) bool {
+	if s.Damaged == 0 && len(s.Nameless) == 0 || told && s.Lost == 0 {
+		return told
 	}
-	f.damaged.WithLabelValues("some").Inc()
+	if !told {
+		f.damaged.WithLabelValues("some").Inc()
+	}
 	f.log.Error("recording damaged, the rest is kept", "stream", s.Start.Stream, "incarnation", s.Start.Incarnation,
 		"damaged_bytes", s.Damaged, "lost_parts", s.Lost, "lost_renditions", s.Nameless)
+	return true
 }
 
 // unreadable tells of a recording of which nothing can be read. Its files are left

@@ -167,8 +167,15 @@ func TestDamageIsAlarmed(t *testing.T) {
 			}
 			reg, lib := prometheus.NewRegistry(), &library{refuse: 0}
 			settled(t, dir, lib, reg)
-			if n, err := testutil.GatherAndCount(reg, "sluice_recorder_damaged_total"); n == 0 || err != nil {
-				t.Fatalf("no alarm: %v", err)
+			want := map[string]int{"some": 0, "nothing": 0}
+			want[name] = 1
+			text := fmt.Sprintf(`# HELP sluice_recorder_damaged_total Recordings whose files are not what was written, by what is left: some, nothing.
+# TYPE sluice_recorder_damaged_total counter
+sluice_recorder_damaged_total{left="nothing"} %d
+sluice_recorder_damaged_total{left="some"} %d
+`, want["nothing"], want["some"])
+			if err := testutil.GatherAndCompare(reg, strings.NewReader(text), "sluice_recorder_damaged_total"); err != nil {
+				t.Error(err)
 			}
 			if heard := lib.heard(); len(heard) != 1 || strings.HasPrefix(heard[0], "lost") != (name == "nothing") {
 				t.Errorf("the catalogue was told %q", heard)

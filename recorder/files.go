@@ -70,6 +70,7 @@ type interrupted struct {
 	dir    string
 	last   time.Time // of its last media
 	record bool
+	told   bool      // that it is damaged
 	after  time.Time // ending it failed, and is tried again from here on
 }
 
@@ -131,7 +132,7 @@ func (f *Files) look(path string, record bool) error {
 		f.unreadable(path, record, err)
 		return nil
 	}
-	f.alarm(state)
+	told := f.alarm(state, false)
 	f.log.Info("recording found", "stream", p.Stream, "incarnation", p.Incarnation, "ended", state.Ended, "lost_parts", state.Lost, "torn_bytes", state.Torn)
 	if state.Ended || upload.Complete(path) {
 		if err := f.seal(path, p.Stream); err != nil {
@@ -143,7 +144,7 @@ func (f *Files) look(path string, record bool) error {
 	if record {
 		f.found(p.Stream, p.Incarnation, path, false)
 	}
-	f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{stream: p.Stream, dir: path, last: lastMedia(p, state), record: record})
+	f.interrupted[p.Stream] = append(f.interrupted[p.Stream], interrupted{stream: p.Stream, dir: path, last: lastMedia(p, state), record: record, told: told})
 	return nil
 }
 
@@ -306,7 +307,7 @@ func (f *Files) open(i interrupted, recover func(string) (*media.Presentation, *
 	if err != nil {
 		return nil, nil, err
 	}
-	f.alarm(state)
+	f.alarm(state, i.told)
 	l := f.file(i.dir, p.Stream, p.Incarnation, i.record)
 	l.said = state.Captions
 	j, err := journal.Open(i.dir, state, l.config())

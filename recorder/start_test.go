@@ -30,19 +30,27 @@ func there(path string) bool {
 	return err == nil
 }
 
+// leave records ten seconds, as a server does that is stopped then, and returns the
+// recording's folder.
+func leave(t *testing.T, dir string) string {
+	t.Helper()
+	a := openArchive(t, dir, nil)
+	s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = a.Files })
+	s.publish(1, "")
+	shoot(10*time.Second, s.video(0, 40*ms), s.sound())
+	folder := filepath.Join(dir, "recordings", s.show().Incarnation)
+	s.stop()
+	a.stop()
+	return folder
+}
+
 // A start deletes what a recording that had not begun left, and nothing else: a bad
 // sector in the first bytes of a journal cost all of a recording, and a folder that
 // somebody had put there was gone.
 func TestAStartDeletesNoMediaThatItCannotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		a := openArchive(t, dir, nil)
-		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = a.Files })
-		s.publish(1, "")
-		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
-		hurt := filepath.Join(dir, "recordings", s.show().Incarnation)
-		s.stop()
-		a.stop()
+		hurt := leave(t, dir)
 		f, err := os.OpenFile(filepath.Join(hurt, journal.Name), os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -62,7 +70,7 @@ func TestAStartDeletesNoMediaThatItCannotRead(t *testing.T) {
 			filepath.Join(window, "video", "000000.cmaf"):   "film",
 			filepath.Join(dir, "recordings", "notes", "to"): "me",
 		})
-		a = openArchive(t, dir, nil)
+		a := openArchive(t, dir, nil)
 		defer a.stop()
 		for path, want := range map[string]bool{
 			filepath.Join(hurt, "video", "000000.cmaf"): true, filepath.Join(foreign, "film.mov"): true,
@@ -80,20 +88,14 @@ func TestAStartDeletesNoMediaThatItCannotRead(t *testing.T) {
 func TestARemovalThatACrashStoppedGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		a := openArchive(t, dir, nil)
-		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = a.Files })
-		s.publish(1, "")
-		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
-		half := filepath.Join(dir, "recordings", s.show().Incarnation)
-		s.stop()
-		a.stop()
+		half := leave(t, dir)
 		gone := filepath.Join(dir, "recordings", "0000004aaaaaaaaa") // its journal went, its last volume not yet
 		lay(t, map[string]string{
 			filepath.Join(gone, upload.CompleteName):    "recordings/show/0000004aaaaaaaaa\n",
 			filepath.Join(gone, "video", "000001.cmaf"): "film",
 			filepath.Join(half, upload.CompleteName):    "recordings/show/x\n", // of this only the mark of its end went
 		})
-		a = openArchive(t, dir, nil)
+		a := openArchive(t, dir, nil)
 		defer a.stop()
 		if there(gone) {
 			t.Error("the rest is still there")

@@ -339,14 +339,19 @@ func (x *exports) feed(ctx context.Context, p *media.Presentation, r *media.Rend
 			}
 			begun = true
 		}
-		b, err := x.vod.read(ctx, p, r.ID, s.Extent)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(w, b)
-		if err = errors.Join(err, b.Close()); err != nil {
+		if err := x.vod.copy(ctx, w, p, r, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// copy writes a segment's bytes.
+func (v *Vod) copy(ctx context.Context, w io.Writer, p *media.Presentation, r *media.Rendition, s *media.Segment) error {
+	b, err := v.read(ctx, p, r.ID, s.Extent)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, b)
+	return errors.Join(err, b.Close())
 }

@@ -274,12 +274,7 @@ func (s *sounds) feed(ctx context.Context, p *media.Presentation, r *media.Rendi
 		return err
 	}
 	for _, seg := range r.Segments[piece.From:piece.To] {
-		b, err := s.vod.read(ctx, p, r.ID, seg.Extent)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(w, b)
-		if err = errors.Join(err, b.Close()); err != nil {
+		if err := s.vod.copy(ctx, w, p, r, seg); err != nil {
 			return err
 		}
 	}

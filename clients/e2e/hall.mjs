@@ -53,9 +53,9 @@ export async function seat(browser, hall, { player, url, spy }) {
     /** loudness is the largest amplitude in two seconds of sound. */
     loudness: () => page.evaluate(loudness),
     /** clock is by how much the capture time and the time code of the next frames differ, in milliseconds; began is when media time 0 was captured. */
-    clock: (frames, began) => page.evaluate(clock, [frames, began]),
+    clock: (frames, began) => page.evaluate(codes, [frames, began]),
     /** delays from the time code in the picture to its display, of the next frames, in milliseconds. */
-    delays: (frames) => page.evaluate(delays, frames),
+    delays: (frames) => page.evaluate(codes, [frames]),
   };
 }
 
@@ -161,7 +161,9 @@ async function loudness() {
   return largest;
 }
 
-function clock([frames, began]) {
+// codes holds the time code in each of the next frames against when it was captured, if media time 0 has a time, else against when it was
+// displayed.
+function codes([frames, began]) {
   const { video } = window.seat;
   const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 90 });
   const g = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
@@ -175,29 +177,8 @@ function clock([frames, began]) {
         const [x, y] = [(bit % 16) * 10 + 5, Math.floor(bit / 16) * 10 + 5];
         if (data[4 * (y * 160 + x)] > 127) code += 2 ** bit;
       }
-      out.push(((began + frame.mediaTime * 1000) % 2 ** 32) - code);
-      if (out.length < frames) video.requestVideoFrameCallback(look);
-      else done(out);
-    };
-    video.requestVideoFrameCallback(look);
-  });
-}
-
-function delays(frames) {
-  const { video } = window.seat;
-  const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 90 });
-  const g = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  const out = [];
-  return new Promise((done) => {
-    const look = (_, frame) => {
-      g.drawImage(video, 0, 0, canvas.width, canvas.height);
-      const { data } = g.getImageData(0, 0, 160, 20);
-      let code = 0;
-      for (let bit = 0; bit < 32; bit++) {
-        const [x, y] = [(bit % 16) * 10 + 5, Math.floor(bit / 16) * 10 + 5];
-        if (data[4 * (y * 160 + x)] > 127) code += 2 ** bit;
-      }
-      out.push(((performance.timeOrigin + frame.expectedDisplayTime) % 2 ** 32) - code);
+      const at = began === undefined ? performance.timeOrigin + frame.expectedDisplayTime : began + frame.mediaTime * 1000;
+      out.push((at % 2 ** 32) - code);
       if (out.length < frames) video.requestVideoFrameCallback(look);
       else done(out);
     };

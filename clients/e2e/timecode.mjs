@@ -1,6 +1,8 @@
 // A clock in the picture: 32 bits of the time in milliseconds as black and white blocks, drawn into what a page takes
 // for its camera, and read back from the pixels of a player. Both run in the page: they are passed as text.
 
+import { eventually } from "./house.mjs";
+
 /** camera replaces the page's camera by a canvas with the time code on a moving picture. */
 export function camera({ width, height, fps }) {
   const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -82,4 +84,16 @@ export function readClock(player, frames) {
     };
     video.requestVideoFrameCallback(look);
   });
+}
+
+/** onAir publishes such a picture by the publish page, in one layer of H.264, and returns the context, in which viewers may open pages. */
+export async function onAir(browser, house, { stream, token, fps }) {
+  const context = await browser.newContext({ permissions: ["camera", "microphone"], viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  await page.addInitScript(camera, { width: 640, height: 360, fps });
+  await page.addInitScript(() => localStorage.setItem("sluice.publish", JSON.stringify({ codec: "H264", simulcast: false })));
+  await page.goto(`${house.http}/publish/${stream}#token=${token}`);
+  await page.getByRole("button", { name: /go live/i }).click();
+  await eventually("it is on air", () => page.locator('sluice-publisher[state="live"]').count());
+  return context;
 }

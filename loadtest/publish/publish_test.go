@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pion/sdp/v3"
+	"github.com/sluice-live/sluice/internal/testnet"
 	"github.com/sluice-live/sluice/loadtest/link"
 	"github.com/sluice-live/sluice/loadtest/publish"
 	"github.com/sluice-live/sluice/loadtest/reflector"
@@ -25,20 +26,6 @@ func start(t *testing.T, c reflector.Config) (*reflector.Server, string) {
 	web := httptest.NewServer(server)
 	t.Cleanup(func() { server.Close(); web.Close() })
 	return server, web.URL
-}
-
-// eventually polls until ok or 30 s have passed.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in 30 s not: %s", what)
-		}
-		<-tick.C
-	}
 }
 
 // Each shape in one and, where it can, three layers: it connects, a viewer sees
@@ -62,7 +49,7 @@ func TestEachShapeIsWatched(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "frames, audio and reports", func() bool {
+			testnet.Eventually(t, "frames, audio and reports", func() bool {
 				v, s := f.Stats(), p.Stats()
 				return v.Frames >= 30 && v.Keys > 0 && v.Audio >= 30 && s.Reports > 0
 			})
@@ -84,7 +71,7 @@ func TestEachShapeIsWatched(t *testing.T) {
 			if c.shape == publish.GStreamer && len(p.Stats().Trickled) != 2 {
 				t.Errorf("trickled %v", p.Stats().Trickled)
 			}
-			eventually(t, "no session left", func() bool { return server.Sessions() == 0 })
+			testnet.Eventually(t, "no session left", func() bool { return server.Sessions() == 0 })
 		})
 	}
 }
@@ -100,7 +87,7 @@ func TestAServerThatHangsUpIsNoticed(t *testing.T) {
 			}
 			over := make(chan error, 1)
 			go func() { over <- p.Run(t.Context()) }()
-			eventually(t, "frames", func() bool { return p.Stats().Frames > 3 })
+			testnet.Eventually(t, "frames", func() bool { return p.Stats().Frames > 3 })
 			server.KickPublisher()
 			select {
 			case err := <-over:
@@ -125,7 +112,7 @@ func TestLateMediaComesLate(t *testing.T) {
 	over := make(chan error, 1)
 	begun := time.Now()
 	go func() { over <- p.Run(ctx) }()
-	eventually(t, "a packet", func() bool { return p.Stats().Packets > 0 })
+	testnet.Eventually(t, "a packet", func() bool { return p.Stats().Packets > 0 })
 	if d := time.Since(begun); d < 600*time.Millisecond {
 		t.Errorf("the first packet came after %v", d)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-live/sluice/internal/testnet"
 	"github.com/sluice-live/sluice/loadtest/publish"
 	"github.com/sluice-live/sluice/loadtest/reflector"
 	"github.com/sluice-live/sluice/loadtest/source"
@@ -61,20 +62,6 @@ func swarm(t *testing.T, c view.Config) *view.Swarm {
 	return s
 }
 
-// eventually polls until ok or 30 s have passed.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("in 30 s not: %s", what)
-		}
-		<-tick.C
-	}
-}
-
 func summary(t *testing.T, s *view.Swarm) view.Summary {
 	t.Helper()
 	m, err := s.Summary()
@@ -109,7 +96,7 @@ func TestLightViewersSeeEveryFrameAndLeaveNothingBehind(t *testing.T) {
 	if err := s.Begin(false); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "60 frames each", func() bool { return summary(t, s).Frames >= 60*n })
+	testnet.Eventually(t, "60 frames each", func() bool { return summary(t, s).Frames >= 60*n })
 	m := summary(t, s)
 	if m.Viewers != n || m.Bad != 0 || m.FPS <= 0 || m.Bytes == 0 {
 		t.Errorf("%+v", m)
@@ -147,7 +134,7 @@ func TestLossOnTheWayInIsRepairedByNACK(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "a key frame", func() bool {
+			testnet.Eventually(t, "a key frame", func() bool {
 				select {
 				case <-v.Keyed():
 					return true
@@ -155,15 +142,15 @@ func TestLossOnTheWayInIsRepairedByNACK(t *testing.T) {
 					return false
 				}
 			})
-			eventually(t, "30 frames", func() bool { return summary(t, s).Frames >= 30 })
+			testnet.Eventually(t, "30 frames", func() bool { return summary(t, s).Frames >= 30 })
 			// How many were lost by now is chance, and the last of them need not be missed yet: it plays on until one came back.
-			eventually(t, "a lost packet, asked for and sent again", func() bool {
+			testnet.Eventually(t, "a lost packet, asked for and sent again", func() bool {
 				n := p.Stats()
 				return n.Dropped > 0 && n.NACKed > 0 && n.Resent > 0
 			})
 			// What follows is whole, too: frames with a hole are not counted.
 			seen := summary(t, s).Frames
-			eventually(t, "30 frames more", func() bool { return summary(t, s).Frames >= seen+30 })
+			testnet.Eventually(t, "30 frames more", func() bool { return summary(t, s).Frames >= seen+30 })
 			s.Leave(t.Context(), v)
 		})
 	}
@@ -185,7 +172,7 @@ func TestAStalledViewerReadsAndSaysNothingAndStays(t *testing.T) {
 	if err := errors.Join(s.Stall(viewers[0], viewers[0]), s.Begin(false)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "30 frames of the other", func() bool { return summary(t, s).Frames >= 30 })
+	testnet.Eventually(t, "30 frames of the other", func() bool { return summary(t, s).Frames >= 30 })
 	m := summary(t, s)
 	if m.Viewers != 2 || m.Stalled != 1 {
 		t.Errorf("%d viewers, %d stalled", m.Viewers, m.Stalled)
@@ -241,7 +228,7 @@ func TestAFullViewerSeesTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "30 frames and audio", func() bool { s := f.Stats(); return s.Frames >= 30 && s.Audio >= 30 && s.Keys > 0 })
+	testnet.Eventually(t, "30 frames and audio", func() bool { s := f.Stats(); return s.Frames >= 30 && s.Audio >= 30 && s.Keys > 0 })
 	s := f.Stats()
 	if s.Keys == 0 || s.Joined == 0 || s.Latency.N < 30 || len(s.Codecs) != 2 {
 		t.Errorf("%+v", s)

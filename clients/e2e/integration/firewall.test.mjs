@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually, openBrowser, openHouse } from "../house.mjs";
-import { camera } from "../timecode.mjs";
+import { onAir } from "../timecode.mjs";
 
 const fps = 15;
 let house, browser, context, page, player, token;
@@ -12,13 +12,7 @@ before(async () => {
   house = await openHouse();
   browser = await openBrowser();
   token = await house.token("--publish", "*", "--play", "*");
-  context = await browser.newContext({ permissions: ["camera", "microphone"], viewport: { width: 1280, height: 800 } });
-  const publisher = await context.newPage();
-  await publisher.addInitScript(camera, { width: 640, height: 360, fps });
-  await publisher.addInitScript(() => localStorage.setItem("sluice.publish", JSON.stringify({ codec: "H264", simulcast: false })));
-  await publisher.goto(`${house.http}/publish/over#token=${token}`);
-  await publisher.getByRole("button", { name: /go live/i }).click();
-  await eventually("it is on air", () => publisher.locator('sluice-publisher[state="live"]').count());
+  context = await onAir(browser, house, { stream: "over", token, fps });
 });
 
 after(async () => {

@@ -28,7 +28,7 @@ type test interface {
 func Free(t test) int {
 	t.Helper()
 	for range 100 {
-		if port := lowest + rand.IntN(highest-lowest); isFree(port) {
+		if port := lowest + rand.IntN(highest-lowest); isFree(port) { //nolint:gosec // nobody gains by guessing it
 			return port
 		}
 	}
