@@ -43,6 +43,7 @@ type BenchOptions struct {
 	Each      int           `help:"streams: how many viewers watch each"`
 	Settle    time.Duration `help:"idle, streams: wait this long before measuring" default:"15s"`
 	Streams   int           `help:"streams: how many" default:"1000"`
+	Silent    bool          `help:"streams: pictures only, no sound"`
 	Rest      time.Duration `help:"between two servers" default:"3s"`
 	Media     string        `help:"folder that keeps the test media, made once by ffmpeg"`
 	Out       string        `help:"write FILE.json, FILE.md and FILE.svg"`

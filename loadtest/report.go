@@ -212,7 +212,11 @@ func (r BenchResult) otherTables(b *strings.Builder) {
 		markdownTable(b, rows)
 	}
 	if len(r.Streams) > 0 {
-		b.WriteString("## Many small streams\n\nOne publisher each: 64 kbit/s of audio, five pictures of 400 bytes a second.\n\n")
+		sound := "64 kbit/s of audio, "
+		if r.Streams[0].Silent {
+			sound = ""
+		}
+		b.WriteString("## Many small streams\n\nOne publisher each: " + sound + "five pictures of 400 bytes a second.\n\n")
 		rows := [][]string{{"server", "streams", "failed", "viewers", "CPU per stream, µs/s", "RSS, KiB", "heap, KiB", "goroutines", "load, µs/s"}}
 		for _, t := range names(r.Streams, Crowded.target) {
 			all := ofTarget(r.Streams, Crowded.target, t)

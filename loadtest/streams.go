@@ -17,6 +17,7 @@ type Crowded struct {
 	Round    int          `json:"round"`
 	Streams  int          `json:"streams"`
 	Failed   int          `json:"failed"`
+	Silent   bool         `json:"silent,omitempty"`  // pictures only
 	CutOff   string       `json:"cut_off,omitempty"` // publishers that the server ended
 	RSS      float64      `json:"rss_kib_per_stream"`
 	Heap     float64      `json:"heap_per_stream,omitempty"` // bytes
@@ -38,6 +39,7 @@ func crowded(ctx context.Context, o BenchOptions, b bout) (c Crowded, err error)
 	if failed != nil {
 		_, _ = fmt.Fprintln(b.out, "  "+failed.Error())
 	}
+	crowd.Silent, c.Silent = o.Silent, o.Silent
 	c.Streams, c.Failed = crowd.Len(), o.Streams-crowd.Len()
 	playing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	over := make(chan error, 1)

@@ -27,6 +27,9 @@ const (
 
 // Crowd is many publishers of small streams, one each, played by one goroutine.
 type Crowd struct {
+	// Silent leaves the sound out; it is set before Run.
+	Silent bool
+
 	publishers []*Publisher
 	media      *source.Media
 	opus       []byte
@@ -119,7 +122,10 @@ func lost(gone []bool) error {
 // play sends what one publisher sends in 20 ms.
 func (c *Crowd) play(p *Publisher, turn int, now time.Time) error {
 	at := time.Duration(turn) * source.AudioInterval
-	err := p.packet(source.Unit{Audio: true, TS: uint32(at.Seconds()*48000 + 0.5), Opus: c.opus}, packet{payload: c.opus, first: true, at: now})
+	var err error
+	if !c.Silent {
+		err = p.packet(source.Unit{Audio: true, TS: uint32(at.Seconds()*48000 + 0.5), Opus: c.opus}, packet{payload: c.opus, first: true, at: now})
+	}
 	if turn%pictureTurns == 0 {
 		frames := c.media.Layers[0].Frames[:smallGOP]
 		n := turn / pictureTurns
