@@ -30,6 +30,8 @@ export interface HlsSource {
   /** at is the capture time to begin with, time the place on the media timeline, in seconds; the live edge or the beginning if both are absent. */
   at?: number;
   time?: number;
+  /** near is how far from at the first picture may be, in milliseconds. */
+  near?: number;
   /** offset is what to add to localNow() to get the server's time, once it is known. */
   offset?: () => number | undefined;
 }
@@ -233,7 +235,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   // hls.js may take the live edge for the beginning although it was told another one; it is told again then.
   #arrives(): boolean {
     if (this.#awaited === undefined) return true;
-    const there = this.capture === undefined || Math.abs(this.capture - this.#awaited) < near;
+    const there = this.capture === undefined || Math.abs(this.capture - this.#awaited) < (this.#source.near ?? near);
     if (there || this.#asked >= askings) this.#awaited = undefined;
     else if (!this.#source.video.seeking) {
       this.#asked++;

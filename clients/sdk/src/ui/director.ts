@@ -48,6 +48,8 @@ const lively = 200;
 const unmeasured = 6000;
 // A dead picture is waited for by HLS so long; then any picture is better than a still.
 const patience = 15_000;
+// HLS that goes on with a picture that stands is asked again for the place when it begins further away, in milliseconds.
+const exact = 200;
 // So much newer, in milliseconds, is what a playlist has, when it is not the publisher who has gone silent.
 const newer = 1000;
 
@@ -263,11 +265,11 @@ export class Director extends Emitter<DirectorEvents> {
     viewing.start();
   }
 
-  #play(url: string, at?: number): void {
+  #play(url: string, at?: number, near?: number): void {
     const { token, asset, stage } = this.#config;
     this.#drop("hls");
     const { video } = stage.screens.hls;
-    const hls = new HlsPlayback({ url, token, video, live: !asset, at, offset: () => this.clock.offset });
+    const hls = new HlsPlayback({ url, token, video, live: !asset, at, near, offset: () => this.clock.offset });
     hls.away = this.#away;
     this.#hls = hls;
     this.#hlsUrl = url;
@@ -306,7 +308,7 @@ export class Director extends Emitter<DirectorEvents> {
       return this.#drop("hls");
     }
     if (!this.#flowed || this.#crossing || this.#hls || this.#away || this.#last === undefined || !this.#way.spare) return;
-    this.#play(this.#config.hls, this.#last);
+    this.#play(this.#config.hls, this.#last, exact);
     this.#cross("hls");
     this.#crossing!.spare = true;
   }
@@ -408,6 +410,7 @@ export class Director extends Emitter<DirectorEvents> {
 
   // The picture that is shown now behind the other one is the one in front, or what comes after it.
   #follows(mode: Mode): boolean {
+    if (mode === "hls" && !this.#hls?.arrived) return false;
     const capture = mode === "hls" ? this.#hls?.capture : this.#viewing?.latency.capture;
     return capture !== undefined && this.#last !== undefined && capture > this.#last - this.#frame / 2;
   }
