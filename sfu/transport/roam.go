@@ -80,7 +80,7 @@ func (k *strayKeys) opens(b []byte) bool {
 // hot:
 func (k *strayKeys) sender(b []byte) (ssrc, index uint32, control bool) {
 	if b[1] >= 192 && b[1] <= 223 {
-		return binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[len(b)-int(k.tail):]) &^ (1 << 31), true
+		return binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[len(b)-int(max(k.tail, 4)):]) &^ (1 << 31), true
 	}
 	return binary.BigEndian.Uint32(b[8:]), 0, false
 }

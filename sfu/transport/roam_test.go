@@ -26,17 +26,27 @@ type viewer struct {
 // watching is a client that reports under an SSRC, and an owner that opens what it sends.
 func watching(t *testing.T, e *Endpoint, name string, ssrc uint32) *viewer {
 	t.Helper()
+	return watchingBy(t, e, srtp.ProtectionProfileAeadAes128Gcm, name, ssrc)
+}
+
+func watchingBy(t *testing.T, e *Endpoint, profile srtp.ProtectionProfile, name string, ssrc uint32) *viewer {
+	t.Helper()
 	with := creds
 	with.Ufrag = name
 	v := &viewer{opened: opened{got: make(chan []byte, 100), closed: make(chan error, 1)}, ssrc: ssrc}
-	keys := Keys{profile: srtp.ProtectionProfileAeadAes128Gcm, remoteKey: random(16), remoteSalt: random(12)}
+	keys := Keys{profile: profile, remoteKey: random(16), remoteSalt: random(12)}
+	if profile != srtp.ProtectionProfileAeadAes128Gcm {
+		keys.remoteSalt = random(14)
+	}
 	opener, err := keys.ControlOpener()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v.seal, err = egress.NewControlGCM(keys.remoteKey, keys.remoteSalt); err != nil {
+	theirs, err := Keys{profile: profile, localKey: keys.remoteKey, localSalt: keys.remoteSalt}.Sealers(0)
+	if err != nil {
 		t.Fatal(err)
 	}
+	v.seal = theirs.RTCP
 	v.Conn, err = e.Open(Params{Credentials: with, Ready: func(Keys) {}, Closed: func(err error) { v.closed <- err },
 		Receive: func(batch []Datagram) {
 			for _, d := range batch {
@@ -145,6 +155,20 @@ func TestAViewerThatMovedIsFoundByItsReports(t *testing.T) {
 		eventually(t, "the session hears it there", func() bool { return len(v.got) > 0 })
 		<-v.got
 	}
+}
+
+// The index of a control packet stands elsewhere where the tag is not part of the text.
+func TestAViewerThatMovedIsFoundUnderTheOtherProfile(t *testing.T) {
+	e := listen(t)
+	v := watchingBy(t, e, srtp.ProtectionProfileAes128CmHmacSha1_80, "viewer00", 1)
+	thief := dial(t, e)
+	_, _ = thief.pc.Write(v.sent[0])
+	if b := thief.read(50 * time.Millisecond); b != nil {
+		t.Errorf("a repeated report was answered: % x", b)
+	}
+	to := v.move(t, e)
+	v.report()
+	eventually(t, "the stream is where the client is", func() bool { return v.at() == to })
 }
 
 // What was sent before, repeated from elsewhere, is not even answered.
