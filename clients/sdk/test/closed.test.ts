@@ -20,6 +20,8 @@ describe("captions in the pictures", () => {
     const both = video(track("captions", "CC1", "hidden", "HELLO"), track("subtitles", "Deutsch", "disabled", "Hallo"));
     expect(cuesOf(both)).toEqual([]);
     expect(cuesOf(both, "CC1")).toEqual(["HELLO"]);
+    const rows = [{ line: 14, getCueAsHTML: () => ({ textContent: "below" }) }, { line: 13, getCueAsHTML: () => ({ textContent: "above" }) }];
+    expect(cuesOf(video({ ...track("captions", "CC1", "hidden", ""), activeCues: rows }), "CC1")).toEqual(["above", "below"]);
     expect(cuesOf(video(track("subtitles", "Deutsch", "hidden", "Hallo")), "CC1")).toEqual(["Hallo"]);
   });
 });

@@ -100,7 +100,9 @@ export function cuesOf(video: HTMLVideoElement, channel = ""): string[] {
   const texts: string[] = [];
   for (const track of Array.from(video.textTracks ?? [])) {
     if (track.mode === "disabled" || (track.kind === "captions" && track.label !== channel)) continue;
-    for (const cue of Array.from(track.activeCues ?? []) as VTTCue[]) texts.push(cue.getCueAsHTML().textContent ?? "");
+    const cues = Array.from(track.activeCues ?? []) as VTTCue[];
+    if (track.kind === "captions") cues.sort((a, b) => Number(a.line) - Number(b.line)); // a cue for each row, and the upper ones are older
+    for (const cue of cues) texts.push(cue.getCueAsHTML().textContent ?? "");
   }
   return [...new Set(texts)].filter((text) => text.trim() !== "");
 }
