@@ -146,6 +146,7 @@ streams:
 func TestMistakesAreNamed(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"misspelt", "htps: :1", `key "htps" is not known; the nearest is "https"`},
+		{"misspelt section", "hlss: {window: 1h}", `key "hlss" is not known; the nearest is "hls"`},
 		{"misspelt inside", "log: {levle: debug}", `the nearest is "log.level"`},
 		{"wrong depth", "level: debug", `the nearest is "log.level"`},
 		{"misspelt in a list", "streams: [{match: a}, {match: b, hodl: 3s}]", `key "streams[1].hodl" is not known; the nearest is "streams[].hold"`},

@@ -147,11 +147,12 @@ func names(t reflect.Type) string {
 	return strings.Join(out, ", ")
 }
 
-// unknownKey names the known key that needs the fewest edits to become path.
+// unknownKey names the known key, or the section of some, that needs the fewest edits to
+// become path.
 func unknownKey(path string) error {
 	plain := stripIndexes(path)
 	best, distance := "", len(plain)
-	for _, key := range Keys() {
+	for _, key := range withSections(Keys()) {
 		d := edits(plain, key)
 		// A key that was written at the wrong depth is as good as one misspelt.
 		if last(plain) == last(key) {
@@ -165,6 +166,19 @@ func unknownKey(path string) error {
 		return fmt.Errorf("key %q is not known; `sluice check` prints all that are", path)
 	}
 	return fmt.Errorf("key %q is not known; the nearest is %q", path, best)
+}
+
+// withSections adds what keys stand in: log beside log.level.
+func withSections(keys []string) []string {
+	out := slices.Clone(keys)
+	for _, key := range keys {
+		for i, c := range key {
+			if c == '.' && !slices.Contains(out, key[:i]) {
+				out = append(out, key[:i])
+			}
+		}
+	}
+	return out
 }
 
 func last(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
