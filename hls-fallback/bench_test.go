@@ -1,12 +1,16 @@
 package hlsfallback_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"strconv"
-	"sync"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -72,9 +76,9 @@ func BenchmarkRender(b *testing.B) {
 	}
 }
 
-// Over real sockets, HTTP/1.1 on loopback, with a client that only reads. The
-// metric is the processor time of this whole process per request, server and client
-// together; BenchmarkNothing is the same with a handler that does nothing, as large.
+// Over real sockets, HTTP/1.1 on loopback, with a client in a process of its own that
+// only reads. The metric is the processor time of the server's process per request;
+// BenchmarkNothing is the same with a handler that does nothing, as large.
 func BenchmarkServerPlaylist(b *testing.B) {
 	h, _ := warm(b, 100)
 	overSockets(b, h, base+"video-h/media.m3u8?_HLS_msn=39&_HLS_part=3")
@@ -97,6 +101,65 @@ func nothing(b *testing.B, n int) {
 	}), "/")
 }
 
+// clientEnv makes the test binary a client: address, path, number of requests.
+const clientEnv = "SLUICE_BENCH_CLIENT"
+
+func TestMain(m *testing.M) {
+	if job := os.Getenv(clientEnv); job != "" {
+		if err := fetchAll(strings.Fields(job)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// fetchAll asks for the same thing on a few connections, and prints how large an
+// answer is.
+func fetchAll(job []string) error {
+	const clients = 8
+	n, err := strconv.Atoi(job[2])
+	if err != nil {
+		return err
+	}
+	request := []byte("GET " + job[1] + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")
+	conns := make([]net.Conn, clients)
+	for i := range conns {
+		if conns[i], err = net.Dial("tcp", job[0]); err != nil {
+			return err
+		}
+		defer conns[i].Close()
+	}
+	size, err := probe(conns[0], request)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, clients)
+	for _, c := range conns {
+		go func() {
+			for range (n + clients - 1) / clients {
+				if _, err := c.Write(request); err != nil {
+					failed <- err
+					return
+				}
+				if _, err := io.CopyN(io.Discard, c, int64(size)); err != nil {
+					failed <- err
+					return
+				}
+			}
+			failed <- nil
+		}()
+	}
+	for range conns {
+		if err := <-failed; err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Print(size)
+	return err
+}
+
 func overSockets(b *testing.B, h http.Handler, path string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,55 +168,51 @@ func overSockets(b *testing.B, h http.Handler, path string) {
 	srv := &http.Server{Handler: h}
 	go srv.Serve(l) // ends with Close
 	defer srv.Close()
-	request := []byte("GET " + path + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")
-	const clients = 8
-	conns := make([]net.Conn, clients)
-	size := 0
-	for i := range conns {
-		if conns[i], err = net.Dial("tcp", l.Addr().String()); err != nil {
-			b.Fatal(err)
-		}
-		defer conns[i].Close()
-	}
-	size = probe(b, conns[0], request)
+	client := exec.Command(os.Args[0], "-test.run", "^$")
+	client.Env = append(os.Environ(), clientEnv+"="+strings.Join([]string{l.Addr().String(), path, strconv.Itoa(b.N)}, " "))
+	client.Stderr = os.Stderr
 	before := cpu()
 	b.ResetTimer()
-	var all sync.WaitGroup
-	for i := range clients {
-		all.Go(func() {
-			for range (b.N + clients - 1) / clients {
-				if _, err := conns[i].Write(request); err != nil {
-					b.Error(err)
-					return
-				}
-				if _, err := io.CopyN(io.Discard, conns[i], int64(size)); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
+	out, err := client.Output()
+	if err != nil {
+		b.Fatal(err)
 	}
-	all.Wait()
+	size, err := strconv.Atoi(string(out))
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/req")
 	b.ReportMetric(float64(size), "bytes")
 }
 
 // probe measures one answer, which all others equal to the byte.
-func probe(b *testing.B, c net.Conn, request []byte) int {
+func probe(c net.Conn, request []byte) (int, error) {
 	if _, err := c.Write(request); err != nil {
-		b.Fatal(err)
+		return 0, err
 	}
-	buf := make([]byte, 1<<20)
-	n := 0
-	for {
-		c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-		k, err := c.Read(buf[n:])
-		n += k
-		if err != nil {
-			c.SetReadDeadline(time.Time{})
-			return n
-		}
+	counted := &counter{r: c}
+	r, err := http.ReadResponse(bufio.NewReader(counted), nil)
+	if err != nil {
+		return 0, err
 	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK || r.ContentLength < 0 {
+		return 0, fmt.Errorf("answered %s of %d bytes", r.Status, r.ContentLength)
+	}
+	_, err = io.Copy(io.Discard, r.Body)
+	return counted.n, err
+}
+
+// counter counts what is read.
+type counter struct {
+	r io.Reader
+	n int
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += n
+	return n, err
 }
 
 // cpu is the processor time of this process.
