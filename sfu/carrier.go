@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -60,7 +61,13 @@ func (s *SFU) carry(o media.Offer, r *negotiate.Remote, p transport.Params) (c c
 		c, err := s.endpoint.Open(p)
 		return c, func() {}, err
 	}
-	full, err := s.pion.Open(p, pion.Client{Lite: r.Lite, Candidates: pion.Allowed(r.Candidates, o.Remote)})
+	client := pion.Client{Lite: r.Lite, Candidates: pion.Allowed(r.Candidates, o.Remote)}
+	if r.Channels() {
+		client.Channel = func(ctx context.Context, label string, send func([]byte) error) {
+			s.config.Channel(ctx, o.Stream, label, send)
+		}
+	}
+	full, err := s.pion.Open(p, client)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,5 +76,5 @@ func (s *SFU) carry(o media.Offer, r *negotiate.Remote, p transport.Params) (c c
 
 // full reports whether a session needs a full agent of ours.
 func (s *SFU) full(r *negotiate.Remote) bool {
-	return s.config.Carrier == CarrierPion || r.Lite && s.config.Carrier == CarrierAuto
+	return s.config.Carrier == CarrierPion || s.config.Carrier == CarrierAuto && (r.Lite || r.Channels())
 }

@@ -1,9 +1,11 @@
 package sfu_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,5 +159,139 @@ func TestTheTransportIsChosenBySession(t *testing.T) {
 	}
 	if _, err := sfu.New(sfu.Config{Claims: &claims{}, Carrier: "quic"}); err == nil {
 		t.Error("a transport that there is not was taken")
+	}
+}
+
+// A viewer's data channel is served by its label; others are closed, and our ICE-lite has none.
+func TestAViewerOpensADataChannel(t *testing.T) {
+	for _, carrier := range []sfu.Carrier{sfu.CarrierAuto, sfu.CarrierLite} {
+		t.Run(string(carrier), func(t *testing.T) {
+			ended := make(chan struct{}, 8)
+			s := start(t, func(c *sfu.Config) {
+				c.Carrier = carrier
+				c.Channel = func(ctx context.Context, id media.StreamID, label string, send func([]byte) error) {
+					if label != "captions" {
+						return
+					}
+					if err := send(make([]byte, 17<<10)); err == nil {
+						t.Error("a message that is too long was sent")
+					}
+					if err := send([]byte("for " + string(id))); err != nil {
+						t.Error(err)
+					}
+					<-ctx.Done()
+					ended <- struct{}{}
+				}
+			})
+			e := publish(t, s, "demo", "pub")
+			defer e.play(100)()
+			pc, err := api(t).NewPeerConnection(webrtc.Configuration{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = pc.Close() })
+			v := &screen{pc: pc, packets: make(chan *rtp.Packet, 10000)}
+			pc.OnTrack(func(tr *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+				for p, _, err := tr.ReadRTP(); err == nil; p, _, err = tr.ReadRTP() {
+					v.packets <- p
+				}
+			})
+			if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+				t.Fatal(err)
+			}
+			captions, err := pc.CreateDataChannel("captions", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, err := pc.CreateDataChannel("chat", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, closed := make(chan string, 8), make(chan struct{})
+			captions.OnMessage(func(m webrtc.DataChannelMessage) { said <- string(m.Data) })
+			other.OnClose(func() { close(closed) })
+			exchange(t, pc, withContext(s.Subscribe), media.Offer{Stream: "demo", Session: "view"})
+			v.next(t)
+			if carrier == sfu.CarrierLite {
+				if !strings.Contains(pc.RemoteDescription().SDP, "m=application 0") {
+					t.Error("data channels were taken")
+				}
+				return
+			}
+			select {
+			case m := <-said:
+				if m != "for demo" {
+					t.Errorf("got %q", m)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("nothing came over the channel")
+			}
+			select {
+			case <-closed:
+			case <-time.After(10 * time.Second):
+				t.Error("a channel that nobody serves stays open")
+			}
+			for range 20 {
+				v.next(t) // and media goes on beside
+			}
+			_ = s.Hangup(t.Context(), "view", nil)
+			select {
+			case <-ended:
+			case <-time.After(10 * time.Second):
+				t.Error("who serves a channel was not told that the session ended")
+			}
+		})
+	}
+}
+
+// Who opens channel after channel, or talks without end, is heard no more.
+func TestDataChannelsAreBounded(t *testing.T) {
+	var served atomic.Int64
+	s := start(t, func(c *sfu.Config) {
+		c.Carrier = sfu.CarrierAuto
+		c.Channel = func(ctx context.Context, _ media.StreamID, _ string, _ func([]byte) error) {
+			served.Add(1)
+			<-ctx.Done()
+		}
+	})
+	pc, err := api(t).NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pc.Close() })
+	if _, err := pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{}, 100)
+	var first *webrtc.DataChannel
+	for i := range 8 {
+		ch, err := pc.CreateDataChannel("captions", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = ch
+			ch.OnOpen(func() {
+				for range 1000 {
+					_ = ch.SendText("and another thing")
+				}
+			})
+		}
+		ch.OnClose(func() { closed <- struct{}{} })
+	}
+	exchange(t, pc, withContext(s.Subscribe), media.Offer{Stream: "demo", Session: "view"})
+	for range 5 { // those beyond the fourth, and the one that talks
+		select {
+		case <-closed:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d are served, the first is %v", served.Load(), first.ReadyState())
+		}
+	}
+	for range 40 {
+		_, _ = pc.CreateDataChannel("captions", nil)
+	}
+	eventually(t, "the session ended", 10*time.Second, func() bool { _, _, err := s.View("view"); return err != nil })
+	if n := served.Load(); n > 32 {
+		t.Errorf("%d were served", n)
 	}
 }

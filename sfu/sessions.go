@@ -73,6 +73,7 @@ func (s *SFU) Subscribe(ctx context.Context, o media.Offer) (media.Answer, error
 	nc := negotiate.DefaultConfig()
 	nc.REMB = false // arrival reports say more
 	nc.Lite = s.config.Carrier != CarrierLite
+	nc.Channels = nc.Lite && s.config.Channel != nil
 	if err := s.gate.ask(admit.Viewer, time.Now()); err != nil {
 		return media.Answer{}, err
 	}

@@ -41,7 +41,10 @@ type Config struct {
 	Shards      int                                 // 0: one per processor
 	Carrier     Carrier                             // "": CarrierAuto
 	Portable    bool                                // one datagram in each system call, as every system can
-	Admit       admit.Config                        // how many are let in at once; zero fields: for this machine
+	// Channel serves a data channel that a viewer of the stream has opened, until ctx ends; it
+	// returns at once for a label that it does not know. nil: data channels are refused.
+	Channel func(ctx context.Context, id media.StreamID, label string, send func([]byte) error)
+	Admit   admit.Config // how many are let in at once; zero fields: for this machine
 }
 
 // DefaultConfig listens on port 8189 and has room for 10,000 sessions.

@@ -231,7 +231,7 @@ func (s *Server) getCaptions(w http.ResponseWriter, r *http.Request) error {
 }
 
 // tellCaptions writes what is new until the client or this node goes.
-func (s *Server) tellCaptions(ctx context.Context, stream media.StreamID, line *line) {
+func (s *Server) tellCaptions(ctx context.Context, stream media.StreamID, line paper) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	var told []string
@@ -268,7 +268,7 @@ func (s *Server) tellCaptions(ctx context.Context, stream media.StreamID, line *
 	}
 }
 
-func (s *Server) tell(line *line, name string, v any) error {
+func (s *Server) tell(line paper, name string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("write an event: %w", err)

@@ -146,6 +146,9 @@ func (h *house) openMedia() error {
 		MaxSessions: h.cfg.Limits.Sessions,
 		// signaling is made after the sfu; nothing runs before both are there.
 		Ended: func(id media.SessionID, why error) { h.signaling.Ended(id, why) },
+		Channel: func(ctx context.Context, id media.StreamID, label string, send func([]byte) error) {
+			h.signaling.Channel(ctx, id, label, send)
+		},
 		// So is the recorder.
 		Published: func(id media.StreamID) { h.recorder.Published(id) },
 	})

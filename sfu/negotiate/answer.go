@@ -7,6 +7,9 @@ import (
 	"github.com/sluice-live/sluice/media"
 )
 
+// MaxMessage is the largest message in bytes that a data channel of ours takes.
+const MaxMessage = 16 << 10
+
 // writer builds an answer line by line.
 type writer struct{ b []byte }
 
@@ -59,9 +62,12 @@ func (r *Remote) Answer(l Local) []byte {
 		w.line("a=extmap-allow-mixed")
 	}
 	for i := range r.Media {
-		if m := &r.Media[i]; m.Rejected {
+		switch m := &r.Media[i]; {
+		case m.Rejected:
 			w.rejected(m)
-		} else {
+		case m.Channel:
+			w.channels(r, m, &l)
+		default:
 			w.media(r, m, &l)
 		}
 	}
@@ -116,6 +122,18 @@ func (w *writer) media(r *Remote, m *Media, l *Local) {
 	if !r.publish {
 		w.streams(m, l)
 	}
+}
+
+// channels answers an m-line of data channels (RFC 8841 section 10.3).
+func (w *writer) channels(r *Remote, m *Media, l *Local) {
+	w.line("m=", m.line.kind, " 9 ", m.line.proto, " ", m.line.fmts)
+	w.line("c=IN IP4 0.0.0.0")
+	if m.MID != "" {
+		w.line("a=mid:", m.MID)
+	}
+	w.transport(r, m, l)
+	w.line("a=sctp-port:5000")
+	w.line("a=max-message-size:", strconv.Itoa(MaxMessage))
 }
 
 func (w *writer) flags(r *Remote, m *Media) {

@@ -4,6 +4,8 @@
 package negotiate
 
 import (
+	"slices"
+
 	"github.com/pion/rtp"
 
 	"github.com/sluice-live/sluice/media"
@@ -19,6 +21,8 @@ type Config struct {
 	TransportCC, REMB bool
 	// Lite takes offers of ICE-lite clients; our side must then be a full agent.
 	Lite bool
+	// Channels takes a viewer's m-line of data channels.
+	Channels bool
 }
 
 // DefaultConfig takes every codec of media.DefaultPolicy and both kinds of feedback.
@@ -78,6 +82,7 @@ type Media struct {
 	MID      string
 	Index    int    // of the m-line
 	Rejected bool   // answered with port 0 (viewers only)
+	Channel  bool   // it carries data channels (viewers only)
 	Reason   string // why it was rejected
 
 	// Codecs that both sides know, in the order of Config.Codecs, and in the offer's order within one codec.
@@ -141,6 +146,11 @@ func (r *Remote) Audio() *Media { return r.first(media.Audio) }
 
 // Video returns the accepted video m-line, or nil.
 func (r *Remote) Video() *Media { return r.first(media.Video) }
+
+// Channels reports whether data channels were accepted.
+func (r *Remote) Channels() bool {
+	return slices.ContainsFunc(r.Media, func(m Media) bool { return m.Channel })
+}
 
 func (r *Remote) first(k media.Kind) *Media {
 	for i := range r.Media {

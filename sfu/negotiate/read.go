@@ -16,6 +16,7 @@ type reader struct {
 	taken   [256]extKind         // what a header extension id means in the bundle
 	seen    [media.Video + 1]int // m-lines that were accepted, by kind
 	names   []string             // of audio tracks
+	channel bool                 // data channels were taken
 }
 
 func negotiate(offer []byte, c Config, publish bool) (*Remote, error) {
@@ -39,7 +40,7 @@ func negotiate(offer []byte, c Config, publish bool) (*Remote, error) {
 			r.bundle = append(r.bundle, i)
 		}
 	}
-	if len(r.bundle) == 0 {
+	if r.Audio() == nil && r.Video() == nil {
 		return nil, unsupported("%s", r.reasons(d))
 	}
 	if err := r.transport(d, order, c); err != nil {
@@ -75,7 +76,12 @@ func (n *reader) read(m *Media, i int) error {
 	s := &n.media[i]
 	*m = Media{Kind: mediaKind(s.kind), MID: strings.Clone(s.mid), Index: i}
 	m.line = line{kind: strings.Clone(s.kind), proto: strings.Clone(s.proto), rsize: s.rsize, mixed: s.mixed}
-	m.Reason = n.refuse(s, i)
+	if m.Reason = n.refuse(s, i); n.channels(s, i) {
+		m.Channel, m.Reason = true, ""
+		m.line.fmts = channels
+		n.channel = true
+		return nil
+	}
 	if m.Reason == "" {
 		n.accept(m, s)
 	}
@@ -89,6 +95,15 @@ func (n *reader) read(m *Media, i int) error {
 	m.Rejected, m.Ext, m.exts, m.RED = true, Extensions{}, nil, 0
 	m.line.fmts = strings.Clone(s.fmts)
 	return nil
+}
+
+// channels is the format of an m-line of data channels (RFC 8841 section 4.3).
+const channels = "webrtc-datachannel"
+
+// channels reports whether an m-line carries data channels that are taken.
+func (n *reader) channels(s *section, i int) bool {
+	return n.config.Channels && !n.publish && !n.channel && s.kind == "application" && n.in[i] && (!s.portZero || s.bundleOnly) &&
+		(s.proto == "UDP/DTLS/SCTP" || s.proto == "TCP/DTLS/SCTP") && strings.TrimSpace(s.fmts) == channels
 }
 
 // refuse says why an m-line cannot be served, or "".

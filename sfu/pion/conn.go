@@ -23,18 +23,20 @@ import (
 
 // Conn is the transport of one session.
 type Conn struct {
-	host   *Host
-	prints []transport.Fingerprint
-	active bool
-	lite   bool
-	calls  atomic.Pointer[callbacks]
-	guest  *transport.Guest
-	agent  *ice.Agent
-	mux    *mux
-	in     *packetio.Buffer // DTLS records
+	host    *Host
+	prints  []transport.Fingerprint
+	active  bool
+	lite    bool
+	channel Channel
+	calls   atomic.Pointer[callbacks]
+	guest   *transport.Guest
+	agent   *ice.Agent
+	mux     *mux
+	in      *packetio.Buffer // DTLS records
 
 	path      atomic.Pointer[path]
 	connected chan struct{} // closed with the first path
+	gathered  chan struct{} // gets one when the agent has gathered
 	once      sync.Once
 	life      context.Context // ended by Close
 	stop      context.CancelFunc
@@ -99,7 +101,7 @@ func (c *Conn) end() {
 func (c *Conn) connect(ctx context.Context) error {
 	a := c.agent
 	err := errors.Join(a.SetRemoteICELite(c.lite), a.OnConnectionStateChange(c.state),
-		a.OnSelectedCandidatePairChange(c.selected), a.OnCandidate(func(ice.Candidate) {}))
+		a.OnSelectedCandidatePairChange(c.selected), a.OnCandidate(c.candidate))
 	if err != nil {
 		return fmt.Errorf("set the ICE agent up: %w", err)
 	}
@@ -124,6 +126,17 @@ func (c *Conn) connect(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("find a path: %w", ctx.Err())
+	}
+}
+
+// candidate hears of the agent's own candidates, which nobody is told: the answer names
+// the port. The last one is nil.
+func (c *Conn) candidate(own ice.Candidate) {
+	if own == nil {
+		select {
+		case c.gathered <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -160,6 +173,10 @@ func (c *Conn) establish(ctx context.Context, conn *dtls.Conn) error {
 	if calls := c.calls.Load(); calls != nil {
 		calls.ready(keys)
 	}
+	if c.channel != nil {
+		c.associate(conn)
+		return nil
+	}
 	stop := context.AfterFunc(c.life, func() { _ = conn.SetReadDeadline(past) })
 	defer stop()
 	var buf [1]byte // nobody sends us data over DTLS
@@ -195,6 +212,15 @@ func (c *Conn) Restart(n icelite.Credentials) error {
 		return err
 	}
 	c.credentials = n
+	if c.begins { // an agent that gathers must not be restarted: it reads its user fragment without a lock
+		select {
+		case <-c.gathered:
+		case <-c.life.Done():
+			return media.ErrNoSession
+		case <-time.After(gatherTime):
+			return errors.New("restart ICE: the agent is still gathering")
+		}
+	}
 	err := c.agent.Restart(n.Ufrag, n.Pwd)
 	if err == nil && !c.begins {
 		return nil

@@ -1,5 +1,5 @@
 // Package pion carries sessions by a full ICE agent and a DTLS connection that stays open, for clients that the node's
-// own ICE-lite (sfu/transport) cannot serve: those that are ICE-lite themselves. It promises what that transport does: nothing is taken from or sent to an address that has not answered, but a bounded
+// own ICE-lite (sfu/transport) cannot serve: those that are ICE-lite themselves, and those that open data channels. It promises what that transport does: nothing is taken from or sent to an address that has not answered, but a bounded
 // number of checks; every queue is bounded; when the endpoint's Run has returned, nothing of it is left.
 //
 // A Host lodges its sessions at the endpoint's UDP port. Each Conn belongs to whoever opened it.
@@ -36,6 +36,8 @@ const (
 	// ICE-lite client answers only once it has our answer, which may take its way 5 s.
 	checkInterval = 200 * time.Millisecond
 	maxChecks     = 25
+	// gatherTime is how long an agent may take to gather; it asks nobody but the port.
+	gatherTime = 5 * time.Second
 	// inboxSize bounds the DTLS records that wait to be read.
 	inboxSize = 256 << 10
 )
@@ -80,12 +82,14 @@ type Client struct {
 	// Candidates are where it says it is: those of Allowed. A client that is a full agent
 	// needs none, as it checks our address.
 	Candidates []netip.AddrPort
+	// Channel serves its data channels; nil: it has none.
+	Channel Channel
 }
 
 // Open registers a session; Begin lets it connect.
 func (h *Host) Open(p transport.Params, client Client) (*Conn, error) {
-	c := &Conn{host: h, credentials: p.Credentials, prints: p.Fingerprints, active: p.Active, lite: client.Lite,
-		in: packetio.NewBuffer(), connected: make(chan struct{}), mux: newMux(h.local)}
+	c := &Conn{host: h, credentials: p.Credentials, prints: p.Fingerprints, active: p.Active, lite: client.Lite, channel: client.Channel,
+		in: packetio.NewBuffer(), connected: make(chan struct{}), gathered: make(chan struct{}, 1), mux: newMux(h.local)}
 	c.life, c.stop = context.WithCancel(context.Background())
 	c.Trickle(client.Candidates)
 	c.calls.Store(&callbacks{p.Receive, p.Ready, p.Closed})
