@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"crypto/sha256"
@@ -48,6 +49,8 @@ const (
 type Config struct {
 	Dir  string // it is made when it is not there; one edge alone uses it
 	Size int64  // bytes of all files
+	// Patience is how long a read may take before the origin is asked; 0 is half a second.
+	Patience time.Duration
 	// Logger is told when the disk fails; nil is silent.
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -97,6 +100,7 @@ func New(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	cfg.Patience = cmp.Or(cfg.Patience, patience)
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the disk cache: %w", err)
 	}
@@ -182,14 +186,14 @@ func (s *Store) Get(ctx context.Context, key string, now time.Time) *Entry {
 		defer func() { <-s.reads }()
 		answer <- s.read(key, now)
 	}()
-	late := time.NewTimer(patience)
+	late := time.NewTimer(s.cfg.Patience)
 	defer late.Stop()
 	select {
 	case e := <-answer:
 		return e
 	case <-late.C:
 		s.metrics.reads.WithLabelValues("late").Inc()
-		s.failed(&s.reading, "reading", errors.New("it did not answer within "+patience.String()))
+		s.failed(&s.reading, "reading", errors.New("it did not answer within "+s.cfg.Patience.String()))
 	case <-ctx.Done():
 	}
 	return nil

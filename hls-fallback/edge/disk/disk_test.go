@@ -26,6 +26,7 @@ var now = time.Now()
 // opened is a store that runs until the returned function is called.
 func opened(t *testing.T, cfg disk.Config) (*disk.Store, func()) {
 	t.Helper()
+	cfg.Patience = time.Minute // the machine may be slow
 	s, err := disk.New(cfg)
 	if err != nil {
 		t.Fatal(err)
