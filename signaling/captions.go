@@ -26,7 +26,7 @@ type Captions interface {
 
 // PassedHeader tells that another node took the captions and passes them on: they go no
 // further.
-const PassedHeader = "Sluice-Passed-On"
+const PassedHeader = "Sluice-Passed-On" //nolint:gosec // no secret: a header's name
 
 const (
 	typeLines = "application/x-ndjson"

@@ -51,12 +51,12 @@ func (c *Cutter) chart() {
 	}
 	lead := c.leader()
 	if step < c.cfg.Part/2 || lead == nil { // no pictures move
-		n := (c.cfg.Nominal + c.cfg.Part/2) / c.cfg.Part
-		step = c.cfg.Nominal / n
+		n := int((c.cfg.Nominal + c.cfg.Part/2) / c.cfg.Part)
+		step = c.cfg.Nominal / time.Duration(n)
 		if step > c.cfg.Limit || step*100 < c.cfg.Limit*86 {
 			step = c.cfg.Part
 		}
-		c.grid.steer(course{anchor: b.at + step, step: step, until: b.at + n*step, sure: true})
+		c.grid.steer(course{anchor: b.at + step, step: step, until: b.at + time.Duration(n)*step, sure: true})
 		return
 	}
 	sure := c.steady()
@@ -77,12 +77,12 @@ func (c *Cutter) chart() {
 			c.grid.steer(lead.split(b.at, until, tail, sure))
 			return
 		}
-		until = b.at + c.longest()/step*step
+		until = b.at + c.longest().Truncate(step)
 		c.grid.steer(course{anchor: b.at + step, step: step, until: until, sure: true})
 		return
 	}
-	n := max((c.cfg.Nominal-tail+step/2)/step, 1)
-	c.grid.steer(course{anchor: b.at + step, step: step, until: b.at + n*step + tail, sure: sure})
+	n := max(int((c.cfg.Nominal-tail+step/2)/step), 1)
+	c.grid.steer(course{anchor: b.at + step, step: step, until: b.at + time.Duration(n)*step + tail, sure: sure})
 }
 
 // longest is how long a segment may become when no key frame comes.
