@@ -41,8 +41,8 @@ type conn interface {
 	Way() *transport.Way
 	// Send writes one datagram.
 	Send(b []byte) error
-	// Heard tells that an authentic packet came.
-	Heard(at time.Time)
+	// Heard tells that an authentic packet came, when, and whether aside: see transport.Datagram.
+	Heard(at time.Time, aside bool)
 	// RTT is that of the last check; 0 is unknown.
 	RTT() time.Duration
 	// Network is "udp", "tcp" or, while there is no path, "".

@@ -33,7 +33,7 @@ func (p *publisher) control(d transport.Datagram) {
 		p.books.forged++
 		return
 	}
-	p.conn.Heard(d.At)
+	p.conn.Heard(d.At, d.Aside)
 	packets, err := rtcp.Unmarshal(plain)
 	if err != nil {
 		p.books.unreadable++

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-live/sluice/media/pace"
 	"github.com/sluice-live/sluice/sfu/compound"
 	"github.com/sluice-live/sluice/sfu/report"
+	"github.com/sluice-live/sluice/sfu/transport"
 )
 
 // rtcpQuota bounds what a viewer's RTCP may cost: 40 packets in a house tick
@@ -59,7 +60,8 @@ func (q *rtcpQuota) take() bool {
 }
 
 // control takes one SRTCP packet of this viewer; SRTP is none of a viewer's business.
-func (v *viewer) control(b []byte, at time.Time) {
+func (v *viewer) control(d transport.Datagram) {
+	b := d.B
 	if !v.joined || v.opener == nil || len(b) < 8 || b[1] < 192 || b[1] > 223 || !v.quota.take() ||
 		!v.quota.speaks(binary.BigEndian.Uint32(b[4:])) {
 		return
@@ -69,8 +71,8 @@ func (v *viewer) control(b []byte, at time.Time) {
 		return
 	}
 	v.shard.plain = plain
-	v.conn.Heard(at)
-	v.obey(plain, at)
+	v.conn.Heard(d.At, d.Aside)
+	v.obey(plain, d.At)
 }
 
 // obey does what one authentic compound packet asks for, up to what cannot be read.

@@ -228,7 +228,7 @@ func (p *publisher) packet(d transport.Datagram) {
 		p.books.forged++
 		return
 	}
-	p.conn.Heard(d.At)
+	p.conn.Heard(d.At, d.Aside)
 	p.lastMedia.Store(d.At.UnixNano())
 	p.rtp(header, payload, d.At)
 }

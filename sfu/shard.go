@@ -142,7 +142,7 @@ func (sh *shard) run(ctx context.Context) {
 		case c := <-sh.rtcp:
 			sh.reports.Add(-int64(len(c.batch)))
 			for _, d := range c.batch {
-				c.viewer.control(d.B, d.At)
+				c.viewer.control(d)
 			}
 		case now := <-replay.C:
 			sh.hurry(now)

@@ -293,7 +293,7 @@ func (c *Conn) Way() *transport.Way {
 // Heard does nothing: consent is the agent's.
 //
 // hot:
-func (c *Conn) Heard(time.Time) {}
+func (c *Conn) Heard(time.Time, bool) {}
 
 // RTT returns the round-trip time of the last answered check; 0 is unknown.
 func (c *Conn) RTT() time.Duration { return c.guest.RTT() }

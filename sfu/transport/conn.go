@@ -26,11 +26,11 @@ const maxEarly = 4
 // ErrNoPath means that the client has not shown yet where it is.
 var ErrNoPath = errors.New("send to the client: it has no address yet")
 
-// Datagram is one SRTP or SRTCP packet as it came. Conn.Heard wants its time
-// unchanged: the last nanosecond tells whether it came over the selected path.
+// Datagram is one SRTP or SRTCP packet as it came.
 type Datagram struct {
-	B  []byte
-	At time.Time
+	B     []byte
+	At    time.Time
+	Aside bool // it came by another way than the selected one
 }
 
 // Params open a Conn.
@@ -189,13 +189,14 @@ type Way struct {
 // hot:
 func (c *Conn) Way() *Way { return c.way.Load() }
 
-// Heard tells that an authentic packet came: it keeps the session alive.
+// Heard tells that an authentic packet came, not a repeated one, when, and whether
+// aside, as its Datagram says: it keeps the session alive, and may move it.
 //
 // hot:
-func (c *Conn) Heard(at time.Time) {
+func (c *Conn) Heard(at time.Time, aside bool) {
 	c.heard.Store(at.UnixNano())
 	if c.roam.on.Load() {
-		c.locate(at)
+		c.locate(at, aside)
 	}
 	if c.awake.Load() != nil {
 		c.heardFirst()

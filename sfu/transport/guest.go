@@ -367,7 +367,7 @@ func (g *Guest) wait(b []byte) {
 	}
 }
 
-func (g *Guest) came(_ *socket, _ netip.AddrPort, now time.Time) time.Time { return now }
+func (g *Guest) aside(*socket, netip.AddrPort, time.Time) bool { return false }
 
 func (g *Guest) note([]byte) {} // which way it uses is its agent's business
 
@@ -396,7 +396,7 @@ func (e *Endpoint) streamed(b []byte, l *link, g *Guest, memory *slab, now time.
 	case first >= 20 && first < 64:
 		g.wait(b)
 	case first >= 128 && first < 192 && g.Answered(l.spot()):
-		g.deliver([]Datagram{{memory.copy(b), now}})
+		g.deliver([]Datagram{{B: memory.copy(b), At: now}})
 	}
 	return g
 }

@@ -133,32 +133,28 @@ func (c *Conn) wrote(b []byte) bool {
 	return true
 }
 
-// came returns the time of datagrams from an address: even if it is the selected
-// one, odd if not.
+// aside reports whether datagrams from an address come by another way than the
+// selected one.
 //
 // hot:
-func (c *Conn) came(s *socket, from netip.AddrPort, now time.Time) time.Time {
+func (c *Conn) aside(s *socket, from netip.AddrPort, now time.Time) bool {
 	if l := c.selected.Load(); l == nil || l.socket == s && l.addr == from {
-		return even(now)
+		return false
 	}
-	return c.cameBy(&link{socket: s, addr: from}, now)
+	return c.asideBy(&link{socket: s, addr: from}, now)
 }
 
-func (c *Conn) cameBy(l *link, now time.Time) time.Time {
-	now = even(now)
+func (c *Conn) asideBy(l *link, now time.Time) bool {
 	if used := c.selected.Load(); used == nil || used.path() == l.path() {
-		return now
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touch()
 	c.roam.other, c.roam.seen = l, now
 	c.roam.on.Store(true)
-	return now.Add(1)
+	return true
 }
-
-// hot:
-func even(t time.Time) time.Time { return t.Add(-time.Duration(t.UnixNano() & 1)) }
 
 // touch tells the agent what was heard over the selected path. The caller holds c.mu.
 func (c *Conn) touch() {
@@ -168,10 +164,10 @@ func (c *Conn) touch() {
 }
 
 // locate tells the agent which way an authentic packet came.
-func (c *Conn) locate(at time.Time) {
+func (c *Conn) locate(at time.Time, aside bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if at.UnixNano()&1 == 0 {
+	if !aside {
 		c.agent.Touch(at)
 		return
 	}

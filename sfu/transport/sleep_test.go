@@ -94,7 +94,7 @@ func (c *Conn) sleeps() bool {
 func TestDTLSSleepsAndSaysGoodbye(t *testing.T) {
 	e := listen(t)
 	o, client, _ := shaken(t, e)
-	o.Heard(time.Now())
+	o.Heard(time.Now(), false)
 	eventually(t, "DTLS sleeps", o.sleeps)
 	e.shaking.Wait() // nothing of it runs
 	o.Close(media.ErrShuttingDown)
@@ -107,7 +107,7 @@ func TestDTLSSleepsAndSaysGoodbye(t *testing.T) {
 func TestAClientThatHangsUpWhileDTLSSleepsIsAskedAndLetGo(t *testing.T) {
 	e := listen(t)
 	o, client, s := shaken(t, e)
-	o.Heard(time.Now())
+	o.Heard(time.Now(), false)
 	eventually(t, "DTLS sleeps", o.sleeps)
 	s.mutters = true
 	_ = client.Close()
@@ -125,7 +125,7 @@ func TestAClientThatHangsUpWhileDTLSSleepsIsAskedAndLetGo(t *testing.T) {
 func TestAForgedGoodbyeEndsNothing(t *testing.T) {
 	e := listen(t)
 	o, _, s := shaken(t, e)
-	o.Heard(time.Now())
+	o.Heard(time.Now(), false)
 	eventually(t, "DTLS sleeps", o.sleeps)
 	_, _ = s.Write([]byte{recordAlert, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0})
 	doubts := func() bool { o.mu.Lock(); defer o.mu.Unlock(); return !o.doubted.IsZero() }

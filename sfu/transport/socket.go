@@ -29,8 +29,8 @@ const (
 // party is who gets a batch: a Conn or a Guest.
 type party interface {
 	deliver(batch []Datagram)
-	// came returns the time that datagrams from an address are given.
-	came(s *socket, from netip.AddrPort, now time.Time) time.Time
+	// aside reports whether datagrams from an address come by another way than the selected one.
+	aside(s *socket, from netip.AddrPort, now time.Time) bool
 	// note sees each of them.
 	note(b []byte)
 }
@@ -55,7 +55,7 @@ type socket struct {
 	// handed over at once.
 	batchOf   party
 	batchFrom netip.AddrPort
-	batchAt   time.Time
+	batchSide bool // by another way than the selected one
 	batched   int
 	cells     []Datagram // the batch is their beginning; never reused
 }
@@ -106,12 +106,12 @@ func (s *socket) run() {
 func (s *socket) gather(c party, b []byte, from netip.AddrPort, now time.Time) {
 	if s.batchOf != c || s.batched == len(s.cells) || s.batchFrom != from {
 		s.hand()
-		s.batchOf, s.batchFrom, s.batchAt = c, from, c.came(s, from, now)
+		s.batchOf, s.batchFrom, s.batchSide = c, from, c.aside(s, from, now)
 	}
 	if len(s.cells) == 0 {
 		s.cells = make([]Datagram, cellSize)
 	}
-	s.cells[s.batched] = Datagram{s.slab.copy(b), s.batchAt}
+	s.cells[s.batched] = Datagram{s.slab.copy(b), now, s.batchSide}
 	s.batched++
 	c.note(b)
 }

@@ -108,7 +108,7 @@ func (e *Endpoint) serve(c net.Conn) {
 			return
 		case first >= 128 && first < 192:
 			owner.note(b)
-			owner.deliver([]Datagram{{memory.copy(b), owner.cameBy(l, now)}})
+			owner.deliver([]Datagram{{memory.copy(b), now, owner.asideBy(l, now)}})
 			_ = c.SetReadDeadline(now.Add(streamIdle))
 		case first >= 20 && first < 64:
 			owner.handshake(b, l, now)
