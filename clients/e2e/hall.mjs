@@ -24,8 +24,8 @@ export async function hall() {
   return { url: `http://localhost:${server.address().port}/`, close: () => server.close() };
 }
 
-/** seat opens a page of the hall with one player: hls.js, shaka or dash.js. */
-export async function seat(browser, hall, { player, url, spy }) {
+/** seat opens a page of the hall with one player: hls.js, shaka or dash.js; licence is where it gets the keys of what is protected. */
+export async function seat(browser, hall, { player, url, spy, licence }) {
   const page = await (await browser.newContext({ viewport: { width: 680, height: 400 } })).newPage();
   const said = [];
   spy?.(page);
@@ -33,7 +33,7 @@ export async function seat(browser, hall, { player, url, spy }) {
   await page.goto(hall.url);
   await page.addScriptTag({ url: { "hls.js": "/hls.js", shaka: "/shaka.js", "dash.js": "/dash.js" }[player] });
   await page.evaluate(observe);
-  await page.evaluate({ "hls.js": playHLS, shaka: playShaka, "dash.js": playDASH }[player], url);
+  await page.evaluate({ "hls.js": playHLS, shaka: playShaka, "dash.js": playDASH }[player], [url, licence]);
   return {
     page,
     /** seen is what has happened up to now. */
@@ -82,10 +82,10 @@ function observe() {
   };
 }
 
-async function playHLS(url) {
+async function playHLS([url, licence]) {
   const { video, error } = window.seat;
   // A little faster when behind, as players that care do; all else is as it comes.
-  const hls = new window.Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.05 });
+  const hls = new window.Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.05, ...(licence && { emeEnabled: true, drmSystems: { "org.w3.clearkey": { licenseUrl: licence } } }) });
   window.seat.player = hls;
   hls.on(window.Hls.Events.ERROR, (_, e) => error(`${e.type} ${e.details} ${e.fatal ? "fatal " : ""}${e.error?.message ?? e.reason ?? ""} ${e.response?.code ?? ""} ${e.url ?? e.frag?.url ?? ""}`));
   window.seat.heights = () => hls.levels.map((l) => l.height);
@@ -95,7 +95,7 @@ async function playHLS(url) {
   await video.play();
 }
 
-async function playShaka(url) {
+async function playShaka([url, licence]) {
   const { video, error } = window.seat;
   window.shaka.polyfill.installAll();
   const player = new window.shaka.Player();
@@ -103,6 +103,7 @@ async function playShaka(url) {
   player.addEventListener("error", (e) => error(`${e.detail.severity} ${e.detail.category} ${e.detail.code} ${JSON.stringify(e.detail.data)}`));
   await player.attach(video);
   player.configure({ streaming: { lowLatencyMode: true, liveSync: { enabled: true } } });
+  if (licence) player.configure({ drm: { servers: { "org.w3.clearkey": licence } } });
   window.seat.heights = () => player.getVariantTracks().map((t) => t.height);
   window.seat.choose = (height) => {
     player.configure("abr.enabled", false);
@@ -114,7 +115,7 @@ async function playShaka(url) {
   await video.play();
 }
 
-async function playDASH(url) {
+async function playDASH([url, licence]) {
   const { video, error } = window.seat;
   const player = window.dashjs.MediaPlayer().create();
   window.seat.player = player;
@@ -128,6 +129,7 @@ async function playDASH(url) {
   window.seat.languages = () => player.getTracksFor("text").map((t) => t.lang);
   window.seat.speak = (language) => player.setTextTrack(player.getTracksFor("text").findIndex((t) => t.lang === language));
   player.initialize(video, url, true);
+  if (licence) player.setProtectionData({ "org.w3.clearkey": { serverURL: licence } });
 }
 
 async function read(seconds) {

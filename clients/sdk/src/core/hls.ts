@@ -292,6 +292,12 @@ export class HlsPlayback extends Emitter<HlsEvents> {
         if (authorized(context.url)) headers.set("Authorization", `Bearer ${token}`);
         return new Request(context.url, { ...init, headers });
       },
+      emeEnabled: true, // playlists of what is protected name keys; no others ask for any
+      drmSystems: { "org.w3.clearkey": { licenseUrl: new URL("licence", this.#source.url).href } },
+      licenseXhrSetup: (xhr: XMLHttpRequest, url: string) => {
+        xhr.open("POST", url, true);
+        if (authorized(url)) xhr.setRequestHeader("Authorization", `Bearer ${token}`);
+      },
     };
   }
 
