@@ -44,7 +44,8 @@ type Channel func(ctx context.Context, label string, send func([]byte) error)
 func (c *Conn) associate(conn *dtls.Conn) {
 	stop := context.AfterFunc(c.life, func() { _ = conn.Close() })
 	defer stop()
-	a, err := sctp.Server(sctp.Config{NetConn: conn, MaxMessageSize: maxMessage, MaxReceiveBufferSize: 4 * maxMessage, LoggerFactory: silent{}})
+	a, err := sctp.ServerWithOptions(sctp.WithNetConn(conn), sctp.WithMaxMessageSize(maxMessage), sctp.WithMaxReceiveBufferSize(4*maxMessage),
+		sctp.WithLoggerFactory(silent{}))
 	if err == nil {
 		c.accept(a)
 		_ = a.Close()
@@ -79,7 +80,7 @@ func (c *Conn) accept(a *sctp.Association) {
 
 // serve serves one channel.
 func (c *Conn) serve(ctx context.Context, s *sctp.Stream) {
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	_ = s.SetReadDeadline(time.Now().Add(openTime))
 	config := datachannel.Config{LoggerFactory: silent{}}
 	ch, err := datachannel.Server(s, &config)
