@@ -98,7 +98,7 @@ export class SluiceUpload extends LitElement {
   #row(r: Row): TemplateResult {
     const name = r.file.name;
     const words = r.state === "failed" ? t("recordings.upload.failed", { name }) : r.state === "done" ? t("recordings.upload.done", { name }) : t("recordings.uploading", { name });
-    const percent = r.state === "paused" || r.state === "waiting" ? t(`recordings.upload.${r.state}`) : `${Math.floor(r.progress * 100)} %`;
+    const percent = r.state === "paused" ? t("recordings.upload.paused") : r.state === "waiting" ? t("recordings.upload.waiting") : `${Math.floor(r.progress * 100)} %`;
     return html`<li>
       <span class="name" title=${words}>${words}</span>
       <span>${r.state === "done" ? "" : percent}</span>
