@@ -227,11 +227,8 @@ func (c *Cutter) crumbles(l *lane, f Frame) bool {
 		k := l.split(l.time(l.partStart), t+gop, 0, b.sure)
 		b.anchor, b.step, b.own = k.anchor, k.step, false
 	}
-	b.sure = c.steady()
-	b.until = b.after(t + l.keys.lead + l.time(l.interval))
-	if !b.sure {
-		b.until += c.tail(l)
-	}
+	b.sure = false // the next one shall do, a little early or late
+	b.until = b.after(t+l.keys.lead+l.time(l.interval)) + c.tail(l)
 	if b.until > most {
 		return false
 	}

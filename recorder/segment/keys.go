@@ -25,6 +25,7 @@ type keys struct {
 	tried bool          // one was asked for only to learn how long it takes
 	known bool          // one has come since
 	goal  time.Duration // when it should be shown
+	sent  time.Duration // when it was asked for
 
 	last  time.Duration // when the last one was shown
 	gop   time.Duration // between the last two
@@ -79,7 +80,7 @@ func (k *keys) count(t, interval time.Duration) {
 func (k *keys) came(t, interval time.Duration) {
 	k.count(t, interval)
 	defer k.judge()
-	if !k.open {
+	if !k.open || t < k.sent { // of what was captured before nobody knew
 		return
 	}
 	k.open = false
@@ -94,9 +95,9 @@ func (k *keys) came(t, interval time.Duration) {
 		return
 	case miss.Abs() < interval*3/2 && k.known:
 		miss /= 2
-	}
-	if k.shaky() && k.known {
-		miss /= 4
+		if k.shaky() {
+			miss /= 2
+		}
 	}
 	k.known = true
 	k.lead = min(max(k.lead+miss, leastLead), mostLead)
@@ -162,9 +163,25 @@ func (c *Cutter) askKeys() {
 		if !l.placed {
 			continue
 		}
+		c.remind(l)
 		if due, ok := c.keyDue(l); ok && c.media(c.now) >= due {
 			c.ask(l)
 		}
+	}
+}
+
+// remind asks once more when an encoder that answers has not: who passes the wish on
+// leaves out those that follow soon upon another.
+func (c *Cutter) remind(l *lane) {
+	b := c.grid.at(l.msn)
+	if _, known := c.grid.next(l.msn); known || l.locked() || b.step == 0 || l.keys.asked != l.msn+1 || !l.keys.open || l.keys.heard == 0 {
+		return
+	}
+	now := c.media(c.now)
+	if until := b.after(now + l.keys.lead + l.time(l.interval)); now > b.until+c.spread()+slack && until <= b.at+c.longest() {
+		b.until, b.own = until, false
+		c.grid.steer(b.course)
+		l.keys.asked = 0
 	}
 }
 
@@ -174,7 +191,7 @@ func (c *Cutter) ask(l *lane) {
 		if !k.tried {
 			due = c.media(c.now)
 		}
-		k.open, k.goal = true, due+k.lead
+		k.open, k.goal, k.sent = true, due+k.lead, c.media(c.now)
 	}
 	if !k.tried && !l.needKey {
 		k.tried = true
