@@ -1,9 +1,11 @@
 // A hall where players that others wrote play ours: a page of the story's own with hls.js, Shaka Player or dash.js as
 // people have them from npm, from another origin than the server, and what can be asked of each in the same words.
 
+import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
+import { eventually } from "./house.mjs";
 
 const module = (path) => fileURLToPath(new URL(`../node_modules/${path}`, import.meta.url));
 const scripts = {
@@ -202,4 +204,22 @@ export async function publishLayers({ url, token, codec, height = 540, fps = 15 
   const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${token}` }, body: pc.localDescription.sdp });
   if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
   await pc.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+}
+
+/** showsByDASH seats a player before a manifest whose captions say "Nummer n sagt man", said at sent[n], and asks that they are shown on time by the picture's clock. */
+export async function showsByDASH({ browser, room, player, manifest, sent }) {
+  const began = Date.parse(/availabilityStartTime="([^"]+)"/.exec(await (await fetch(manifest)).text())[1]);
+  const s = await seat(browser, room, { player, url: manifest });
+  await eventually(`${player} plays`, async () => (await s.seen()).position > 0, 20000);
+  await eventually(`${player} knows the languages`, async () => (await s.languages()).sort().join() === "de,en");
+  await s.speak("de");
+  const after = await eventually(`${player} shows captions`, async () => {
+    const texts = await s.read(3);
+    // The first that is seen may have begun long before.
+    return texts.length > 2 && texts.slice(1).map(([text, at]) => [text, Math.round(began + at * 1000 - sent[Number(/^Nummer (\d+) sagt man$/.exec(text)[1])])]);
+  });
+  console.log(`${player}: shown, after it was said by the picture's clock, in ms: ${JSON.stringify(after)}`);
+  for (const [text, late] of after) assert.ok(late > -500 && late < 2500, `${player} shows ${text} ${late} ms after it was said`);
+  assert.deepEqual((await s.seen()).errors, [], player);
+  await s.page.close();
 }
