@@ -143,6 +143,9 @@ func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
 	if v.src == nil {
 		return errMissing
 	}
+	if rt.file == clock {
+		return s.clock(w)
+	}
 	var err error
 	if r.URL.RawQuery != "" {
 		if v.q, err = playlist.ParseQuery(r.URL.RawQuery); err != nil {
@@ -177,17 +180,21 @@ func (s *Server) serve(w *reply, r *http.Request, rt *route) error {
 	return s.hand(w, r, &v)
 }
 
+// clock tells the time, to everybody and whatever the stream: dash.js asks for it without
+// the token in the manifest's query, and an answer that tells nothing of the stream needs none.
+func (s *Server) clock(w *reply) error {
+	w.Header()["Content-Type"] = typeText
+	w.Header().Set("Cache-Control", "no-store")
+	_, err := w.Write(time.Now().UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"))
+	return away(err)
+}
+
 func (s *Server) hand(w *reply, r *http.Request, v *visit) error {
 	switch v.file {
 	case multivariant, manifest:
 		return s.entry(w, r, v)
 	case mediaList, iframeList:
 		return s.list(w, r, v)
-	case clock:
-		w.Header()["Content-Type"] = typeText
-		w.Header().Set("Cache-Control", "no-store")
-		_, err := w.Write(time.Now().UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"))
-		return away(err)
 	case initSection:
 		if v.r.Kind == media.SubtitleRendition {
 			return s.textSection(w, r, v)

@@ -682,13 +682,18 @@ func TestTokens(t *testing.T) {
 		{"longer life", "?token=" + strings.Replace(sign(key, "show", past, netip.Addr{}), ".t", ".u", 1), "", "", 401},
 		{"freed of its address", "?token=" + strings.Replace(sign(key, "show", later, other), ".1.", ".0.", 1), "", "", 401},
 	} {
-		for _, file := range []string{path, base + "video-h/1.m4s", base + "video-h/1.1.m4s", base + "video-h/init-0.mp4", "/live/show/manifest.mpd", "/live/show/time.txt"} {
+		for _, file := range []string{path, base + "video-h/1.m4s", base + "video-h/1.1.m4s", base + "video-h/init-0.mp4", "/live/show/manifest.mpd"} {
 			w := ask(h, file+c.query, c.header, c.value)
 			if w.Code != c.want {
 				t.Errorf("%s, %s: %d, want %d: %s", c.name, file, w.Code, c.want, w.Body)
 			}
 			if c.want != 200 && strings.Contains(w.Body.String(), "sl1.") {
 				t.Errorf("%s: the answer repeats the token", c.name)
+			}
+		}
+		for _, file := range []string{"/live/show/time.txt", "/live/nobody/time.txt"} { // dash.js asks without a token
+			if w := ask(h, file+c.query, c.header, c.value); w.Code != 200 || !strings.HasSuffix(w.Body.String(), "Z") {
+				t.Errorf("%s, %s: %d %s", c.name, file, w.Code, w.Body)
 			}
 		}
 	}
