@@ -135,3 +135,33 @@ func TestFewSegmentsEndWithSliversWhenNobodyKnowsTheBeat(t *testing.T) {
 		}
 	}
 }
+
+// A viewer's request, or the encoder's own beat, brings a key frame in just before ours is
+// answered: it was captured before anybody asked, and tells nothing of how long answers take.
+func TestAKeyFrameFromBeforeItWasAskedForIsNoAnswer(t *testing.T) {
+	s := newStage(t, config())
+	v := s.video(33333*time.Microsecond, 20*ms)
+	v.rtt = 120 * ms
+	strays := 0
+	v.dress = func(f *shot) {
+		if f.at < 9*time.Second || strays > 0 {
+			return
+		}
+		next := v.asked[len(v.asked)-1] + 2*time.Second // when we ask again
+		if f.at < next-ms && f.at > next-34*ms {
+			f.key, f.delay, strays = true, 60*ms, 1
+		}
+	}
+	s.play(30*time.Second, v)
+	if len(v.asked) > len(v.segs)+3 {
+		t.Errorf("%d key frames were asked for in %d segments", len(v.asked), len(v.segs))
+	}
+	for _, g := range v.segs[2:] {
+		if (g.dur - 2*time.Second).Abs() > 150*ms {
+			t.Errorf("segment %d lasts %v", g.msn, g.dur)
+		}
+	}
+	if strays == 0 {
+		t.Error("no key frame came by itself")
+	}
+}
