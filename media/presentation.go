@@ -177,8 +177,9 @@ type Segment struct {
 
 // Part is a Partial Segment: one CMAF chunk.
 type Part struct {
-	Start       Ticks
-	Duration    Ticks
+	Start    Ticks
+	Duration Ticks
+	// Independent tells that it begins with a key frame.
 	Independent bool
 	Gap         bool
 	Extent      Extent

@@ -51,7 +51,8 @@ type Event struct {
 	Samples []Sample
 	Gap     bool
 	Why     Why
-	// Independent: the part holds a key frame; the segment begins with one.
+	// Independent: the part, or the segment, begins with a key frame. Players begin with
+	// what is said to be independent, so a key frame in the midst does not count.
 	Independent bool
 	Epoch       media.Epoch // of what was Laid
 	// Discontinuity: EXT-X-DISCONTINUITY stands before this segment, in all

@@ -236,9 +236,7 @@ func (l *lane) close(end media.Ticks) {
 		if !l.hasMedia {
 			l.hasMedia, l.opensKey = true, l.samples[0].Key
 		}
-		for _, s := range l.samples {
-			e.Independent = e.Independent || s.Key
-		}
+		e.Independent = l.samples[0].Key
 	}
 	l.gapBefore = e.Gap && !unheard
 	if !l.hidden() {

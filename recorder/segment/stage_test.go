@@ -193,14 +193,13 @@ func (s *stage) part(r *track, e segment.Event) {
 		}
 	}
 	sum := media.Ticks(0)
-	key := false
 	for _, f := range e.Samples {
 		if f.Duration <= 0 || len(f.Data) == 0 {
 			s.t.Fatalf("%s has a sample of %d ticks, %d bytes", where, f.Duration, len(f.Data))
 		}
 		sum += f.Duration
-		key = key || f.Key
 	}
+	key := len(e.Samples) > 0 && e.Samples[0].Key
 	if e.Gap != (len(e.Samples) == 0) || e.Gap != (e.Why != "") || !e.Gap && sum != e.Duration {
 		s.t.Fatalf("%s: gap %v (%s), %d samples of %d ticks, lasts %d", where, e.Gap, e.Why, len(e.Samples), sum, e.Duration)
 	}
