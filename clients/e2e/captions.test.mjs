@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { hall, showsByDASH } from "./hall.mjs";
 import { eventually, openBrowser, openHouse, run } from "./house.mjs";
 import { camera } from "./timecode.mjs";
 
@@ -86,15 +85,6 @@ test("the language stays when the player turns to HLS", async () => {
   await shot("hls");
   await viewer.keyboard.press("c");
   await eventually("they are off", async () => (await shown()) === "");
-});
-
-test("Shaka Player shows them by DASH, on time", async () => {
-  const room = await hall();
-  try {
-    await showsByDASH({ browser, room, player: "shaka", manifest: `${house.http}/live/live/manifest.mpd?token=${admin}`, sent });
-  } finally {
-    room.close();
-  }
 });
 
 test("the recording has them as subtitles", async () => {

@@ -56,10 +56,16 @@ async function isFree(port) {
   return free.every(Boolean);
 }
 
+/** settings are the environment without SLUICE_BINARY, which is ours and no setting of the server. */
+function settings() {
+  const { SLUICE_BINARY: _, ...env } = process.env;
+  return env;
+}
+
 /** run runs the binary to its end and returns what it printed. */
 export function run(args, options = {}) {
   return new Promise((done, fail) => {
-    const p = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    const p = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], env: settings(), ...options });
     let out = "";
     let err = "";
     p.stdout.on("data", (b) => (out += b));
@@ -70,15 +76,14 @@ export function run(args, options = {}) {
 }
 
 /** openHouse starts a server on free ports, with flags and settings (SLUICE_…) of the story, and waits until it is ready. prepare may do something to the data directory before. */
-export async function openHouse(args = [], settings = {}, prepare = undefined) {
+export async function openHouse(args = [], more = {}, prepare = undefined) {
   const dir = mkdtempSync(join(tmpdir(), "sluice-"));
   const data = join(dir, "data");
   const [http, admin, media] = [await freePort(), await freePort(), await freePort()];
   const house = { data, dir, http: `http://localhost:${http}`, admin: `http://127.0.0.1:${admin}`, out: "", server: undefined };
   house.start = async () => {
-    const { SLUICE_BINARY: _, ...env } = process.env; // ours, and no setting of the server
     house.server = spawn(binary, ["serve", "--data", data, "--http", `:${http}`, "--admin", `127.0.0.1:${admin}`, "--media", `:${media}`, ...args], {
-      stdio: ["ignore", "pipe", "pipe"], env: { ...env, ...settings },
+      stdio: ["ignore", "pipe", "pipe"], env: { ...settings(), ...more },
     });
     for (const s of [house.server.stdout, house.server.stderr]) s.on("data", (b) => (house.out += b));
     const ended = new Promise((_, fail) => house.server.once("close", (code) => fail(new Error(`the server ended with ${code} before it was ready`))));

@@ -26,6 +26,9 @@ type course struct {
 	// shown with its last picture. Else it waits for its end, with room to both sides.
 	sure bool
 	own  bool // until is the encoder's own beat
+	// passed is when the key frame was shown that one rendition passed by; the others'
+	// of that time are passed by, too. 0: there was none.
+	passed time.Duration
 }
 
 // after returns the first end of a part behind t.
@@ -204,6 +207,15 @@ func (c *Cutter) judge(l *lane, f Frame) {
 // crumbles reports whether a key frame comes so soon behind a part that was shown as
 // the last one that the segment goes on with it: another will come in time.
 func (c *Cutter) crumbles(l *lane, f Frame) bool {
+	if b := c.grid.at(l.msn); b.passed > 0 {
+		if (l.time(f.Time) - b.passed).Abs() < l.time(2*l.interval) {
+			l.keys.wasted(l.msn)
+			return true
+		}
+		if l.time(f.Time) > b.at+c.cfg.Nominal*3/2 { // a sliver rather than a segment that goes on and on
+			return false
+		}
+	}
 	if l.locked() || l.number == 0 || l.gapBefore || len(l.samples) == 0 || l.level(f.Time)-l.partStart >= l.sliver() {
 		return false
 	}
@@ -212,7 +224,12 @@ func (c *Cutter) crumbles(l *lane, f Frame) bool {
 	if b.step == 0 {
 		return false
 	}
-	if b.until > t+l.time(l.interval) { // another layer's was passed by, or this one is not what was asked for
+	if b.until > t+l.time(l.interval) { // another is expected, and asked for again if this one answered for it
+		b.passed = t
+		c.grid.steer(b.course)
+		for _, o := range c.lanes {
+			o.keys.wasted(o.msn)
+		}
 		return true
 	}
 	gop, own := l.keys.own()
@@ -220,7 +237,10 @@ func (c *Cutter) crumbles(l *lane, f Frame) bool {
 		if t+gop > most {
 			return false
 		}
-		c.grid.steer(l.split(l.time(l.partStart), t+gop, 0, l.keys.beats > 0))
+		k := l.split(l.time(l.partStart), t+gop, 0, l.keys.beats > 0)
+		k.passed = t
+		c.grid.steer(k)
+		c.askAgain() // what looks like its own beat may have been others' wishes
 		return true
 	}
 	if l.keys.heard == 0 && gop > 0 && t+gop <= most { // it may be deaf
@@ -232,9 +252,15 @@ func (c *Cutter) crumbles(l *lane, f Frame) bool {
 	if b.until > most {
 		return false
 	}
+	b.passed = t
 	c.grid.steer(b.course)
-	for _, o := range c.lanes {
-		o.keys.asked = 0
-	}
+	c.askAgain()
 	return true
+}
+
+// askAgain forgets that key frames were asked for: those that came were passed by.
+func (c *Cutter) askAgain() {
+	for _, l := range c.lanes {
+		l.keys.asked = 0
+	}
 }

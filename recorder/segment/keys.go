@@ -13,6 +13,8 @@ const (
 	firstLead = 150 * time.Millisecond
 	leastLead = 5 * time.Millisecond
 	mostLead  = 800 * time.Millisecond
+	// remindTime is how long after a wish an encoder that never answered is asked again.
+	remindTime = 500 * time.Millisecond
 )
 
 // keys is the key-frame clock of one encoding. An encoder with a beat of its own is
@@ -174,14 +176,28 @@ func (c *Cutter) askKeys() {
 // leaves out those that follow soon upon another.
 func (c *Cutter) remind(l *lane) {
 	b := c.grid.at(l.msn)
-	if _, known := c.grid.next(l.msn); known || l.locked() || b.step == 0 || l.keys.asked != l.msn+1 || !l.keys.open || l.keys.heard == 0 {
+	if _, known := c.grid.next(l.msn); known || l.locked() || b.step == 0 || l.keys.asked != l.msn+1 || !l.keys.open {
 		return
 	}
 	now := c.media(c.now)
+	if l.keys.heard == 0 { // it may be deaf, or others' key frames hid what it answers
+		if now > b.until+c.spread()+slack && now-l.keys.sent >= remindTime {
+			l.keys.asked = 0
+		}
+		return
+	}
 	if until := b.after(now + l.keys.lead + l.time(l.interval)); now > b.until+c.spread()+slack && until <= b.at+c.longest() {
 		b.until, b.own = until, false
 		c.grid.steer(b.course)
 		l.keys.asked = 0
+	}
+}
+
+// wasted tells that a key frame came too early for an end of segment msn: if one was asked
+// for already, others' wish was answered in its place.
+func (k *keys) wasted(msn uint64) {
+	if k.asked == msn+1 && !k.open {
+		k.asked = 0
 	}
 }
 

@@ -134,6 +134,9 @@ func (c *Cutter) cutAtPicture(l *lane, f Frame) {
 	case max(f.Time, l.tail)+l.interval/2 > c.last(l) && max(f.Time, l.tail) > l.segStart:
 		c.late(l, f.Key)
 	default:
+		if f.Key && !known {
+			l.keys.wasted(l.msn)
+		}
 		return
 	}
 	start := l.begin(f.Time)
