@@ -88,6 +88,7 @@ test("the language stays when the player turns to HLS", async () => {
 });
 
 test("the recording has them as subtitles", async () => {
+  await eventually("enough was said", () => sent.length > 12); // for the eighth second of the recording to have some
   clearInterval(talk);
   await publisher.close();
   const asset = await eventually("the asset is ready", async () => (await (await ask("/v1/assets?state=ready")).json()).assets?.[0], 20000);
