@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { eventually, openBrowser, openHouse } from "../house.mjs";
-import { camera } from "../timecode.mjs";
+import { eventually, openBrowser, openHouse } from "./house.mjs";
+import { camera } from "./timecode.mjs";
 
 let house, browser, context, publisher, viewer, player, token;
 

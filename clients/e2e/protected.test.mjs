@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { hall, publishLayers, seat } from "../hall.mjs";
-import { eventually, openBrowser, openHouse } from "../house.mjs";
+import { hall, publishLayers, seat } from "./hall.mjs";
+import { eventually, openBrowser, openHouse } from "./house.mjs";
 
 let settings, house, browser, theatre, token;
 
