@@ -248,7 +248,8 @@ func TestAReplayedCheckDoesNotStealThePath(t *testing.T) {
 	})
 }
 
-func TestAFloodOfJunkReachesNobody(t *testing.T) {
+// Trap 38: a flood of junk reaches no session and leaves nothing behind.
+func TestTrap38_AFloodOfJunkReachesNobody(t *testing.T) {
 	both(t, func(t *testing.T, h *house) {
 		o, c := h.open(creds), h.dial()
 		c.connect(o, creds)

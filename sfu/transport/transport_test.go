@@ -1,9 +1,7 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"net"
 	"net/netip"
@@ -13,7 +11,6 @@ import (
 	"github.com/pion/stun/v4"
 
 	"github.com/sluice-live/sluice/media"
-	"github.com/sluice-live/sluice/sfu/egress"
 	"github.com/sluice-live/sluice/sfu/icelite"
 )
 
@@ -128,114 +125,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func TestMediaFlowsOnlyAfterTheAddressAnswered(t *testing.T) {
-	e := listen(t)
-	o := open(t, e, creds)
-	c := dial(t, e)
-	c.check(creds)
-	eventually(t, "the check was answered", func() bool { return c.read(time.Second) != nil })
-	if err := o.Send([]byte{128, 1, 2}); !errors.Is(err, ErrNoPath) {
-		t.Fatalf("media went to an address that has not answered: %v", err)
-	}
-	c.connect(creds)
-	eventually(t, "the path is selected", func() bool { return o.Send([]byte{128, 96, 3}) == nil })
-	_, _ = c.pc.Write([]byte{128, 96, 7})
-	if got := <-o.got; !bytes.Equal(got, []byte{128, 96, 7}) {
-		t.Errorf("got % x", got)
-	}
-}
-
-// Somebody else replays a recorded check: neither the stream nor the path moves there.
-func TestAReplayedCheckDoesNotStealThePath(t *testing.T) {
-	e := listen(t)
-	o := open(t, e, creds)
-	c := dial(t, e)
-	c.connect(creds)
-	eventually(t, "the path is selected", func() bool { return o.Send([]byte{128, 96, 3}) == nil })
-	recorded := c.check(creds)
-	thief := dial(t, e)
-	sent, got := 0, 0
-	for range 20 {
-		_, _ = thief.pc.Write(recorded)
-		sent += len(recorded)
-	}
-	for b := thief.read(200 * time.Millisecond); b != nil; b = thief.read(200 * time.Millisecond) {
-		got += len(b)
-		if b[0] >= 128 {
-			t.Fatal("the thief got media")
-		}
-	}
-	if got > 3*sent {
-		t.Errorf("%d bytes for %d", got, sent)
-	}
-	_ = o.Send([]byte{128, 96, 9})
-	eventually(t, "media still goes to the client", func() bool { b := c.read(time.Second); return len(b) == 3 && b[2] == 9 })
-	_, _ = thief.pc.Write([]byte{128, 96, 66})
-	select {
-	case b := <-o.got:
-		t.Errorf("a packet of the thief reached the session: % x", b)
-	case <-time.After(100 * time.Millisecond):
-	}
-}
-
-// A flood of junk reaches no session and leaves nothing behind.
-func TestTrap38_AFloodOfJunkReachesNobody(t *testing.T) {
-	e := listen(t)
-	o := open(t, e, creds)
-	c := dial(t, e)
-	c.connect(creds)
-	eventually(t, "the path is selected", func() bool { return o.Send([]byte{128, 96, 3}) == nil })
-	junk := dial(t, e)
-	stranger := creds
-	stranger.Ufrag = "nobody00"
-	for i := range 20000 {
-		switch i % 4 {
-		case 0:
-			b := make([]byte, 64)
-			_, _ = rand.Read(b)
-			_, _ = junk.pc.Write(b)
-		case 1:
-			_, _ = junk.pc.Write([]byte{128, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
-		case 2:
-			_, _ = junk.pc.Write([]byte{22, 254, 255, 0, 0, 0, 0})
-		case 3:
-			junk.check(stranger)
-		}
-	}
-	eventually(t, "it was counted", func() bool { n, _ := e.Rejected(); return n > 1000 })
-	if len(o.got) != 0 {
-		t.Errorf("%d datagrams reached the session", len(o.got))
-	}
-	_, _ = c.pc.Write([]byte{128, 96, 7})
-	select {
-	case <-o.got:
-	case <-time.After(5 * time.Second):
-		t.Error("the session does not hear its client any more")
-	}
-	if b := junk.read(10 * time.Millisecond); b != nil {
-		t.Errorf("junk was answered: % x", b)
-	}
-}
-
-func TestCloseTellsOnceAndForgets(t *testing.T) {
-	e := listen(t)
-	o := open(t, e, creds)
-	o.Close(media.ErrKicked)
-	o.Close(media.ErrGone)
-	if err := <-o.closed; !errors.Is(err, media.ErrKicked) {
-		t.Errorf("got %v", err)
-	}
-	if len(o.closed) != 0 {
-		t.Error("it was told twice")
-	}
-	if e.lookup([]byte(creds.Ufrag)) != nil {
-		t.Error("the user fragment is still known")
-	}
-	if err := o.Restart(icelite.Credentials{Ufrag: "x"}); !errors.Is(err, media.ErrNoSession) {
-		t.Errorf("restart after the end: %v", err)
-	}
-}
-
 func TestARestartForgetsAllButTheLastTwoGenerations(t *testing.T) {
 	e := listen(t)
 	o := open(t, e, creds)
@@ -329,30 +218,6 @@ func TestAClosedSessionLeavesItsSocket(t *testing.T) {
 	}
 	_, _ = c.pc.Write([]byte{128, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
 	eventually(t, "the socket has forgotten it", func() bool { return len(e.udp[0].left) == 0 })
-}
-
-// What senders of many datagrams write goes where the session is.
-func TestTheWayLeadsToTheClient(t *testing.T) {
-	e := listen(t)
-	o := open(t, e, creds)
-	if o.Way() != nil {
-		t.Fatal("there is a way to a client that nobody has seen")
-	}
-	c := dial(t, e)
-	c.connect(creds)
-	eventually(t, "the path is selected", func() bool { return o.Way() != nil })
-	for b := c.read(200 * time.Millisecond); b != nil; b = c.read(200 * time.Millisecond) {
-	}
-	way := o.Way()
-	run := append(bytes.Repeat([]byte{200}, 1200), 201, 202)
-	if n, err := way.Batch.Write([]egress.Msg{{To: way.To, Buf: run, Size: 1200}}); n != 2 || err != nil {
-		t.Fatalf("%d were written: %v", n, err)
-	}
-	for i, n := range []int{1200, 2} {
-		if b := c.read(5 * time.Second); len(b) != n || b[0] != byte(200+i) {
-			t.Errorf("datagram %d has %d bytes", i, len(b))
-		}
-	}
 }
 
 func TestADatagramLargerThanAnyPacketIsNobodys(t *testing.T) {
