@@ -280,12 +280,18 @@ func TestDataChannelsAreBounded(t *testing.T) {
 		ch.OnClose(func() { closed <- struct{}{} })
 	}
 	exchange(t, pc, withContext(s.Subscribe), media.Offer{Stream: "demo", Session: "view"})
-	for range 5 { // those beyond the fourth, and the one that talks
-		select {
-		case <-closed:
-		case <-time.After(10 * time.Second):
-			t.Fatalf("%d are served, the first is %v", served.Load(), first.ReadyState())
+	// The one that talks is closed, and of the others all but four; the place that
+	// the first leaves may go to one that came after it.
+	gone := 0
+	eventually(t, "the one that talks and those beyond the fourth are closed", 10*time.Second, func() bool {
+		for len(closed) > 0 {
+			<-closed
+			gone++
 		}
+		return first.ReadyState() == webrtc.DataChannelStateClosed && gone >= 4
+	})
+	if n := served.Load(); n < 4 || n > 5 {
+		t.Errorf("%d of 8 were served", n)
 	}
 	for range 40 {
 		_, _ = pc.CreateDataChannel("captions", nil)
