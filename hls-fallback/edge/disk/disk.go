@@ -151,10 +151,14 @@ func name(key string) string {
 // health is whether the disk does one kind of work.
 type health struct{ off atomic.Int64 } // Unix, ns: until then it rests; 0: it works
 
-// tried reports whether it is to be tried.
+// rests reports whether it is left alone.
+func (h *health) rests() bool { return time.Now().UnixNano() < h.off.Load() }
+
+// tried reports whether it is to be tried. After a failure one tries for all: the others
+// would wait as long for a disk that still hangs.
 func (h *health) tried() bool {
-	off := h.off.Load()
-	return off == 0 || time.Now().UnixNano() >= off
+	off, now := h.off.Load(), time.Now()
+	return off == 0 || now.UnixNano() >= off && h.off.CompareAndSwap(off, now.Add(resting).UnixNano())
 }
 
 // failed leaves it alone for a while. It is told once, until it works again.
@@ -170,9 +174,15 @@ func (s *Store) worked(h *health, doing string) {
 	}
 }
 
+// found is what a read found; ok: the disk answered, if only that there is nothing.
+type found struct {
+	e  *Entry
+	ok bool
+}
+
 // Get returns what is kept under a key; nil: nothing, or not in time.
 func (s *Store) Get(ctx context.Context, key string, now time.Time) *Entry {
-	if !s.reading.tried() {
+	if s.reading.rests() {
 		return nil
 	}
 	select {
@@ -181,7 +191,11 @@ func (s *Store) Get(ctx context.Context, key string, now time.Time) *Entry {
 		s.metrics.reads.WithLabelValues("busy").Inc()
 		return nil
 	}
-	answer := make(chan *Entry, 1)
+	if !s.reading.tried() {
+		<-s.reads
+		return nil
+	}
+	answer := make(chan found, 1)
 	go func() { // nobody waits when the disk hangs: it has its place among reads as long
 		defer func() { <-s.reads }()
 		answer <- s.read(key, now)
@@ -189,8 +203,11 @@ func (s *Store) Get(ctx context.Context, key string, now time.Time) *Entry {
 	late := time.NewTimer(s.cfg.Patience)
 	defer late.Stop()
 	select {
-	case e := <-answer:
-		return e
+	case a := <-answer:
+		if a.ok { // in time: one that always answers late does not work
+			s.worked(&s.reading, "reading")
+		}
+		return a.e
 	case <-late.C:
 		s.metrics.reads.WithLabelValues("late").Inc()
 		s.failed(&s.reading, "reading", errors.New("it did not answer within "+s.cfg.Patience.String()))
@@ -200,34 +217,33 @@ func (s *Store) Get(ctx context.Context, key string, now time.Time) *Entry {
 }
 
 // read reads a file, and takes away what is no good.
-func (s *Store) read(key string, now time.Time) *Entry {
+func (s *Store) read(key string, now time.Time) found {
 	file := name(key)
 	b, err := s.load(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		s.metrics.reads.WithLabelValues("miss").Inc()
-		return nil
+		return found{ok: true}
 	case err != nil:
 		s.metrics.reads.WithLabelValues("failed").Inc()
 		s.failed(&s.reading, "reading", err)
-		return nil
+		return found{}
 	}
 	e, err := decode(key, b)
 	if err != nil {
 		s.metrics.reads.WithLabelValues("damaged").Inc()
 		s.log.Warn("entry of the disk cache damaged, and taken away", "file", file)
 		s.remove(file)
-		return nil
+		return found{ok: true}
 	}
 	if !now.Before(e.Until) {
 		s.metrics.reads.WithLabelValues("old").Inc()
 		s.remove(file)
-		return nil
+		return found{ok: true}
 	}
 	s.metrics.reads.WithLabelValues("hit").Inc()
-	s.worked(&s.reading, "reading")
 	s.used(file, now)
-	return e
+	return found{e, true}
 }
 
 func (s *Store) load(file string) ([]byte, error) {
@@ -268,7 +284,7 @@ func (s *Store) Put(key string, e Entry, body [][]byte) {
 	for _, b := range body {
 		w.size += int64(len(b))
 	}
-	if !s.writing.tried() || w.size > maxBody || round(w.size+maxHead) > s.cfg.Size {
+	if s.writing.rests() || w.size > maxBody || round(w.size+maxHead) > s.cfg.Size {
 		return
 	}
 	if s.queued.Add(w.size) > maxQueued {
@@ -376,8 +392,8 @@ func (s *Store) unlink(file string) {
 	}
 }
 
-// found is a file from before.
-type found struct {
+// left is a file from before.
+type left struct {
 	item
 	used time.Time
 }
@@ -385,7 +401,7 @@ type found struct {
 // scan takes over what is there, the last used in front, and removes what was not whole.
 // Files that are none of ours stay.
 func (s *Store) scan(ctx context.Context) {
-	var all []found
+	var all []left
 	err := fs.WalkDir(s.root.FS(), ".", func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
@@ -396,7 +412,7 @@ func (s *Store) scan(ctx context.Context) {
 			s.unlink(file)
 		case d.Type().IsRegular() && ours(file):
 			if info, err := d.Info(); err == nil { // else it has gone
-				all = append(all, found{item{file, info.Size()}, info.ModTime()})
+				all = append(all, left{item{file, info.Size()}, info.ModTime()})
 			}
 		case d.IsDir() && file != "." && len(file) != 2:
 			return fs.SkipDir
@@ -406,7 +422,7 @@ func (s *Store) scan(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		s.failed(&s.writing, "looking through it", err)
 	}
-	slices.SortFunc(all, func(a, b found) int { return a.used.Compare(b.used) })
+	slices.SortFunc(all, func(a, b left) int { return a.used.Compare(b.used) })
 	for _, f := range all {
 		s.note(f.name, f.size)
 	}
