@@ -95,16 +95,18 @@ func (h *Host) Open(p transport.Params, client Client) (*Conn, error) {
 	c.calls.Store(&callbacks{p.Receive, p.Ready, p.Closed})
 	c.in.SetLimitSize(inboxSize)
 	var err error
+	if c.agent, err = h.agent(c.mux, p.Credentials); err != nil {
+		return nil, err
+	}
+	opened := make(chan struct{}) // the endpoint may end meanwhile
+	defer close(opened)
 	c.guest, err = h.endpoint.Lodge(transport.GuestParams{Ufrag: p.Credentials.Ufrag, RemotePwd: p.Credentials.RemotePwd,
-		Check: c.check, Record: c.record, Receive: c.receive, Shut: func() { c.Close(media.ErrShuttingDown) }})
+		Check: c.check, Record: c.record, Receive: c.receive, Shut: func() { <-opened; c.Close(media.ErrShuttingDown) }})
 	if err != nil {
+		_ = c.agent.Close() // it has not begun
 		return nil, err
 	}
 	c.mux.guest = c.guest // before the agent asks for its lines
-	if c.agent, err = h.agent(c.mux, p.Credentials); err != nil {
-		c.guest.Leave()
-		return nil, err
-	}
 	return c, nil
 }
 

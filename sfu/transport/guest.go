@@ -24,8 +24,11 @@ const (
 	// sent to it before it has answered, as in sfu/icelite.
 	guestAmplification = 3
 	// namedBudget is how many bytes of checks an address gets that was only named to
-	// us: 32 of some 120 bytes, which is 6 s of them.
+	// us: 32 of some 120 bytes, which is 6 s of them. namedRest is how soon it may have
+	// as many again, by being named again: a client that restarts ICE over and over
+	// shall not send more to others than it sends itself.
 	namedBudget = 4 << 10
+	namedRest   = 30 * time.Second
 )
 
 // ErrUnknownPlace means that nobody has shown or named the address.
@@ -71,7 +74,8 @@ type Guest struct {
 // place is one address of a Guest.
 type place struct {
 	link           *link
-	received, sent int // bytes, before it has answered
+	received, sent int       // bytes, before it has answered
+	named          time.Time // when namedBudget was last added to received
 	answered       bool
 	checks         []check // under way, oldest first
 }
@@ -130,7 +134,8 @@ func (e *Endpoint) Sockets() []netip.AddrPort {
 
 // Rename makes checks reach the guest under another user fragment, and takes answers by
 // another password of the client; those before them still count, older ones do not.
-// Addresses that have not answered are forgotten.
+// Addresses that have not answered are forgotten, but for those that were named: what
+// went there stays counted.
 func (g *Guest) Rename(ufrag, remotePwd string) error {
 	g.e.mu.RLock()
 	_, taken := g.e.conns[ufrag]
@@ -151,7 +156,7 @@ func (g *Guest) Rename(ufrag, remotePwd string) error {
 	defer g.mu.Unlock()
 	g.pwds = [2]string{remotePwd, g.pwds[0]}
 	for at, p := range g.places {
-		if !p.answered {
+		if !p.answered && p.named.IsZero() {
 			g.drop(at)
 		}
 	}
@@ -191,10 +196,23 @@ func (g *Guest) drop(at Spot) {
 // checks may be sent there. It tells whether there is a socket for it.
 func (g *Guest) Name(at netip.AddrPort) bool {
 	i := slices.IndexFunc(g.e.udp, func(s *socket) bool { return s.local.Addr().Is4() == at.Addr().Is4() })
-	return i >= 0 && g.admit(&link{socket: g.e.udp[i], addr: at}, namedBudget/guestAmplification)
+	return i >= 0 && g.name(&link{socket: g.e.udp[i], addr: at}, time.Now())
 }
 
-// admit notes an address, and so many bytes as if received from it.
+func (g *Guest) name(l *link, now time.Time) bool {
+	if !g.admit(l, 0) {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p := g.places[l.spot()]; p != nil && (p.named.IsZero() || now.Sub(p.named) >= namedRest) {
+		p.named = now
+		p.received += namedBudget / guestAmplification
+	}
+	return true
+}
+
+// admit notes an address, and so many bytes as received from it.
 func (g *Guest) admit(l *link, bytes int) bool {
 	at := l.spot()
 	g.mu.Lock()
@@ -216,10 +234,35 @@ func (g *Guest) admit(l *link, bytes int) bool {
 		return false
 	}
 	g.places[at] = &place{link: l, received: bytes}
-	if !at.TCP && len(h.pending) < maxPending {
-		h.pending[at.At] = g
-	}
+	h.await(g, at)
 	return true
+}
+
+// await lets an answer from an address find the guest. The caller holds its lock.
+func (h *guests) await(g *Guest, at Spot) {
+	if at.TCP || h.pending[at.At] == g {
+		return
+	}
+	if len(h.pending) >= maxPending {
+		for other := range h.pending { // any one: a flood must not starve newcomers for long
+			delete(h.pending, other)
+			break
+		}
+	}
+	h.pending[at.At] = g
+}
+
+// expect is await once more, for an address that gets a check: others may have taken its
+// place meanwhile, by whatever they claim.
+func (g *Guest) expect(at Spot) {
+	h := &g.e.guests
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if p := g.places[at]; p != nil && !p.answered && !g.over.Load() {
+		h.await(g, at)
+	}
 }
 
 // Answered reports whether the address has answered a check.
@@ -261,8 +304,11 @@ func (g *Guest) Write(b []byte, to Spot) error {
 		}
 		p.checks = append(p.checks, check{[stun.TransactionIDSize]byte(b[8:20]), time.Now()})
 	}
-	l := p.link
+	l, unanswered := p.link, !p.answered
 	g.mu.Unlock()
+	if unanswered {
+		g.expect(to)
+	}
 	return l.write(b)
 }
 
