@@ -174,6 +174,41 @@ func TestNothingYetIsNothing(t *testing.T) {
 	}
 }
 
+// The newest segment was not in the manifest before its end as long as one layer had a
+// pause: players ran dry.
+func TestALayerThatPausesHoldsNobody(t *testing.T) {
+	for _, left := range []bool{false, true} {
+		s := stage.New("show")
+		s.Segment(4)
+		s.Gap("video-l", true)
+		s.Segment(4) // still without the gap: it had been announced
+		s.Segment(4)
+		for _, id := range []string{"video-h", "audio", "audio-aac"} {
+			s.Part(id)
+		}
+		if !left {
+			s.Part("video-l") // a gap
+		}
+		p := s.Snapshot()
+		p.Rendition("video-l").Left = left
+		var w dash.Writer
+		all := walk(t, read(t, w.MPD(p, dash.Options{Window: time.Minute})))
+		if n := len(all["video-h"]); n != 4 {
+			t.Errorf("%d segments of 4, left: %v", n, left)
+		}
+		// It comes back: with the next segment that it begins.
+		p.Rendition("video-l").Left = false
+		s.Gap("video-l", false)
+		for range 3 {
+			p = s.Segment(4)
+		}
+		all = walk(t, read(t, w.MPD(p, dash.Options{Window: time.Minute})))
+		if _, ok := all["video-l"][5]; !ok || len(all["video-h"]) < 6 {
+			t.Errorf("it is not back: %v", all["video-l"])
+		}
+	}
+}
+
 // heard is what a manifest says of one segment.
 type heard struct {
 	start, duration uint64

@@ -44,7 +44,7 @@ func (w *Writer) update(p *media.Presentation) {
 		*w = Writer{next: oldest, began: true}
 	}
 	for {
-		now, start, jump, ok := look(p, w.next)
+		now, start, jump, ok := w.look(p, w.next)
 		if !ok {
 			break
 		}
@@ -77,14 +77,14 @@ func leading(p *media.Presentation) *media.Rendition {
 
 // look returns what the renditions are at a segment number, once that is known of
 // all that go on: what is listed never moves to another period.
-func look(p *media.Presentation, msn uint64) (now []state, start time.Duration, jump, ok bool) {
+func (w *Writer) look(p *media.Presentation, msn uint64) (now []state, start time.Duration, jump, ok bool) {
 	for _, r := range p.Renditions {
 		if isText(r) { // it is there whenever others are
 			now = append(now, state{r.ID, 0})
 			continue
 		}
 		s, known := known(p, r, msn)
-		if !known {
+		if !known && !w.away(r, msn) {
 			return nil, 0, false, false
 		}
 		if s == nil {
@@ -100,6 +100,18 @@ func look(p *media.Presentation, msn uint64) (now []state, start time.Duration, 
 		now = append(now, state{r.ID, init})
 	}
 	return now, begin(p, msn), jump, ok
+}
+
+// away reports whether a rendition is absent from a segment of which it is not known yet
+// whether there will be media in it: nobody publishes it, or it was absent before and is
+// so at the beginning. To wait for the segment's end would keep it out of the manifest
+// for as long as a layer pauses.
+func (w *Writer) away(r *media.Rendition, msn uint64) bool {
+	if r.Left {
+		return true
+	}
+	o, n := r.Open, len(w.periods)
+	return n > 0 && w.periods[n-1].of(r.ID) == absent && o != nil && o.MSN == msn && len(o.Parts) > 0 && o.Parts[0].Gap
 }
 
 // begin is where the segments of a number begin: the first picture of any rendition,
