@@ -266,8 +266,9 @@ func (c *covered) rendition(r *media.Rendition, key *media.ContentKey, before *s
 }
 
 // hollow is a segment without its bytes: they are made when somebody asks for them, and
-// their places tell Read which they are. How far its first picture reaches is not known
-// before.
+// their places tell Read which they are: the first part that is no gap, and so on, which
+// can be told as well of a segment whose parts are known no more. How far its first
+// picture reaches is not known before.
 func hollow(s *media.Segment) *media.Segment {
 	one := *s
 	if s.Gap {
@@ -278,11 +279,13 @@ func hollow(s *media.Segment) *media.Segment {
 	if len(s.Parts) == 0 {
 		one.Parts = nil
 	}
+	n := uint32(0)
 	for i, part := range s.Parts {
 		one.Parts[i] = part
 		one.Parts[i].Data, one.Parts[i].Extent = nil, media.Extent{}
 		if !part.Gap {
-			one.Parts[i].Extent = media.Extent{Volume: uint32(i) + 1, Offset: int64(s.MSN), Size: -1}
+			n++
+			one.Parts[i].Extent = media.Extent{Volume: n, Offset: int64(s.MSN), Size: -1}
 		}
 	}
 	return &one

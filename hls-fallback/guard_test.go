@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -483,5 +484,75 @@ func TestARecordingIsProtectedToo(t *testing.T) {
 	body := fmt.Sprintf(`{"kids":[%q]}`, base64.RawURLEncoding.EncodeToString(key.KeyID[:]))
 	if w := post(h, "/videos/show/licence", body); w.Code != 200 {
 		t.Error(w.Code, w.Body)
+	}
+}
+
+// meddler does something when the first bytes of an answer are out.
+type meddler struct {
+	*httptest.ResponseRecorder
+	once sync.Once
+	do   func()
+}
+
+func (m *meddler) Write(b []byte) (int, error) {
+	n, err := m.ResponseRecorder.Write(b)
+	m.once.Do(m.do)
+	return n, err
+}
+
+// change shows a rendition in which something was changed.
+func (f *source) change(rendition string, change func(r *media.Rendition)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := *f.p
+	p.Version++
+	p.Renditions = slices.Clone(p.Renditions)
+	for i, r := range p.Renditions {
+		if r.ID == rendition {
+			one := *r
+			one.Segments = slices.Clone(r.Segments)
+			change(&one)
+			p.Renditions[i] = &one
+		}
+	}
+	f.p = &p
+}
+
+// Whoever reads slowly gets the same parts when the segment has left memory meanwhile,
+// and with them what is known of its gaps.
+func TestPartsStayTheSameWhenTheirSegmentIsOnlyOnDisk(t *testing.T) {
+	f := newSource(screening(t, "avc"))
+	for range 3 {
+		f.do(func(s *stage.Stage) { s.Part("video") })
+	}
+	f.change("video", func(r *media.Rendition) {
+		open := *r.Open
+		open.Parts = slices.Clone(open.Parts)
+		open.Parts[1].Gap, open.Parts[1].Data, open.Parts[1].Extent = true, nil, media.Extent{}
+		r.Open = &open
+	})
+	other := protected(t, f, newKeys(t))
+	at := protectedBase(t, other)
+	want := append(append(get(t, other, at+"video/3.4.m4s"), get(t, other, at+"video/4.2.m4s")...), get(t, other, at+"video/4.3.m4s")...)
+	h := protected(t, f, newKeys(t))
+	w := &meddler{ResponseRecorder: httptest.NewRecorder(), do: func() {
+		f.change("video", func(r *media.Rendition) {
+			done := *r.Open
+			done.Extent.Size = 0
+			for _, part := range done.Parts {
+				done.Extent.Size += int64(len(part.Data))
+			}
+			r.Open = nil
+			r.Segments = append(r.Segments, &done)
+		})
+		f.archive("video")
+		get(t, h, "/live/show/index.m3u8")
+	}}
+	func() {
+		defer func() { _ = recover() }() // it is broken off: what else was in the segment is not known
+		h.ServeHTTP(w, httptest.NewRequest("GET", at+"video/4.m4s", nil))
+	}()
+	if !bytes.Equal(w.Body.Bytes(), want) {
+		t.Errorf("%d bytes came, and not the %d of the three parts", w.Body.Len(), len(want))
 	}
 }

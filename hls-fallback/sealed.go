@@ -16,7 +16,7 @@ import (
 type sealed struct {
 	turn  chan struct{} // one element: who has it may change what follows
 	seq   *protect.Sequence
-	parts [][]byte // nil is a gap
+	parts [][]byte // those that are no gaps
 	whole bool     // all of them are there
 }
 
@@ -53,8 +53,11 @@ func (g *guard) parts(ctx context.Context, s *shown, rendition string, msn uint6
 	if len(it.parts) != before {
 		g.keep(name, it)
 	}
-	if one < 0 {
+	switch {
+	case one < 0:
 		return it.parts, nil
+	case one >= len(it.parts):
+		return nil, media.ErrNotFound
 	}
 	return it.parts[one : one+1], nil
 }
@@ -94,24 +97,23 @@ type filling struct {
 // upTo makes the parts up to one, or with one below 0 all. Those before it are made too:
 // they are wanted by somebody else, and AV1's parts follow from each other.
 func (f *filling) upTo(ctx context.Context, it *sealed, one int) error {
-	last := one
-	if one < 0 {
-		last = len(f.segment.Parts) - 1
-	}
 	if it.whole || one >= 0 && one < len(it.parts) {
 		return nil
 	}
 	if len(f.segment.Parts) == 0 {
 		return f.all(ctx, it)
 	}
-	if last >= len(f.segment.Parts) {
-		return media.ErrNotFound
-	}
-	for i := len(it.parts); i <= last; i++ {
+	n := 0 // of those that are no gaps
+	for i := range f.segment.Parts {
 		part := &f.segment.Parts[i]
 		if part.Gap {
-			it.parts = append(it.parts, nil)
 			continue
+		}
+		if n++; n <= len(it.parts) {
+			continue // it is made
+		}
+		if one >= 0 && n > one+1 {
+			break // nobody asked for it
 		}
 		b := part.Data
 		if b == nil {
