@@ -130,7 +130,7 @@ func (c *Cutter) room() time.Duration {
 // but not one after the other.
 func (l *lane) pictures() int {
 	n := float64(l.usual) / float64(max(l.interval, 1))
-	if l.locked() || math.Abs(n-float64(l.count)) > 0.8 {
+	if l.locked() || l.count == 0 || math.Abs(n-float64(l.count)) > 0.8 {
 		l.count = max(int(n+0.5), 1)
 		if media.Ticks(l.count)*l.interval > l.part {
 			l.count = max(int(l.part/l.interval), 1)

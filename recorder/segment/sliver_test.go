@@ -168,6 +168,23 @@ func TestAKeyFrameFromBeforeItWasAskedForIsNoAnswer(t *testing.T) {
 	}
 }
 
+// A screen that hardly moves has less than a picture for each part. With a beat of its own it leads the plan of what comes
+// beside it.
+func TestALayerWithoutAPictureForEachPartIsPlannedBy(t *testing.T) {
+	s := sliverStage(t, 334*ms, false)
+	s.brief = true
+	slow, quick := s.video(200*ms, 20*ms), s.video(33333*time.Microsecond, 20*ms)
+	slow.next, slow.deaf = ms, true
+	slow.dress = func(f *shot) { f.key, slow.every = slow.n <= 2, 500*ms }
+	quick.quiet = func(at time.Duration) bool { return at < 2*time.Second }
+	s.play(20*time.Second, slow, quick, s.sound())
+	s.end()
+	s.agree(2 * time.Second) // its pictures are half a second apart, and its last key frame is long ago
+	if n := len(quick.segs); n < 8 {
+		t.Errorf("%d segments", n)
+	}
+}
+
 // Viewers who come first ask for key frames too, one is not answered within a second of
 // another, and all layers have them together, as browsers do. What is passed by is passed
 // by in all layers, what others' key frames hid is asked for again, and no segment waits
