@@ -140,7 +140,18 @@ func (r *HLSResult) tell(out io.Writer) {
 	fmt.Fprintf(out, "%d clients for %.0f s, parts of %.0f ms: %d playlists, %d parts, %.1f Mbit/s\n", c.Clients, c.Seconds, c.Part, c.Playlists, c.Parts, float64(c.Bytes)*8/1e6/max(c.Seconds, 1e-9))
 	fmt.Fprintf(out, "playlist  p50 %.0f  p99 %.0f  max %.0f ms; p99 is %+.0f ms over a part\n", c.Playlist.P50, c.Playlist.P99, c.Playlist.Max, r.OverPart)
 	fmt.Fprintf(out, "part      p50 %.0f  p99 %.0f  max %.0f ms\n", c.Hinted.P50, c.Hinted.P99, c.Hinted.Max)
-	fmt.Fprintf(out, "edge      p50 %.0f  p99 %.0f ms old when its playlist came\n", c.Edge.P50, c.Edge.P99)
+	for _, e := range []struct {
+		what string
+		view.Quantiles
+	}{
+		{"newest    %s since its last picture was sent (%d stamps)\n", c.Newest},
+		{"edge      %s since the end of the newest part, by PROGRAM-DATE-TIME, when its playlist came (%d)\n", c.Edge},
+		{"          %s of sound (%d)\n", c.EdgeSound},
+	} {
+		if e.N > 0 {
+			fmt.Fprintf(out, e.what, fmt.Sprintf("p50 %.0f  p99 %.0f  max %.0f ms", e.P50, e.P99, e.Max), e.N)
+		}
+	}
 	if u := r.Usage; u != nil {
 		fmt.Fprintf(out, "server    %.2f cores (%.2f in the kernel), %.0f µs for a request, %d MiB; this program %.2f cores, %.0f µs; others %.2f\n", u.Cores, u.Kernel, u.PerRequest, u.RSS>>10, u.OwnCores, u.OwnRequest, u.OthersCores)
 	}

@@ -1,13 +1,19 @@
 package recorder
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluice-live/sluice/media"
+)
 
 // metrics are bounded in number: nothing is labelled by stream.
 type metrics struct {
 	parts     *prometheus.CounterVec
 	bytes     prometheus.Counter
 	gaps      *prometheus.CounterVec
-	lateness  prometheus.Histogram
+	lateness  *prometheus.HistogramVec
 	overflows prometheus.Counter
 	keys      prometheus.Counter
 	ended     prometheus.Counter
@@ -31,9 +37,9 @@ func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
 		bytes: counter("sluice_recorder_bytes_total", "Bytes of parts that were published."),
 		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_recorder_gaps_seconds_total",
 			Help: "Media time that is missing, over all renditions, by reason."}, []string{"reason"}),
-		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_recorder_publish_seconds",
-			Help:    "From the last RTP packet of a part to the snapshot that shows it.",
-			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1}}),
+		lateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_recorder_publish_seconds",
+			Help:    "From the last RTP packet of a part to the snapshot that shows it, of each part, by kind: video, audio.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1}}, []string{"kind"}),
 		overflows: counter("sluice_recorder_bursts_dropped_total", "Bursts of packets that a recorder missed as it was too slow."),
 		keys:      counter("sluice_recorder_key_frame_requests_total", "Key frames that segments asked for."),
 		ended:     counter("sluice_recorder_presentations_ended_total", "Presentations that ended."),
@@ -57,4 +63,13 @@ func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_recorder_streams",
 		Help: "Streams that are packaged."}, func() float64 { return float64(r.running()) }))
 	return m
+}
+
+// late notes how long after its last packet a part was shown.
+func (m *metrics) late(kind media.RenditionKind, d time.Duration) {
+	name := "video"
+	if kind == media.AudioRendition {
+		name = "audio"
+	}
+	m.lateness.WithLabelValues(name).Observe(d.Seconds())
 }

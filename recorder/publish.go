@@ -12,16 +12,13 @@ import (
 // events turns what the cutter told into a new snapshot.
 func (t *tape) events(now time.Time) {
 	var changed []string
-	var newest time.Time
-	for _, e := range t.cutter.Events() {
+	told := t.cutter.Events()
+	for _, e := range told {
 		r := t.lanes[e.Rendition]
 		switch e.Kind {
 		case segment.PartReady:
 			t.part(r, &e)
 			changed = append(changed, r.is.ID)
-			if e.Arrival.After(newest) {
-				newest = e.Arrival
-			}
 		case segment.SegmentEnded:
 			t.segment(r, &e)
 			changed = append(changed, r.is.ID)
@@ -44,8 +41,10 @@ func (t *tape) events(now time.Time) {
 		return
 	}
 	t.show(false, changed)
-	if !newest.IsZero() {
-		t.r.metrics.lateness.Observe(time.Since(newest).Seconds())
+	for _, e := range told {
+		if e.Kind == segment.PartReady && !e.Arrival.IsZero() {
+			t.r.metrics.late(t.lanes[e.Rendition].is.Kind, time.Since(e.Arrival))
+		}
 	}
 }
 

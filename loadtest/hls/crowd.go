@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,9 +36,14 @@ type Counts struct {
 	Bytes     uint64         `json:"bytes"`
 	Playlist  view.Quantiles `json:"playlist"` // from the request to the last byte
 	Hinted    view.Quantiles `json:"hinted"`   // likewise
-	// Edge is the age of the newest picture or sound in a playlist when it was there,
-	// by its EXT-X-PROGRAM-DATE-TIME and this machine's clock.
-	Edge   view.Quantiles    `json:"edge"`
+	// Edge is how long ago the newest part that a playlist lists ended when it was there, by
+	// its EXT-X-PROGRAM-DATE-TIME and this machine's clock; EdgeSound that of sound. What
+	// the server holds for the time of capture decides: Newest does without.
+	Edge      view.Quantiles `json:"edge"`
+	EdgeSound view.Quantiles `json:"edge_sound"`
+	// Newest is how long ago the last picture of that part was sent, by the stamp of
+	// `sluice load publish` in it; the first client looks for that.
+	Newest view.Quantiles    `json:"newest"`
 	Behind uint64            `json:"behind"` // answers that did not hold what was asked for
 	Missed uint64            `json:"missed"` // parts that went by without being asked for, at least
 	Errors map[string]uint64 `json:"errors,omitempty"`
@@ -56,11 +59,13 @@ type Crowd struct {
 }
 
 type tally struct {
-	since                  time.Time
-	target                 time.Duration
-	bytes, behind, missed  uint64
-	playlist, hinted, edge []time.Duration
-	errors                 map[string]uint64
+	since                 time.Time
+	target                time.Duration
+	bytes, behind, missed uint64
+	playlist, hinted      []time.Duration
+	edge                  [2][]time.Duration // of pictures, of sound
+	newest                []time.Duration
+	errors                map[string]uint64
 }
 
 // Limits of what is read: a playlist of hours, a part of a second at 60 Mbit/s.
@@ -92,13 +97,13 @@ func (c *Crowd) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, c.hangUp)()
 	var all sync.WaitGroup
 	for i := range c.cfg.Clients {
-		for _, list := range lists {
+		for kind, list := range lists {
 			all.Go(func() {
 				wait := time.NewTimer(c.cfg.Ramp * time.Duration(i) / time.Duration(c.cfg.Clients))
 				defer wait.Stop()
 				select {
 				case <-wait.C:
-					c.follow(ctx, list)
+					(&client{Crowd: c, kind: kind, looks: i == 0 && kind == 0}).follow(ctx, list)
 				case <-ctx.Done():
 				}
 			})
@@ -171,114 +176,6 @@ func resolve(base *url.URL, name string) (*url.URL, error) {
 	return u, nil
 }
 
-// follow is one client on one playlist.
-func (c *Crowd) follow(ctx context.Context, list *url.URL) {
-	lists, parts := &line{crowd: c}, &line{crowd: c}
-	defer lists.close()
-	defer parts.close()
-	var e edge
-	ask := list
-	for ctx.Err() == nil {
-		text, err := c.timed(ctx, lists, ask, false)
-		if err == nil {
-			var next edge
-			if next, err = parse(text); err == nil {
-				c.arrived(next, e, ask != list)
-				e = next
-			}
-		}
-		if err != nil {
-			c.failed(ctx, err)
-			ask = list
-			pause(ctx, time.Second)
-			continue
-		}
-		ask = directed(list, e)
-		if !c.cfg.NoParts {
-			c.both(ctx, lists, parts, list, e)
-		}
-	}
-}
-
-// both asks for the next playlist and the hinted part at once, until one fails.
-func (c *Crowd) both(ctx context.Context, lists, parts *line, list *url.URL, e edge) {
-	hints := make(chan *url.URL)
-	done := make(chan error, 1)
-	defer close(hints)
-	go func() { // ends with hints
-		for hint := range hints {
-			_, err := c.timed(ctx, parts, hint, true)
-			done <- err
-		}
-	}()
-	for ctx.Err() == nil {
-		hint, err := resolve(list, e.hint)
-		if err != nil {
-			c.failed(ctx, err)
-			return
-		}
-		hints <- hint
-		text, err := c.timed(ctx, lists, directed(list, e), false)
-		if err := <-done; err != nil {
-			c.failed(ctx, err)
-		}
-		var next edge
-		if err == nil {
-			next, err = parse(text)
-		}
-		if err != nil {
-			c.failed(ctx, err)
-			return
-		}
-		c.arrived(next, e, true)
-		e = next
-	}
-}
-
-// directed is the request for what comes next.
-func directed(list *url.URL, e edge) *url.URL {
-	u := *list
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += "_HLS_msn=" + strconv.FormatUint(e.msn, 10) + "&_HLS_part=" + strconv.FormatUint(e.part, 10)
-	return &u
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	wait := time.NewTimer(d)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-	}
-}
-
-// timed asks and counts.
-func (c *Crowd) timed(ctx context.Context, by *line, from *url.URL, part bool) ([]byte, error) {
-	limit := int64(maxPlaylist)
-	if part {
-		limit = maxPart
-	}
-	began := time.Now()
-	text, size, err := by.get(ctx, from, limit, !part)
-	took := time.Since(began)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	to := &c.now.playlist
-	if part {
-		to = &c.now.hinted
-	}
-	if len(*to) < maxSamples {
-		*to = append(*to, took)
-	}
-	c.now.bytes += uint64(size)
-	return text, nil
-}
-
 // statusError is an answer that is none.
 type statusError struct{ status int }
 
@@ -315,48 +212,6 @@ func (c *Crowd) first(ctx context.Context) (text []byte, at *url.URL, err error)
 	return text, resp.Request.URL, nil
 }
 
-// arrived counts a playlist that was waited for, or was not.
-func (c *Crowd) arrived(e, before edge, waited bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now.target = e.target
-	if !waited {
-		return
-	}
-	if e.msn < before.msn || e.msn == before.msn && e.part <= before.part {
-		c.now.behind++
-	}
-	switch {
-	case e.msn == before.msn && e.part > before.part+1:
-		c.now.missed += e.part - before.part - 1
-	case e.msn > before.msn && e.part > 1:
-		// The segment's first may have been hinted at the end of the one before.
-		c.now.missed += e.part - 1
-	}
-	if !e.end.IsZero() && len(c.now.edge) < maxSamples {
-		c.now.edge = append(c.now.edge, time.Since(e.end))
-	}
-}
-
-func (c *Crowd) failed(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return
-	}
-	why := "network"
-	var status statusError
-	switch {
-	case errors.As(err, &status):
-		why = err.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		why = "timeout"
-	case errors.Is(err, errNoHint):
-		why = "no hint"
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now.errors[why]++
-}
-
 // Window returns what was counted since the last call, and begins anew.
 func (c *Crowd) Window() Counts {
 	c.mu.Lock()
@@ -368,6 +223,7 @@ func (c *Crowd) Window() Counts {
 	if !t.since.IsZero() {
 		out.Seconds = time.Since(t.since).Seconds()
 	}
-	out.Playlist, out.Hinted, out.Edge = view.Of(t.playlist), view.Of(t.hinted), view.Of(t.edge)
+	out.Playlist, out.Hinted, out.Newest = view.Of(t.playlist), view.Of(t.hinted), view.Of(t.newest)
+	out.Edge, out.EdgeSound = view.Of(t.edge[0]), view.Of(t.edge[1])
 	return out
 }

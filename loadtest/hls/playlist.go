@@ -11,9 +11,13 @@ import (
 type edge struct {
 	msn, part uint64    // what comes next
 	hint      string    // the URI of that part
+	last      string    // the line of the last part that is listed
 	end       time.Time // when the last part that is listed ends; zero without dates
 	target    time.Duration
 }
+
+// lists reports whether the newest part in the playlist is what before hinted.
+func (e edge) lists(before edge) bool { return attribute(e.last, "URI") == before.hint }
 
 var errNoHint = errors.New("the playlist hints no part: it is no low-latency one, or has ended")
 
@@ -42,7 +46,7 @@ func parse(text []byte) (edge, error) {
 		case strings.HasPrefix(l, "#EXT-X-PART:"):
 			e.part++
 			open += seconds(attribute(l, "DURATION"))
-			began, reached = at, open
+			began, reached, e.last = at, open, l
 		case strings.HasPrefix(l, "#EXT-X-PRELOAD-HINT:") && attribute(l, "TYPE") == "PART":
 			e.hint = attribute(l, "URI")
 		}

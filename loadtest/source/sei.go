@@ -59,6 +59,22 @@ func FindStamp(payload []byte) (Stamp, bool) {
 	return Stamp{}, false
 }
 
+// LastStamp looks for the last stamp in bytes that hold whole NAL units, one behind the
+// other, whatever lies between them: a part of a segment.
+func LastStamp(b []byte) (Stamp, bool) {
+	for {
+		i := bytes.LastIndex(b, stampID[:])
+		if i < 3 {
+			return Stamp{}, false
+		}
+		// No more than one in two bytes of the payload is escaped by another.
+		if s, ok := readSEI(b[i-3 : min(i+2*stampPayload, len(b))]); ok {
+			return s, true
+		}
+		b = b[:i]
+	}
+}
+
 // readSEI walks the messages of one SEI NAL unit (clause 7.3.2.3).
 func readSEI(nal []byte) (Stamp, bool) {
 	if len(nal) < 2 || nal[0]&0x1f != nalSEI {

@@ -33,6 +33,12 @@ func TestAStampSurvivesItsNALUnit(t *testing.T) {
 				t.Fatalf("got %v %v, want %v", got, ok, want)
 			}
 		}
+		part := append(source.Stamp{Frame: 1}.AppendSEI([]byte("moof, mdat")), nal...)
+		for _, more := range [][]byte{nil, {0x65, 1, 2, 3}, bytes.Repeat([]byte{0, 0, 3}, 99), nal[3:19]} {
+			if got, ok := source.LastStamp(append(part[:len(part):len(part)], more...)); !ok || got != want {
+				t.Fatalf("before %x: got %v %v, want %v", more, got, ok, want)
+			}
+		}
 	})
 }
 
@@ -42,6 +48,7 @@ func FuzzFindStamp(f *testing.F) {
 	f.Add(source.Packetize([][]byte{{0x67, 1}, nal}, 1200)[0])
 	f.Add([]byte{24, 0, 40, 6, 5, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = source.LastStamp(b)
 		s, ok := source.FindStamp(b)
 		if !ok {
 			return
