@@ -35,6 +35,8 @@ type Config struct {
 	FFmpeg string
 	// AAC says when there is AAC beside Opus, for players that do not play that.
 	AAC When
+	// Unwanted is how long what is made on demand goes on after somebody asked last.
+	Unwanted time.Duration
 	// Ladder are H.264 renditions of streams that are published in one layer, or in
 	// VP8; LadderAlways makes them whether somebody watches or not.
 	Ladder       []Rung
@@ -51,7 +53,7 @@ type When uint8
 
 // When something is made.
 const (
-	OnDemand When = iota // from the first who asks until a minute after the last
+	OnDemand When = iota // from the first who asks until Unwanted after the last
 	Always
 	Never
 )
@@ -102,7 +104,7 @@ func DefaultConfig() Config {
 	return Config{
 		Part: 500 * time.Millisecond, Segment: 2 * time.Second, Target: 6 * time.Second,
 		Window: 2 * time.Hour, Grace: time.Minute, Reorder: 250 * time.Millisecond,
-		MaxBitrate: 20_000_000, Threads: 1,
+		MaxBitrate: 20_000_000, Unwanted: time.Minute, Threads: 1,
 	}
 }
 

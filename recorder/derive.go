@@ -16,8 +16,6 @@ import (
 const (
 	// rungPrefix is what the renditions of a ladder begin with. No layer's name does.
 	rungPrefix = "h264-"
-	// unwanted is how long after somebody asked for a rendition it is still made.
-	unwanted = time.Minute
 	// choosing is how long a ladder waits for larger layers to make it of.
 	choosing = time.Second
 )
@@ -158,7 +156,7 @@ func (t *tape) attend(now time.Time) {
 	e.mu.Unlock()
 	for _, d := range e.all {
 		d.to.track, d.to.layer = d.of.track, d.of.layer
-		want := d.always || !d.wanted.IsZero() && now.Sub(d.wanted) < unwanted
+		want := d.always || !d.wanted.IsZero() && now.Sub(d.wanted) < t.r.cfg.Unwanted
 		switch {
 		case want && d.stop == nil && !d.ends():
 			t.make(d)
@@ -168,6 +166,11 @@ func (t *tape) attend(now time.Time) {
 			t.log.Info("encoding ended", "rendition", d.to.is.ID, "reason", "nobody wants it")
 		}
 	}
+}
+
+// rests reports whether a rendition has no media because nobody wants any.
+func (e *encoders) rests(r *rendition) bool {
+	return slices.ContainsFunc(e.all, func(d *derived) bool { return d.to == r && d.stop == nil })
 }
 
 // ends reports whether an encoder that was stopped has not ended yet.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluice-live/sluice/internal/testnet"
 	"github.com/sluice-live/sluice/internal/testnet/clip"
 	"github.com/sluice-live/sluice/media"
@@ -28,6 +30,7 @@ type theatre struct {
 	streams *streams
 	shelf   *shelf
 	words   *words
+	reg     *prometheus.Registry
 	end     func()
 }
 
@@ -50,9 +53,9 @@ func (w *words) count(s string) int {
 }
 
 func newTheatre(t *testing.T, cfg recorder.Config, films ...*clip.Clip) *theatre {
-	s := &theatre{t: t, streams: &streams{}, shelf: &shelf{}, words: &words{}}
+	s := &theatre{t: t, streams: &streams{}, shelf: &shelf{}, words: &words{}, reg: prometheus.NewRegistry()}
 	var err error
-	s.Recorder, err = recorder.New(cfg, recorder.Parts{Streams: s.streams, Logs: s.shelf, Logger: slog.New(slog.NewTextHandler(s.words, nil)),
+	s.Recorder, err = recorder.New(cfg, recorder.Parts{Streams: s.streams, Logs: s.shelf, Logger: slog.New(slog.NewTextHandler(s.words, nil)), Registerer: s.reg,
 		Policy: func(media.StreamID) media.Policy { return media.DefaultPolicy() }})
 	if err != nil {
 		t.Fatal(err)
@@ -237,6 +240,55 @@ func TestAACIsListedFromTheStartAndMadeWhenSomebodyWantsIt(t *testing.T) {
 				t.Errorf("segment %d begins at %d, of Opus at %d", g.MSN, g.Start, o.Start)
 			}
 		}
+	}
+}
+
+// What nobody asks for any more is not made, and costs no process; who asks again has it
+// again, with a gap in between that is on the clock of all others.
+func TestAACEndsWhenNobodyWantsItAndGoesOnWhenSomebodyDoes(t *testing.T) {
+	t.Parallel()
+	cfg := recorder.DefaultConfig()
+	cfg.FFmpeg, cfg.Unwanted = "ffmpeg", time.Second
+	s := newTheatre(t, cfg, clicking(t))
+	closed := func(gap bool) int { // the newest segment that is such; -1: there is none
+		last := -1
+		if r := s.show("audio-aac"); r != nil {
+			for _, g := range r.Segments {
+				if g.Gap == gap {
+					last = int(g.MSN)
+				}
+			}
+		}
+		return last
+	}
+	comes := func(after int) {
+		t.Helper()
+		testnet.Eventually(t, "AAC comes", func() bool { s.Want("show", "audio-aac"); return closed(false) > after })
+	}
+	testnet.Eventually(t, "time passes in which nobody asks", func() bool { return closed(true) >= 0 })
+	missing := gauges(t, s.reg)["sluice_recorder_gaps_seconds_total"]
+	if n := gaps(s.show("audio")); n == 0 && missing >= 1 {
+		t.Errorf("%v s of what nobody asked for are counted as missing", missing)
+	}
+	comes(-1)
+	testnet.Eventually(t, "it ends", func() bool {
+		return s.words.count("nobody wants it") > 0 && gauges(t, s.reg)["sluice_recorder_encoders"] == 0
+	})
+	first := closed(false)
+	testnet.Eventually(t, "a gap follows", func() bool { return closed(true) > first })
+	comes(closed(true))
+	r := s.show("audio-aac")
+	s.end()
+	if n := s.words.count("encoding began"); n < 2 {
+		t.Errorf("it began %d times", n)
+	}
+	for i, g := range r.Segments[1:] {
+		if before := r.Segments[i]; g.MSN != before.MSN+1 || g.Start != before.Start+before.Duration || g.Discontinuity {
+			t.Errorf("segment %d begins at %d behind %d, which ends at %d", g.MSN, g.Start, before.MSN, before.Start+before.Duration)
+		}
+	}
+	if file, _, _ := sounding(r); frames(t, "a.mp4", file) < 10 {
+		t.Error("what came at last cannot be read")
 	}
 }
 

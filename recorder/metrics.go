@@ -36,7 +36,7 @@ func newMetrics(r *Recorder, reg prometheus.Registerer) *metrics {
 			Help: "Parts that were published, by kind: media, gap."}, []string{"kind"}),
 		bytes: counter("sluice_recorder_bytes_total", "Bytes of parts that were published."),
 		gaps: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_recorder_gaps_seconds_total",
-			Help: "Media time that is missing, over all renditions, by reason."}, []string{"reason"}),
+			Help: "Media time that is missing, over all renditions that are made, by reason."}, []string{"reason"}),
 		lateness: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_recorder_publish_seconds",
 			Help:    "From the last RTP packet of a part to the snapshot that shows it, of each part, by kind: video, audio.",
 			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1}}, []string{"kind"}),

@@ -139,6 +139,9 @@ func (t *tape) segment(r *rendition, e *segment.Event) {
 }
 
 func (t *tape) missing(r *rendition, start, d media.Ticks, why segment.Why) {
+	if t.encoders.rests(r) {
+		return // nobody misses it
+	}
 	t.r.metrics.gaps.WithLabelValues(string(why)).Add(r.is.Time(d).Seconds())
 }
 

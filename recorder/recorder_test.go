@@ -395,12 +395,19 @@ func TestWhatWaitedForTheTapeIsNotMissing(t *testing.T) {
 
 func TestAFullDiskStopsTheRecordingAndLiveGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStudio(t, nil)
+		reg, said := prometheus.NewRegistry(), &words{}
+		s := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) {
+			p.Registerer, p.Logger = reg, slog.New(slog.NewTextHandler(said, nil))
+		})
 		s.publish(1, "")
 		v, a := s.video(0, 40*ms), s.sound()
 		shoot(20*time.Second, v, a)
 		s.shelf.broken(true)
 		shoot(60*time.Second, v, a)
+		if g := gauges(t, reg); g["sluice_recorder_stalled"] != 1 || g["sluice_recorder_unwritten_parts_total"] == 0 ||
+			said.count("recording stands still, live goes on") != 1 || said.count("no space left on device") != 1 {
+			t.Errorf("the alarm: %v, %s", g, &said.b)
+		}
 		p := s.show()
 		r := p.Renditions[0]
 		last := r.Segments[len(r.Segments)-1]
@@ -421,6 +428,9 @@ func TestAFullDiskStopsTheRecordingAndLiveGoesOn(t *testing.T) {
 		p = s.show()
 		if g := p.Renditions[0].Segments[len(p.Renditions[0].Segments)-20]; g.Gap || g.Parts != nil {
 			t.Fatal("the recording does not go on")
+		}
+		if g := gauges(t, reg); g["sluice_recorder_stalled"] != 0 || said.count("recording goes on") != 1 {
+			t.Errorf("the alarm goes on: %v, %s", g, &said.b)
 		}
 		s.stop()
 	})
