@@ -140,6 +140,33 @@ func TestRecordingBecomesAnAsset(t *testing.T) {
 	}
 }
 
+// Who renders playlists keeps what it has until there is something newer: what the
+// recorder showed last, also of the end, is older than what the catalogue makes of it.
+func TestWhatIsKeptIsNewerThanWhatWasLive(t *testing.T) {
+	h := newHouse(t, nil)
+	m := h.tape(4)
+	h.began()
+	for i, over := range []bool{false, true} {
+		live := *m.Presentation
+		live.Ended, live.Version = over, uint64(70_000+i)
+		h.recorder.mu.Lock()
+		h.recorder.live["school.math"] = &live
+		h.recorder.mu.Unlock()
+		if p := h.presentation(recorded); p.Ended != over {
+			t.Fatal("it is not shown as the recorder has it")
+		}
+	}
+	h.recorder.mu.Lock()
+	delete(h.recorder.live, "school.math")
+	h.recorder.mu.Unlock()
+	h.lend(m)
+	h.ended()
+	h.wait(recorded, "the recording is ready", isReady)
+	if p := h.presentation(recorded); !p.Ended || p.Version <= 70_001 {
+		t.Errorf("it has version %d behind 70001, ended: %v", p.Version, p.Ended)
+	}
+}
+
 // When the local copy is dropped, the blob store is played from.
 func TestPlaysFromTheBlobStore(t *testing.T) {
 	h := newHouse(t, nil)

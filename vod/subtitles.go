@@ -51,6 +51,10 @@ func (v *Vod) subtitle(ctx context.Context, a media.Asset, language string) (*we
 	return f, nil
 }
 
+// endedVersion is above all versions of the snapshots that a recorder showed: one for
+// each part, of years.
+const endedVersion = 1 << 40
+
 // subtitled is what is played of an asset that has ended: with its subtitles as
 // renditions of one segment. What they are called changes with what they say, so that
 // what caches keep is never wrong. cost is that of the text, in segments.
@@ -63,7 +67,7 @@ func (v *Vod) subtitled(ctx context.Context, a media.Asset, p *media.Presentatio
 		return p, 0
 	}
 	out := *p
-	out.Version += uint64(a.Version)
+	out.Version = endedVersion + uint64(a.Version)
 	out.Renditions = slices.Clone(p.Renditions)
 	for _, language := range a.Subtitles {
 		f, err := v.subtitle(ctx, a, language)
