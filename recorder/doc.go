@@ -15,5 +15,5 @@
 // durations (36 s: 18 MB at 4 Mbit/s over all layers); what waits for a lost packet,
 // at most 2048 places per layer; frames of a part that is open; 16 MB of parts that a
 // disk has not taken yet, which are not counted twice up to 36 s; and, for each
-// segment of the window, about 200 bytes per rendition (2 h: 3600 segments, 0.7 MB).
+// segment of the window, about 120 bytes per rendition (2 h: 3600 segments, 0.4 MB).
 package recorder
