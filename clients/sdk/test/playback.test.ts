@@ -123,6 +123,17 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+describe("a playback of what is protected", () => {
+  it("asks for licences beside the playlist, with the token of a link that plays it", async () => {
+    await begin({ url: "https://cdn.test/live/demo/index.m3u8?profile=cmaf&token=a%2Bb" });
+    const licence = () => (FakeHls.last.config.drmSystems as Record<string, { licenseUrl: string }>)["org.w3.clearkey"]!.licenseUrl;
+    expect(licence()).toBe("https://cdn.test/live/demo/licence?token=a%2Bb");
+    playback.stop();
+    await begin({ url: "https://cdn.test/live/demo/index.m3u8" });
+    expect(licence()).toBe("https://cdn.test/live/demo/licence");
+  });
+});
+
 describe("a playback whose picture stands still although the stream goes on", () => {
   it("takes a smaller layer, then goes to live, then begins anew, and plays", async () => {
     await begin();

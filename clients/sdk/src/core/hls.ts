@@ -293,7 +293,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
         return new Request(context.url, { ...init, headers });
       },
       emeEnabled: true, // playlists of what is protected name keys; no others ask for any
-      drmSystems: { "org.w3.clearkey": { licenseUrl: new URL("licence", this.#source.url).href } },
+      drmSystems: { "org.w3.clearkey": { licenseUrl: licenceFor(this.#source.url) } },
       licenseXhrSetup: (xhr: XMLHttpRequest, url: string) => {
         xhr.open("POST", url, true);
         if (authorized(url)) xhr.setRequestHeader("Authorization", `Bearer ${token}`);
@@ -490,5 +490,13 @@ export class HlsPlayback extends Emitter<HlsEvents> {
 
 // Whoever fell behind comes back within some seconds, and hears nothing of it.
 const catchUp = 1.08;
+
+// Beside the playlist, and with the token of a link that plays it.
+function licenceFor(playlist: string): string {
+  const url = new URL("licence", playlist);
+  const token = new URL(playlist).searchParams.get("token");
+  if (token) url.searchParams.set("token", token);
+  return url.href;
+}
 
 const reportsOf = (details: LevelDetails): string[] => (details.renditionReports ?? []).flatMap((r) => r.URI ?? []);
