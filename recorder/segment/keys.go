@@ -125,13 +125,16 @@ func (c *Cutter) room() time.Duration {
 	return part
 }
 
-// pictures is how many make a part: as many as come nearest to what it shall last.
-// It stays when the interval was only learned a little better: 12.5 may be 12 or 13,
-// but not one after the other.
+// pictures is how many make a part: as many as come nearest to what it shall last, and
+// are long enough. It stays when the interval was only learned a little better: 12.5 may
+// be 12 or 13, but not one after the other.
 func (l *lane) pictures() int {
 	n := float64(l.usual) / float64(max(l.interval, 1))
 	if l.locked() || l.count == 0 || math.Abs(n-float64(l.count)) > 0.8 {
 		l.count = max(int(n+0.5), 1)
+		if media.Ticks(l.count)*l.interval < l.full {
+			l.count++
+		}
 		if media.Ticks(l.count)*l.interval > l.part {
 			l.count = max(int(l.part/l.interval), 1)
 		}

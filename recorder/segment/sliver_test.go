@@ -168,6 +168,30 @@ func TestAKeyFrameFromBeforeItWasAskedForIsNoAnswer(t *testing.T) {
 	}
 }
 
+// Cameras jitter, and leave out a picture now and then. At no rate do parts wait for their end: seven pictures of 15 a second
+// are too few for a part of half a second, and those that were planned so waited in each segment.
+func TestPartsDoNotWaitAtAnyRate(t *testing.T) {
+	for _, fps := range ratesOf {
+		waited, all := 0, 0
+		for seed := range uint64(8) {
+			shake := rand.New(rand.NewPCG(seed, 5))
+			s := sliverStage(t, 500*ms, false)
+			v := s.video(time.Duration(float64(time.Second)/fps), 20*ms)
+			v.quiet = func(time.Duration) bool { return shake.IntN(200) == 0 }
+			v.dress = func(f *shot) {
+				f.at = max(f.at+time.Duration(shake.IntN(9)-4)*ms, 0)
+				f.delay = time.Duration(20+shake.IntN(10)) * ms
+			}
+			s.play(30*time.Second, v)
+			s.end()
+			waited, all = waited+v.waited, all+len(v.readied)
+		}
+		if waited*33 > all {
+			t.Errorf("at %v pictures a second %d of %d parts waited", fps, waited, all)
+		}
+	}
+}
+
 // A screen that hardly moves has less than a picture for each part. With a beat of its own it leads the plan of what comes
 // beside it.
 func TestALayerWithoutAPictureForEachPartIsPlannedBy(t *testing.T) {
