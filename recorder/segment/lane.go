@@ -18,6 +18,7 @@ type lane struct {
 	audio     bool
 	scale     media.Ticks
 	part      media.Ticks // the longest part
+	most      media.Ticks // what one may last whose end was foretold too early
 	usual     media.Ticks // how long parts shall be
 	full      media.Ticks // a part that is long enough: 85 % (RFC 8216bis section 4.4.4.9)
 	least     media.Ticks // the shortest sample, for those that come too late: 1 ms
@@ -63,7 +64,7 @@ type lane struct {
 func newLane(c *Cutter, index int, r Rendition) *lane {
 	l := &lane{c: c, index: index, begins: r.Begin, derived: r.Derived, audio: r.Kind == media.AudioRendition, scale: media.Ticks(max(r.Timescale, 1))}
 	l.part, l.usual = l.ticks(c.cfg.Limit), l.ticks(c.cfg.Part)
-	l.full = (l.part*85 + 99) / 100
+	l.most, l.full = l.part, (l.part*85+99)/100
 	if l.locked() && !l.audio {
 		l.part -= l.scale / spare
 		l.usual = l.part

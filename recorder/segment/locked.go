@@ -56,13 +56,14 @@ func (l *lane) renew() {
 }
 
 // awaits reports whether the part that could end at end waits for the next picture,
-// which may be the key frame of the next segment.
+// which may be the key frame of the next segment: where the end is foretold wrong, or a
+// picture is missing, that may be some intervals later.
 func (c *Cutter) awaits(l *lane, end media.Ticks) bool {
 	if !l.locked() {
 		return false
 	}
 	b, _ := c.grid.next(l.msn)
-	return l.time(end) >= b.at-c.cfg.Nominal/4
+	return l.time(end+2*l.interval) >= b.at-c.cfg.Nominal/4
 }
 
 // align moves the first sound behind a gap to a whole number of its frames since

@@ -48,7 +48,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 // of the next part makes up for the error.
 func (c *Cutter) lay(l *lane, f Frame) {
 	at := l.begin(f.Time)
-	edge := l.partStart + l.part
+	edge := l.partStart + l.most
 	if level := l.level(at); len(l.samples) > 0 && (at >= edge || c.filled(l, level)) {
 		l.close(min(level, edge))
 		if at = max(at, l.partStart); len(l.samples) == 0 && at < l.partStart+l.interval {
@@ -212,7 +212,7 @@ func (c *Cutter) cutAt(l *lane, flowing bool) media.Ticks {
 // of its part, and held in the next ones, or else there are gaps.
 func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 	for {
-		cut, edge := c.cutAt(l, flowing), l.partStart+l.part
+		cut, edge := c.cutAt(l, flowing), l.partStart+l.most
 		if !flowing {
 			edge = c.edge(l)
 		}
