@@ -7,7 +7,7 @@ import (
 
 // patience is how long Eventually waits: processes on a busy machine are slow,
 // and a test that will fail may take its time.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Eventually polls until ok, and fails the test when that takes too long.
 func Eventually(t testing.TB, what string, ok func() bool) {
