@@ -19,21 +19,34 @@ import (
 // guest is a viewer of a swarm; it comes again when it is told to.
 type guest struct {
 	pc        *webrtc.PeerConnection
+	offer     webrtc.SessionDescription
 	connected chan struct{}
 	refused   int
 }
 
+func newGuest(t *testing.T) *guest {
+	t.Helper()
+	g := &guest{pc: recvonly(t), connected: make(chan struct{})}
+	var once sync.Once
+	g.pc.OnConnectionStateChange(func(st webrtc.PeerConnectionState) {
+		if st == webrtc.PeerConnectionStateConnected {
+			once.Do(func() { close(g.connected) })
+		}
+	})
+	var err error
+	if g.offer, err = g.pc.CreateOffer(nil); err == nil {
+		err = g.pc.SetLocalDescription(g.offer)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 // join asks until it is let in.
 func (g *guest) join(s *sfu.SFU, id media.SessionID) error {
-	offer, err := g.pc.CreateOffer(nil)
-	if err != nil {
-		return err
-	}
-	if err := g.pc.SetLocalDescription(offer); err != nil {
-		return err
-	}
 	for {
-		answer, err := s.Subscribe(context.Background(), media.Offer{Stream: "demo", Session: id, SDP: []byte(offer.SDP), Arrived: localhost, Remote: localhost, At: time.Now()})
+		answer, err := s.Subscribe(context.Background(), media.Offer{Stream: "demo", Session: id, SDP: []byte(g.offer.SDP), Arrived: localhost, Remote: localhost, At: time.Now()})
 		var busy *media.BusyError
 		switch {
 		case errors.As(err, &busy):
@@ -60,15 +73,13 @@ func TestASwarmIsRefusedAndThenServed(t *testing.T) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	refused := 0
-	for i := range guests {
-		pc := recvonly(t)
-		g := &guest{pc: pc, connected: make(chan struct{})}
-		pc.OnConnectionStateChange(func(st webrtc.PeerConnectionState) {
-			if st == webrtc.PeerConnectionStateConnected {
-				close(g.connected)
-			}
-		})
+	crowd, open := make([]*guest, guests), make(chan struct{})
+	for i := range crowd {
+		crowd[i] = newGuest(t)
+	}
+	for i, g := range crowd {
 		all.Go(func() { // waited for below
+			<-open // all ask at once: the first are far from connected then
 			if err := g.join(s, media.SessionID(fmt.Sprint("guest", i))); err != nil {
 				t.Error(err)
 				return
@@ -83,6 +94,7 @@ func TestASwarmIsRefusedAndThenServed(t *testing.T) {
 			refused += g.refused
 		})
 	}
+	close(open)
 	all.Wait()
 	if refused == 0 {
 		t.Error("twelve came at once where two may, and nobody was refused")

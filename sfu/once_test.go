@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
@@ -15,6 +14,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/sluice-live/sluice/internal/testnet"
 	"github.com/sluice-live/sluice/media"
 )
 
@@ -112,7 +112,7 @@ func TestANonceIsUsedOnce(t *testing.T) {
 	second := publish(t, s, "demo", "pub2")
 	defer second.play(100)()
 	see(100)
-	eventually(t, "packets came again, or by RTX", 5*time.Second, func() bool {
+	testnet.Eventually(t, "packets came again, or by RTX", func() bool {
 		see(10)
 		p.mu.Lock()
 		defer p.mu.Unlock()

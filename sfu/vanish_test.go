@@ -10,6 +10,7 @@ import (
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/sluice-live/sluice/internal/testnet"
 	"github.com/sluice-live/sluice/media"
 )
 
@@ -38,10 +39,10 @@ func TestTrap19_AVanishedViewerIsFreed(t *testing.T) {
 		t.Fatal(err)
 	}
 	exchange(t, pc, withContext(s.Subscribe), media.Offer{Stream: "demo", Session: "view"})
-	eventually(t, "media flows", 10*time.Second, func() bool {
+	testnet.Eventually(t, "media flows", func() bool {
 		st, _ := s.Stream("demo")
 		return len(st.Sessions) == 1 && st.Sessions[0].Packets > 10
 	})
 	_ = socket.Close() // the cable is pulled
-	eventually(t, "its seat is free", 30*time.Second, func() bool { st, _ := s.Stream("demo"); return st.Viewers == 0 })
+	testnet.Eventually(t, "its seat is free", func() bool { st, _ := s.Stream("demo"); return st.Viewers == 0 })
 }

@@ -33,7 +33,7 @@ func addrOf(c net.PacketConn) *Addr { return NewAddr(c.LocalAddr().(*net.UDPAddr
 // read returns the next datagram; it fails the test when none comes.
 func read(t testing.TB, c net.PacketConn) []byte {
 	t.Helper()
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	b := make([]byte, 1<<16)
 	n, _, err := c.ReadFrom(b)
 	if err != nil {

@@ -29,7 +29,7 @@ type expected struct{ header, payload []byte }
 
 // take reads what is due and holds it against what was sent.
 func (r *receiver) take() error {
-	_ = r.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = r.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	for i, want := range r.due {
 		n, _, err := r.conn.ReadFromUDPAddrPort(r.buf)
 		if err != nil {

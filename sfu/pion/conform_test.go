@@ -151,7 +151,7 @@ func (c *client) connect(o opened, with icelite.Credentials) {
 
 // next returns the next datagram that is no check, answering those.
 func (c *client) next() []byte {
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); {
+	for until := time.Now().Add(patience); time.Now().Before(until); {
 		if b := c.answer(creds.RemotePwd, 50*time.Millisecond); b != nil && !stun.IsMessage(b) {
 			return b
 		}
@@ -160,9 +160,12 @@ func (c *client) next() []byte {
 	return nil
 }
 
+// patience is for what a machine that stands still may hold up.
+const patience = 30 * time.Second
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -255,23 +258,27 @@ func TestTrap38_AFloodOfJunkReachesNobody(t *testing.T) {
 		c.connect(o, creds)
 		way, junk, stranger, wrong := o.Way(), h.dial(), creds, creds
 		stranger.Ufrag, wrong.Pwd = "nobody00", "thewrongpasswordofours00"
-		for i := range 10000 {
-			switch i % 5 {
-			case 0:
-				b := make([]byte, 64)
-				_, _ = rand.Read(b)
-				_, _ = junk.pc.Write(b)
-			case 1:
-				_, _ = junk.pc.Write([]byte{128, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
-			case 2:
-				_, _ = junk.pc.Write([]byte{22, 254, 255, 0, 0, 0, 0})
-			case 3:
-				junk.check(stranger)
-			case 4:
-				junk.check(wrong)
+		flood := func(n int) {
+			for i := range n {
+				switch i % 5 {
+				case 0:
+					b := make([]byte, 64)
+					_, _ = rand.Read(b)
+					_, _ = junk.pc.Write(b)
+				case 1:
+					_, _ = junk.pc.Write([]byte{128, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1})
+				case 2:
+					_, _ = junk.pc.Write([]byte{22, 254, 255, 0, 0, 0, 0})
+				case 3:
+					junk.check(stranger)
+				case 4:
+					junk.check(wrong)
+				}
 			}
 		}
-		eventually(t, "it was counted", func() bool { n, _ := h.e.Rejected(); return n > 1000 })
+		flood(10000)
+		// How many of them the socket had room for is chance.
+		eventually(t, "it was counted", func() bool { flood(5); n, _ := h.e.Rejected(); return n > 1000 })
 		if len(o.got) != 0 || o.Way() != way {
 			t.Errorf("%d datagrams reached the session", len(o.got))
 		}

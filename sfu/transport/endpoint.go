@@ -174,6 +174,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	e.running.Go(func() { e.accept(ctx) }) // likewise
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	p := pulse{last: time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
@@ -189,11 +190,28 @@ func (e *Endpoint) Run(ctx context.Context) error {
 			e.running.Wait()
 			return nil
 		case now := <-ticker.C:
+			if p.paused(now) {
+				continue
+			}
 			for _, c := range e.snapshot() {
 				c.tick(now)
 			}
 		}
 	}
+}
+
+// pulse notices that this node itself stood still: what clients said meanwhile still
+// waits in the sockets, and whoever seems silent is judged a tick later, when it was
+// read. Never twice in a row: a node that is always late must let go, too.
+type pulse struct {
+	last    time.Time
+	skipped bool
+}
+
+func (p *pulse) paused(now time.Time) bool {
+	p.skipped = !p.skipped && now.Sub(p.last) > 2*tick
+	p.last = now
+	return p.skipped
 }
 
 // goodbye waits until clients were told that their sessions end, but not long.

@@ -48,7 +48,7 @@ func TestABurstIsHandedOverAtOnce(t *testing.T) {
 				t.Errorf("the burst came in pieces: %d first", len(batch))
 			}
 			got = append(got, batch...)
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%d of %d came", len(got), len(sent))
 		}
 	}

@@ -202,7 +202,7 @@ func TestAStolenReportMovesNothing(t *testing.T) {
 	thief := dial(t, e)
 	client := v.pc
 	sent, got := 0, 0
-	for range 30 {
+	for end := time.Now().Add(patience); len(v.sent) < 30 || got == 0 && time.Now().Before(end); {
 		v.pc = thief.pc
 		v.report()
 		sent += len(v.sent[len(v.sent)-1])
@@ -263,8 +263,8 @@ func TestAFloodFromUnknownAddressesIsBounded(t *testing.T) {
 	if got := junk.read(50 * time.Millisecond); got != nil || v.at() != at {
 		t.Errorf("% x was answered, the stream is at %v", got, v.at())
 	}
-	v.report()
-	eventually(t, "the client is heard", func() bool { return len(v.got) > 0 })
+	// What came while the socket was full of junk is lost.
+	eventually(t, "the client is heard", func() bool { v.report(); return len(v.got) > 0 })
 }
 
 func TestWhatComesOverTheSelectedPathCostsNoMemory(t *testing.T) {

@@ -72,7 +72,7 @@ func (c *client) connect(with icelite.Credentials) {
 	c.t.Helper()
 	c.check(with)
 	for range 4 {
-		b := c.read(5 * time.Second)
+		b := c.read(patience)
 		m := &stun.Message{Raw: b}
 		if b == nil || m.Decode() != nil {
 			c.t.Fatalf("no STUN message came: % x", b)
@@ -111,9 +111,12 @@ func open(t *testing.T, e *Endpoint, with icelite.Credentials) opened {
 	return o
 }
 
+// patience is for what a machine that stands still may hold up.
+const patience = 30 * time.Second
+
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(5 * time.Second)
+	deadline := time.After(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
@@ -203,6 +206,21 @@ func FuzzHandle(f *testing.F) {
 			e.udp[0].handle(b, from, time.Now())
 		}
 	})
+}
+
+// A node that stood still took all for gone that had spoken meanwhile.
+func TestWhoSpokeWhileTheNodeStoodStillIsReadFirst(t *testing.T) {
+	at := time.Unix(0, 0)
+	p := pulse{last: at}
+	for i, step := range []struct {
+		after  time.Duration
+		paused bool
+	}{{tick, false}, {tick + tick/2, false}, {3 * tick, true}, {tick, false}, {9 * tick, true}, {9 * tick, false}, {9 * tick, true}} {
+		at = at.Add(step.after)
+		if got := p.paused(at); got != step.paused {
+			t.Errorf("look %d, %v after the one before: %v", i, step.after, got)
+		}
+	}
 }
 
 // A closed session does not stay in its socket's table.

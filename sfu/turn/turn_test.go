@@ -231,8 +231,8 @@ func (n *node) hears(t *testing.T, over net.PacketConn, session media.SessionID)
 		if got != "sound" {
 			t.Errorf("heard %q", got)
 		}
-	case <-time.After(20 * time.Second):
-		t.Fatal("nothing was heard for 20 s")
+	case <-time.After(time.Minute):
+		t.Fatal("nothing was heard for a minute")
 	}
 }
 
@@ -303,7 +303,7 @@ func TestNothingButTheMediaPortIsAPeer(t *testing.T) {
 	if before < 3 {
 		t.Errorf("%v refusals counted", before)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for n.value(t, "sluice_turn_refused_total") == before && len(heard) == 0 && time.Now().Before(deadline) {
 		if _, err := relayed.WriteTo([]byte("to another port"), other.LocalAddr()); err != nil {
 			t.Fatal(err)
@@ -371,7 +371,7 @@ func TestPlacesAreBoundedAndComeFree(t *testing.T) {
 			if err := first.Close(); err != nil { // tells the server
 				t.Fatal(err)
 			}
-			deadline := time.Now().Add(10 * time.Second)
+			deadline := time.Now().Add(time.Minute)
 			for n.value(t, "sluice_turn_allocations") > 1 && time.Now().Before(deadline) {
 				<-time.After(time.Millisecond)
 			}
