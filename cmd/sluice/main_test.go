@@ -99,10 +99,13 @@ func (n *node) find() bool {
 	return false
 }
 
-// eventually polls until something is so, for as long as a slow machine may need.
+// patience is what a slow machine may need.
+const patience = time.Minute
+
+// eventually polls until something is so.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !so() {

@@ -44,7 +44,7 @@ func TestCaptionsGoToTheOtherNode(t *testing.T) {
 	for _, text := range []string{"one", "two", "three"} {
 		p.on("Bearer t", "show", []media.Caption{{Language: "en", Text: text, Start: at, End: at.Add(time.Second)}})
 	}
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		mu.Lock()
 		n, told := len(got), strings.Count(log.String(), "not passed on")
 		mu.Unlock()

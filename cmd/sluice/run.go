@@ -117,6 +117,21 @@ func (h *house) closeServers() {
 	all.Wait()
 }
 
+// within reports whether gone is closed in that time. It is counted in pieces: while the
+// machine stands still nothing can end, and that is one piece.
+func within(gone <-chan struct{}, left time.Duration) bool {
+	tick := time.NewTicker(lookTime)
+	defer tick.Stop()
+	for ; left > 0; left -= lookTime {
+		select {
+		case <-gone:
+			return true
+		case <-tick.C:
+		}
+	}
+	return false
+}
+
 // finish waits for every part, and gathers what they said.
 func finish(running *sync.WaitGroup, ended chan end) error {
 	gone := make(chan struct{})
@@ -124,11 +139,7 @@ func finish(running *sync.WaitGroup, ended chan end) error {
 		running.Wait()
 		close(gone)
 	}()
-	timer := time.NewTimer(endingTime)
-	defer timer.Stop()
-	select {
-	case <-gone:
-	case <-timer.C:
+	if !within(gone, endingTime) {
 		return errors.New("stop: some parts did not end in time; leaving anyway")
 	}
 	close(ended)

@@ -86,7 +86,7 @@ func serve(t *testing.T, c *Certificate) string {
 	done := make(chan error, 1)
 	go func() { done <- s.Run() }() // ended by the cleanup, which waits for it
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		s.Shutdown(ctx)
 		if err := <-done; err != nil {
@@ -133,7 +133,7 @@ func TestCertificateFilesAreReadAgainWhenTheyChange(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for peerSerial(t, addr) != want {
 		if time.Now().After(deadline) {
 			t.Fatal("the new certificate is not served")
