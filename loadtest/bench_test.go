@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -43,31 +44,34 @@ func TestTheBenchMeasuresEveryScenario(t *testing.T) {
 	ro, server := options(t, "")
 	o := benchOptions(t, loadtest.Target{Name: "reflector", WHIP: ro.PublishURL, WHEP: ro.ViewURL, Tokens: "REFLECTOR", PID: os.Getpid(), Metrics: ro.Metrics})
 	o.Scenarios, o.Rounds, o.JoinsIn = []string{"capacity", "joins", "streams"}, 2, 1
-	var out bytes.Buffer
-	r, err := loadtest.Bench(t.Context(), o, &out)
-	if err != nil || len(r.Errors) > 0 {
-		t.Fatal(err, out.String())
-	}
-	if len(r.Capacity) != 2 || len(r.Joins) != 1 || len(r.Streams) != 2 {
-		t.Fatalf("%d, %d, %d of 2, 1 and 2", len(r.Capacity), len(r.Joins), len(r.Streams))
-	}
-	for _, c := range r.Capacity {
-		if len(c.Steps) != 2 || c.Steps[0].Wanted != 2 || c.Steps[1].Wanted != 4 {
-			t.Fatalf("steps %+v", c.Steps)
+	steadily(t, func() error {
+		var out bytes.Buffer
+		r, err := loadtest.Bench(t.Context(), o, &out)
+		if err != nil || len(r.Errors) > 0 {
+			return fmt.Errorf("%w: %s", err, out.String())
 		}
-		for _, m := range c.Steps {
-			s := m.Summary
-			if s.Viewers != m.Wanted || m.Share <= 0 || s.Latency.N == 0 || s.Spread.N == 0 || m.Server == nil || m.Server.PerPacket <= 0 {
-				t.Errorf("%+v", m)
+		if len(r.Capacity) != 2 || len(r.Joins) != 1 || len(r.Streams) != 2 {
+			t.Fatalf("%d, %d, %d of 2, 1 and 2", len(r.Capacity), len(r.Joins), len(r.Streams))
+		}
+		for _, c := range r.Capacity {
+			if len(c.Steps) != 2 || c.Steps[0].Wanted != 2 || c.Steps[1].Wanted != 4 {
+				return fmt.Errorf("steps %+v", c.Steps)
+			}
+			for _, m := range c.Steps {
+				s := m.Summary
+				if s.Viewers != m.Wanted || m.Share <= 0 || s.Latency.N == 0 || s.Spread.N == 0 || m.Server == nil || m.Server.PerPacket <= 0 {
+					return fmt.Errorf("%+v", m)
+				}
 			}
 		}
-	}
-	if j := r.Joins[0]; j.Joined == 0 || j.PerS <= 0 || j.Server == nil {
-		t.Errorf("joins %+v", j)
-	}
-	if s := r.Streams[0]; s.Streams != 3 || s.Failed != 0 || s.CutOff != "" || s.Watching.Viewers != 3 || s.Watching.Frames == 0 {
-		t.Errorf("streams %+v", s)
-	}
+		if j := r.Joins[0]; j.Joined == 0 || j.PerS <= 0 || j.Server == nil {
+			return fmt.Errorf("joins %+v", j)
+		}
+		if s := r.Streams[0]; s.Streams != 3 || s.Failed != 0 || s.CutOff != "" || s.Watching.Viewers != 3 || s.Watching.Frames == 0 {
+			return fmt.Errorf("streams %+v", s)
+		}
+		return nil
+	})
 	for suffix, want := range map[string]string{".json": `"schema": "sluice-bench/1"`, ".md": "(out.svg)", ".svg": "<polyline"} {
 		b, err := os.ReadFile(strings.TrimSuffix(o.Out, ".json") + suffix)
 		if err != nil || !bytes.Contains(b, []byte(want)) || bytes.Contains(b, []byte("secret")) {
@@ -131,14 +135,17 @@ func TestAPlainServerOnPionIsATarget(t *testing.T) {
 	base, _, _ := strings.Cut(line[strings.Index(line, "http://"):], "/whip")
 	o := benchOptions(t, loadtest.Target{Name: "pion-bare", WHIP: base + "/whip/{stream}", WHEP: base + "/whep/{stream}", Metrics: base + "/metrics", PID: os.Getpid()})
 	o.Steps = []int{3}
-	var told bytes.Buffer
-	r, err := loadtest.Bench(t.Context(), o, &told)
-	if err != nil || len(r.Errors) > 0 || len(r.Capacity) != 1 {
-		t.Fatal(err, told.String())
-	}
-	if m := r.Capacity[0].Steps[0]; m.Summary.Viewers != 3 || m.Summary.Frames == 0 || m.Routine == 0 {
-		t.Errorf("%+v", m)
-	}
+	steadily(t, func() error {
+		var told bytes.Buffer
+		r, err := loadtest.Bench(t.Context(), o, &told)
+		if err != nil || len(r.Errors) > 0 || len(r.Capacity) != 1 {
+			return fmt.Errorf("%w: %s", err, told.String())
+		}
+		if m := r.Capacity[0].Steps[0]; m.Summary.Viewers != 3 || m.Summary.Frames == 0 || m.Routine == 0 {
+			return fmt.Errorf("%+v", m)
+		}
+		return nil
+	})
 	stop()
 	if err := <-over; err != nil {
 		t.Error(err)
