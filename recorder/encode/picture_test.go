@@ -29,7 +29,7 @@ func film(c *clip.Clip, base media.Ticks) []encode.Sample {
 }
 
 func pictures(s *sink, w, h, fps int) encode.Config {
-	return encode.Config{Program: "ffmpeg", Threads: 1, Out: s.take,
+	return encode.Config{Program: "ffmpeg", Threads: 1, Out: s.take, Hang: slow,
 		Profile: encode.Profile{Kind: media.Video, Bitrate: 1_000_000, Width: w, Height: h, FPS: fps}}
 }
 
