@@ -45,10 +45,12 @@ func TestRequestsPerAddress(t *testing.T) {
 }
 
 func TestPreflightsAreNotLimited(t *testing.T) {
-	d := newDoor(t, limits(small))
-	spent(d, "192.0.2.1:1")
-	d.want(200, "OPTIONS", "/whip/x", "", "Remote", "192.0.2.1:1", "Origin", "https://a", "Access-Control-Request-Method", "POST")
-	d.want(429, "OPTIONS", "/whip/x", "", "Remote", "192.0.2.1:1")
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t, limits(small))
+		spent(d, "192.0.2.1:1")
+		d.want(200, "OPTIONS", "/whip/x", "", "Remote", "192.0.2.1:1", "Origin", "https://a", "Access-Control-Request-Method", "POST")
+		d.want(429, "OPTIONS", "/whip/x", "", "Remote", "192.0.2.1:1")
+	})
 }
 
 func TestIPv6CountsByNetwork(t *testing.T) {

@@ -166,7 +166,11 @@ func look(t *testing.T, url string, d time.Duration) *validate.Report {
 
 func TestOursKeepsTheRules(t *testing.T) {
 	t.Parallel()
-	r := look(t, begin(t, nil)+"/live/show/index.m3u8?dvr=1", 5*time.Second)
+	url := begin(t, nil) + "/live/show/index.m3u8?dvr=1"
+	r := look(t, url, 5*time.Second)
+	for try := 0; try < 5 && len(r.List.Findings) == 0 && (r.Parts < 16 || r.Segments < 4); try++ { // too little was seen: the machine stood still
+		r = look(t, url, 5*time.Second)
+	}
 	if len(r.List.Findings) > 0 || r.Parts < 16 || r.Segments < 4 || len(r.Playlists) != 6 {
 		t.Errorf("%d parts, %d segments, %v\n%s", r.Parts, r.Segments, r.Playlists, r.Text())
 	}
@@ -238,13 +242,17 @@ func TestMistakesAreFound(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := look(t, begin(t, spoil(c.edit))+"/live/show/index.m3u8", 2*time.Second)
-			for _, f := range r.List.Findings {
-				if f.Rule == c.rule && !f.Advice {
-					return
+			url, text := begin(t, spoil(c.edit))+"/live/show/index.m3u8", ""
+			for range 5 { // in its time little is seen when the machine stands still
+				r := look(t, url, 2*time.Second)
+				for _, f := range r.List.Findings {
+					if f.Rule == c.rule && !f.Advice {
+						return
+					}
 				}
+				text = r.Text()
 			}
-			t.Error(r.Text())
+			t.Error(text)
 		})
 	}
 }

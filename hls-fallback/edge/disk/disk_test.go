@@ -51,7 +51,7 @@ func entry(header string, life time.Duration) disk.Entry {
 // eventually asks until it is so.
 func eventually(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ask(); {
+	for end := time.Now().Add(time.Minute); !ask(); {
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
