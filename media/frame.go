@@ -11,9 +11,10 @@ type Frame struct {
 	// TS is the RTP timestamp in the codec's clock rate: when the frame is shown.
 	TS Ticks
 	// Arrival is when its last packet came, Capture when it was captured in the
-	// node's clock (UTC); a zero Capture means unknown.
+	// node's clock (UTC); a zero Capture means unknown, a Guessed one rests on arrivals.
 	Arrival time.Time
 	Capture time.Time
+	Guessed bool
 	// Key tells that a decoder may start here.
 	Key bool
 	// Lost tells that frames between the one before and this one are missing.

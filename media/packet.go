@@ -20,6 +20,9 @@ type Packet struct {
 	// Capture is when the frame was captured, in the node's clock (UTC); zero
 	// means unknown.
 	Capture time.Time
+	// Guessed tells that Capture rests on arrivals alone: the publisher has not told
+	// when it captures yet, by a sender report or abs-capture-time.
+	Guessed bool
 
 	Marker     bool
 	Key        bool  // a decoder may start at this packet; one packet per key frame has it

@@ -1,10 +1,8 @@
 package recorder
 
 import (
-	"cmp"
 	"crypto/rand"
 	"math/big"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,68 +11,6 @@ import (
 	"github.com/sluice-live/sluice/recorder/segment"
 	"github.com/sluice-live/sluice/recorder/timeline"
 )
-
-const (
-	// A presentation begins when all tracks are here and their clocks are known a
-	// little, at least settle after the first frame and at most patience.
-	settle   = 300 * time.Millisecond
-	patience = 3 * time.Second
-	// gatherStep is how often that is looked at.
-	gatherStep = 50 * time.Millisecond
-	// maxGathered bounds the frames that wait: 3 s of eight layers and four sounds.
-	maxGathered = 4000
-)
-
-// gathered is a frame that came before the presentation had begun.
-type gathered struct {
-	s *strand
-	f *media.Frame
-}
-
-func (t *tape) gather(s *strand, f *media.Frame, now time.Time) {
-	if len(t.gathered) == 0 {
-		t.first = now
-	}
-	if len(t.gathered) < maxGathered {
-		t.gathered = append(t.gathered, gathered{s, f})
-	}
-}
-
-// ripe reports whether enough is known to begin.
-func (t *tape) ripe(now time.Time) bool {
-	if len(t.gathered) == 0 {
-		return false
-	}
-	gone := now.Sub(t.first)
-	return gone >= patience || gone >= settle && t.complete()
-}
-
-// complete reports whether each encoding that flows has frames, and each track an
-// encoding: browsers send sound at once and their first layer up to a second later, and
-// who reads the playlist between the two would have sound alone for good.
-func (t *tape) complete() bool {
-	have := map[encoding]bool{}
-	for _, g := range t.gathered {
-		have[encoding{track: g.s.track, layer: g.s.layer}] = true
-	}
-	for _, k := range t.tracks[t.epoch] {
-		if k.Codec == media.VP8 && !t.keepsVP8() {
-			continue
-		}
-		some := len(k.Layers) == 0
-		for _, l := range k.Layers {
-			has := have[encoding{track: k.ID, layer: l.ID}]
-			if l.Active && !has {
-				return false
-			}
-			some = some || has
-		}
-		if !some {
-			return false
-		}
-	}
-	return true
-}
 
 // clock returns a clock for a strand, in the presentation's time.
 func (t *tape) clock(s *strand) *timeline.Clock { return timeline.New(s.codec.ClockRate(), t.start) }
@@ -102,50 +38,14 @@ func (t *tape) begin(now time.Time) {
 		r.lane = t.cutter.Add(segment.Rendition{Kind: r.is.Kind, Timescale: r.is.Timescale, Begin: r.end(), Derived: isDerived(r.is.ID)})
 	}
 	t.keep(t.journal().Epoch(t.epoch, now))
-	for _, g := range t.gathered {
-		if g.s.clock == nil {
-			g.s.clock = t.clock(g.s)
-		}
-		g.s.clock.Prime(stamp(g.f))
-	}
-	frames := t.sorted()
-	t.gathered = nil
+	frames := t.timed()
 	for _, g := range frames { // before the first snapshot: players read the entry playlist once
 		if g.s.to == nil {
 			t.assign(g.s, g.f)
 		}
 	}
 	t.log.Info("presentation began", "incarnation", t.incarnation, "resumed", old != nil, "recorded", t.policy.Record)
-	for _, g := range frames {
-		t.lay(g.s, g.f, now)
-	}
-}
-
-// sorted returns what was gathered in the order of media time, each encoding in the
-// order of decoding.
-func (t *tape) sorted() []gathered {
-	type timed struct {
-		gathered
-		at time.Duration
-	}
-	var all []timed
-	for _, g := range t.gathered {
-		at := seconds(g.s.clock.Extrapolate(g.f.TS), g.s.codec.ClockRate())
-		if g.f.Format.Codec.Kind() == media.Video || at >= 0 { // sound before the first picture has none
-			all = append(all, timed{g, at})
-		}
-	}
-	last := map[*strand]time.Duration{}
-	for i := range all {
-		all[i].at = max(all[i].at, last[all[i].s])
-		last[all[i].s] = all[i].at
-	}
-	slices.SortStableFunc(all, func(a, b timed) int { return cmp.Compare(a.at, b.at) })
-	out := make([]gathered, len(all))
-	for i := range all {
-		out[i] = all[i].gathered
-	}
-	return out
+	t.layAll(frames, now)
 }
 
 // origin is when the first picture was captured, or else the first sound; in whole

@@ -42,7 +42,7 @@ func (t *tape) events(now time.Time) {
 	}
 	t.show(false, changed)
 	for _, e := range told {
-		if e.Kind == segment.PartReady && !e.Arrival.IsZero() {
+		if e.Kind == segment.PartReady && e.Arrival.After(t.opened) { // what was gathered waited on purpose
 			t.r.metrics.late(t.lanes[e.Rendition].is.Kind, time.Since(e.Arrival))
 		}
 	}
@@ -230,6 +230,9 @@ func (t *tape) resume(p *media.Presentation, l Log) {
 func (t *tape) finish(c Closing) {
 	if t.cutter == nil {
 		return
+	}
+	if len(t.gathered) > 0 {
+		t.rejoin(time.Now())
 	}
 	t.cutter.End(time.Now())
 	t.events(time.Now())

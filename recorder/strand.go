@@ -39,7 +39,7 @@ func newStrand(e encoding, params string, budget time.Duration) *strand {
 
 // stamp is what the clock has to know of a frame.
 func stamp(f *media.Frame) timeline.Stamp {
-	return timeline.Stamp{TS: f.TS, Capture: f.Capture, Arrival: f.Arrival}
+	return timeline.Stamp{TS: f.TS, Capture: f.Capture, Arrival: f.Arrival, Guessed: f.Guessed}
 }
 
 // place puts a frame into media time. False means that it has no place.

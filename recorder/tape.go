@@ -77,20 +77,23 @@ type tape struct {
 	turnedAt time.Time // when the first packet of the epoch came; zero once who left is known
 	strands  map[encoding]*strand
 	gathered []gathered
-	first    time.Time // when the first frame came
-	last     time.Time // when the newest packet came
-	start    time.Time
-	cutter   *segment.Cutter
-	byName   map[string]*rendition
-	lanes    []*rendition
-	version  uint64
-	told     bool // the catalogue knows
-	stalled  bool
-	hanging  time.Time  // zero, or since when the disk does not answer
-	looking  chan found // nil until sought
-	sought   time.Time
-	clerk    *clerk
-	dropped  uint64 // segments before it are out of the window
+	first    time.Time // when the first of them came
+	opened   time.Time // when they were laid
+	// Returning tells that another publisher's frames are gathered.
+	returning bool
+	last      time.Time // when the newest packet came
+	start     time.Time
+	cutter    *segment.Cutter
+	byName    map[string]*rendition
+	lanes     []*rendition
+	version   uint64
+	told      bool // the catalogue knows
+	stalled   bool
+	hanging   time.Time  // zero, or since when the disk does not answer
+	looking   chan found // nil until sought
+	sought    time.Time
+	clerk     *clerk
+	dropped   uint64 // segments before it are out of the window
 	// Numbers of segments that begin with a discontinuity, and how many came before.
 	turns          []uint64
 	turnsForgotten uint64
@@ -352,6 +355,12 @@ func (t *tape) turn(e media.Epoch) {
 		t.drain(s, time.Now().Add(t.r.cfg.Reorder))
 		delete(t.strands, k)
 	}
+	if t.cutter != nil {
+		if len(t.gathered) > 0 {
+			t.rejoin(time.Now())
+		}
+		t.returning = true
+	}
 	for old := range t.tracks {
 		if old < e {
 			delete(t.tracks, old)
@@ -417,9 +426,9 @@ func (t *tape) ask(track media.TrackID, layer media.Layer) {
 	t.feed.RequestKeyFrame(track, layer)
 }
 
-// frame takes one frame: until the presentation has begun it is gathered.
+// frame takes one frame: until the presentation has begun, or goes on, it is gathered.
 func (t *tape) frame(s *strand, f *media.Frame, now time.Time) {
-	if t.cutter == nil {
+	if t.cutter == nil || t.returning {
 		t.gather(s, f, now)
 		return
 	}
@@ -476,13 +485,20 @@ func (t *tape) tick(now time.Time) {
 		t.drain(s, now)
 		t.remind(s, now)
 	}
-	if t.cutter == nil {
-		if t.ripe(now) && t.looked(now) {
+	if t.ripe(now) {
+		switch {
+		case t.cutter != nil:
+			t.rejoin(now)
+		case t.looked(now):
 			t.begin(now)
 		}
+	}
+	if t.cutter == nil {
 		return
 	}
-	t.cutter.Tick(now)
+	if len(t.gathered) == 0 { // else what seems to be missing is here
+		t.cutter.Tick(now)
+	}
 	t.events(now)
 	t.leave(now)
 	t.answered()
@@ -503,10 +519,11 @@ func (t *tape) due(now time.Time) time.Time {
 			soonest(s.waiting)
 		}
 	}
-	if t.cutter != nil {
-		soonest(t.cutter.Next())
-	} else if len(t.gathered) > 0 {
+	switch {
+	case len(t.gathered) > 0:
 		soonest(now.Add(gatherStep))
+	case t.cutter != nil:
+		soonest(t.cutter.Next())
 	}
 	return next
 }

@@ -47,15 +47,15 @@ func (p *publisher) control(d transport.Datagram) {
 }
 
 func (p *publisher) senderReport(sr *rtcp.SenderReport, at time.Time) {
+	if sr.NTPTime == 0 { // FFmpeg's reports before its clock is known
+		return
+	}
+	p.clock.SenderReport(sr.NTPTime, at) // one clock for all streams, those that have sent nothing yet, too
 	for _, u := range p.upstreams {
 		if u.ssrc != sr.SSRC || u.rtxOf != nil || !u.begun && u.codec.Kind() == media.Video {
 			continue
 		}
-		if sr.NTPTime == 0 { // FFmpeg's reports before its clock is known
-			return
-		}
 		p.books.reports++
-		p.clock.SenderReport(sr.NTPTime, at)
 		u.books.SenderReport(sr, u.ts.Unwrap(sr.RTPTime), at)
 	}
 }

@@ -218,9 +218,7 @@ func (p *publisher) extensions(u *upstream, out *media.Packet, h *rtp.Header) {
 	if x.AbsCapture != 0 {
 		if b := h.GetExtension(x.AbsCapture); len(b) >= 8 {
 			if t, err := report.ParseAbsCapture(b); err == nil {
-				if at, ok := p.clock.Node(report.NTP(t)); ok {
-					u.anchor = anchor{out.TS, at}
-				}
+				u.anchor = anchor{out.TS, t}
 			}
 		}
 	}

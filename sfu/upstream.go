@@ -54,7 +54,8 @@ type upstream struct {
 	seen    seen
 }
 
-// anchor is a capture time that the publisher wrote itself (abs-capture-time).
+// anchor is a capture time that the publisher wrote itself (abs-capture-time), in its own
+// clock: the first ones come before any sender report tells what that is here.
 type anchor struct {
 	ts media.Ticks
 	at time.Time
@@ -118,7 +119,7 @@ func (u *upstream) read(p *publisher, h *rtp.Header, payload []byte, repaired bo
 	u.frame(out, info)
 	p.extensions(u, out, h)
 	u.deps.Apply(out)
-	out.Capture = u.capture(p, ts)
+	out.Capture, out.Guessed = u.capture(p, ts)
 	u.came(seq, out.Key && u.codec.Kind() == media.Video, repaired, at) // every audio packet is a key: none gives up another
 	if info.Width > 0 && info.Width != u.seen.width {
 		p.renewed = true
@@ -178,16 +179,19 @@ func (u *upstream) frame(out *media.Packet, info codec.Info) {
 }
 
 // capture returns when the frame was captured, in the node's clock: as the
-// publisher wrote it lately, else as its sender reports map it.
-func (u *upstream) capture(p *publisher, ts media.Ticks) time.Time {
+// publisher wrote it lately, else as its sender reports map it. Until it tells, that is
+// guessed from arrivals.
+func (u *upstream) capture(p *publisher, ts media.Ticks) (at time.Time, guessed bool) {
 	if a := u.anchor; !a.at.IsZero() {
 		delta := time.Duration(ts-a.ts) * time.Second / time.Duration(u.codec.ClockRate())
 		if delta.Abs() < 10*time.Second {
-			return a.at.Add(delta)
+			if at, known := p.clock.Node(report.NTP(a.at.Add(delta))); known {
+				return at, false
+			}
 		}
 	}
-	at, _ := u.books.Capture(ts, &p.clock)
-	return at
+	at, _ = u.books.Capture(ts, &p.clock)
+	return at, !u.books.HasReport()
 }
 
 // note keeps what people want to know.

@@ -193,7 +193,7 @@ func (d *Depacketizer) finish() {
 		return
 	}
 	f := &media.Frame{Epoch: first.Epoch, Track: first.Track, Layer: first.Layer, TS: first.TS,
-		Arrival: a.last, Capture: first.Capture, Key: t.key, Lost: d.lost, Format: d.format,
+		Arrival: a.last, Capture: first.Capture, Guessed: first.Guessed, Key: t.key, Lost: d.lost, Format: d.format,
 		Data: append(make([]byte, 0, len(a.data)), a.data...)}
 	d.lost, d.begun = false, true
 	if d.ready[0] == nil {

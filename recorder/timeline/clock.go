@@ -35,7 +35,12 @@ type Stamp struct {
 	// Capture is when it was captured, in the node's clock; zero is unknown. Arrival
 	// is when the node read it.
 	Capture, Arrival time.Time
+	// Guessed tells that Capture rests on arrivals.
+	Guessed bool
 }
+
+// Told reports whether the publisher said when the frame was captured.
+func (s Stamp) Told() bool { return !s.Guessed && plausible(s) }
 
 // Clock maps one encoding's RTP time in one epoch to media time.
 type Clock struct {
@@ -54,8 +59,8 @@ type Clock struct {
 
 // primed is what stamps before the first question told.
 type primed struct {
-	arrival, capture       int64
-	hasArrival, hasCapture bool
+	arrival, capture             int64
+	hasArrival, hasCapture, told bool
 }
 
 // arrivals is the least late arrival of this window and the one before; ticks
@@ -78,7 +83,8 @@ type doubt struct {
 func New(rate uint32, start time.Time) *Clock { return &Clock{rate: int64(max(rate, 1)), start: start} }
 
 // Prime tells the clock of a frame before the first call of At: where it begins
-// rests on all of them, so that one that was held up on its way does not decide.
+// rests on all of them, so that one that was held up on its way does not decide. Nobody
+// has seen a time yet: what was guessed is forgotten as soon as the publisher tells.
 func (c *Clock) Prime(s Stamp) {
 	if c.begun {
 		return
@@ -87,8 +93,8 @@ func (c *Clock) Prime(s Stamp) {
 	if off := c.ticks(s.Arrival) - int64(s.TS); !p.hasArrival || off < p.arrival {
 		p.arrival, p.hasArrival = off, true
 	}
-	if c.plausible(s) {
-		p.capture, p.hasCapture = c.ticks(s.Capture)-int64(s.TS), true
+	if told := s.Told(); told || !p.told && plausible(s) {
+		p.capture, p.hasCapture, p.told = c.ticks(s.Capture)-int64(s.TS), true, told
 	}
 	c.base = p.arrival
 	if p.hasCapture {
@@ -137,7 +143,7 @@ func (c *Clock) begin(s Stamp) {
 // by its arrival.
 func (c *Clock) rebase(s Stamp) {
 	at := s.Arrival
-	if c.plausible(s) {
+	if plausible(s) {
 		at = s.Capture
 	}
 	c.base, c.slewed, c.newest = c.ticks(at)-int64(s.TS), 0, s.TS
@@ -148,7 +154,7 @@ func (c *Clock) rebase(s Stamp) {
 // target returns where the clock should stand, in ticks beyond base, and whether it
 // has to step there.
 func (c *Clock) target(s Stamp) (float64, bool) {
-	if !c.plausible(s) {
+	if !plausible(s) {
 		return c.arrived(s), false
 	}
 	c.known = true
@@ -180,7 +186,7 @@ func (c *Clock) arrived(s Stamp) float64 {
 }
 
 // plausible reports whether a captured time can be true.
-func (c *Clock) plausible(s Stamp) bool {
+func plausible(s Stamp) bool {
 	if s.Capture.IsZero() {
 		return false
 	}
