@@ -382,6 +382,7 @@ type camera struct {
 	begun  bool
 	lose   func(n int) bool // frames that never arrive
 	known  time.Duration    // from when on captured times are known
+	wrong  time.Duration    // by which they are
 	origin time.Time
 	key    bool       // the next frame is one, asked or not
 	also   []*streams // of other recorders that get the same packets
@@ -409,8 +410,9 @@ func (c *camera) rate() float64 {
 func (c *camera) shoot(at time.Time) []*media.Packet {
 	gone := at.Sub(c.origin).Seconds() * (1 + c.ppm/1e6)
 	p := media.Packet{Epoch: c.epoch, Track: c.track, Layer: c.layer, TS: c.first + media.Ticks(gone*c.rate()+.5), Arrival: time.Now()}
-	if at.Sub(c.origin) >= c.known {
-		p.Capture = at
+	p.Capture = at.Add(c.wrong)
+	if at.Sub(c.origin) < c.known { // what the node makes of arrivals
+		p.Capture, p.Guessed = p.Arrival, true
 	}
 	var payloads [][]byte
 	if c.track.Kind() == media.Audio {

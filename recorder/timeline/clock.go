@@ -48,7 +48,7 @@ type Clock struct {
 	start time.Time
 
 	begun  bool
-	known  bool    // there were captured times
+	known  bool    // the publisher told when it captures
 	base   int64   // media time less RTP time, where it began; ticks
 	slewed float64 // what was added since; ticks
 	newest media.Ticks
@@ -135,7 +135,7 @@ func (c *Clock) Extrapolate(ts media.Ticks) media.Ticks {
 
 // begin starts at what was told so far.
 func (c *Clock) begin(s Stamp) {
-	c.begun, c.newest = true, s.TS
+	c.begun, c.newest, c.known = true, s.TS, c.primed.told
 	c.least = newArrivals(s.Arrival)
 }
 
@@ -154,10 +154,10 @@ func (c *Clock) rebase(s Stamp) {
 // target returns where the clock should stand, in ticks beyond base, and whether it
 // has to step there.
 func (c *Clock) target(s Stamp) (float64, bool) {
-	if !plausible(s) {
+	if !plausible(s) || c.known && s.Guessed {
 		return c.arrived(s), false
 	}
-	c.known = true
+	c.known = !s.Guessed
 	at := float64(c.ticks(s.Capture) - int64(s.TS) - c.base)
 	if math.Abs(at-c.slewed) <= float64(c.span(outlier)) {
 		c.doubt.frames = 0
@@ -171,7 +171,7 @@ func (c *Clock) target(s Stamp) (float64, bool) {
 	return c.slewed, d.frames >= proof && s.Arrival.Sub(d.since) >= patience
 }
 
-// arrived follows the least late arrivals until captured times are known. After
+// arrived follows the least late arrivals until captured times are told. After
 // that nothing better than standing still is known of frames without one.
 func (c *Clock) arrived(s Stamp) float64 {
 	if c.known {

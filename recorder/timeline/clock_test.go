@@ -35,6 +35,15 @@ func (s sender) stamp(at, delay time.Duration) timeline.Stamp {
 	return out
 }
 
+// guess is the same with what the node makes of arrivals while nothing is told.
+func (s sender) guess(at, delay time.Duration) timeline.Stamp {
+	out := s.stamp(at, delay)
+	if out.Capture.IsZero() {
+		out.Capture, out.Guessed = out.Arrival, true
+	}
+	return out
+}
+
 func seconds(t media.Ticks) time.Duration { return time.Duration(t) * time.Second / rate }
 
 // An hour, a poor crystal, a jittery network, timestamps that began anywhere: media
@@ -109,6 +118,58 @@ func TestTheFrameThatWasHeldUpDoesNotDecideWhereItBegins(t *testing.T) {
 	c.Prime(s.stamp(33*ms, 20*ms))
 	if got, _ := c.At(s.stamp(66*ms, 20*ms)); seconds(got) != 66*ms {
 		t.Fatalf("a captured time was known, and it begins at %v", seconds(got))
+	}
+}
+
+// The layers and the sound of one publisher, of whom each tells at another time when it
+// captures: those that told before anything was laid are where they were captured from
+// the first frame on, and what was guessed of their first frames moves them no more. The
+// others follow without a jump, and all are in step as soon as their delay is slewed.
+func TestLayersThatTellAtDifferentTimesAreInStep(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const gathered = 30 // a second
+		ppm := rapid.Float64Range(-200, 200).Draw(t, "ppm")
+		for n := range rapid.IntRange(2, 4).Draw(t, "encodings") {
+			known := time.Duration(rapid.IntRange(0, 3000).Draw(t, "known")) * ms
+			delay := time.Duration(rapid.IntRange(0, 200).Draw(t, "delay")) * ms
+			jitter := rapid.IntRange(1, 60).Draw(t, "jitter")
+			s := sender{first: media.Ticks(1 << (18 + n)), ppm: ppm, known: known}
+			frame := func(i int) (timeline.Stamp, time.Duration) {
+				at := time.Duration(i) * time.Second / 30
+				return s.guess(at, delay+time.Duration(i*7919%jitter)*ms), at
+			}
+			c := timeline.New(rate, start)
+			told := false
+			for i := range gathered {
+				in, _ := frame(i)
+				c.Prime(in)
+				told = told || in.Told()
+			}
+			for i := range 90 * 30 {
+				in, at := frame(i)
+				got, stepped := c.At(in)
+				off := (seconds(got) - at).Abs()
+				if stepped || off > delay+60*ms || (told || at > known+60*time.Second) && off > ms {
+					t.Fatalf("told after %v: the frame of %v is off by %v, stepped %v", known, at, off, stepped)
+				}
+			}
+		}
+	})
+}
+
+// What an encoding guesses after it was told (its SSRC is another) does not move it.
+func TestWhatIsGuessedAfterItWasToldMovesNothing(t *testing.T) {
+	s := sender{}
+	c := timeline.New(rate, start)
+	for i := range 300 {
+		at := time.Duration(i) * 33 * ms
+		in := s.stamp(at, 90*ms)
+		if i >= 100 {
+			in.Capture, in.Guessed = in.Arrival, true
+		}
+		if got, stepped := c.At(in); stepped || (seconds(got)-at).Abs() > ms {
+			t.Fatalf("the frame of %v is at %v, stepped %v", at, seconds(got), stepped)
+		}
 	}
 }
 
@@ -218,6 +279,7 @@ func TestMediaTimeOnlyJumpsWhenItSaysSo(t *testing.T) {
 			s := timeline.Stamp{TS: ts, Arrival: arrival}
 			if rapid.Bool().Draw(t, "captured") {
 				s.Capture = arrival.Add(-time.Duration(rapid.Int64Range(-int64(time.Minute), int64(time.Minute)).Draw(t, "age")))
+				s.Guessed = rapid.Bool().Draw(t, "guessed")
 			}
 			got, stepped := c.At(s)
 			if i > 0 && !stepped {
