@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/sluice-live/sluice/internal/testnet"
+	"github.com/sluice-live/sluice/internal/testnet/clip"
 	"github.com/sluice-live/sluice/media"
 	"github.com/sluice-live/sluice/recorder"
 	"github.com/sluice-live/sluice/recorder/encode"
@@ -81,5 +84,45 @@ func TestThe360pPresetIsH264Of360Lines(t *testing.T) {
 	}})
 	if err != nil || f.Codec != media.H264 || f.Width != 640 || f.Height != 360 {
 		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// The profile of services that know one rendition, as it comes out: H.264 High in the
+// published size, and AAC at 48 kHz in stereo.
+func TestTheClassicProfileIsWhatServicesTake(t *testing.T) {
+	t.Parallel()
+	classic, _, _ := recorder.Profile("classic")
+	cfg := recorder.DefaultConfig()
+	cfg.FFmpeg, cfg.Ladder, cfg.LadderAlways, cfg.AAC = "ffmpeg", []recorder.Rung{classic}, true, recorder.Always
+	s := newTheatre(t, cfg, clip.Make(t, media.VP9), clicking(t))
+	made := func(id string) bool {
+		r := s.show(id)
+		return r != nil && len(r.Segments) >= 3 && !r.Segments[len(r.Segments)-1].Gap && !r.Segments[len(r.Segments)-2].Gap
+	}
+	testnet.Eventually(t, "both come", func() bool { return made("h264-classic") && made("audio-aac") })
+	pictures, sound := s.show("h264-classic"), s.show("audio-aac")
+	s.end()
+	if pictures.Bandwidth < 5_000_000 || sound.Bandwidth < 128_000 || pictures.OnDemand || sound.OnDemand {
+		t.Errorf("declared are %d and %d bit/s, on demand %v and %v", pictures.Bandwidth, sound.Bandwidth, pictures.OnDemand, sound.OnDemand)
+	}
+	for id, want := range map[string]string{
+		"pictures": "codec_name=h264 profile=High width=160 height=96",
+		"sound":    "codec_name=aac profile=LC sample_rate=48000 channels=2",
+	} {
+		r := map[string]*media.Rendition{"pictures": pictures, "sound": sound}[id]
+		file, _, _ := sounding(r)
+		path := filepath.Join(t.TempDir(), id+".mp4")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "stream=codec_name,profile,width,height,sample_rate,channels", "-of", "default=nw=1", path).CombinedOutput()
+		if err != nil {
+			t.Fatalf("ffprobe: %v\n%s", err, out)
+		}
+		for _, field := range strings.Fields(want) {
+			if !strings.Contains(string(out), field+"\n") {
+				t.Errorf("%s: no %s in\n%s", id, field, out)
+			}
+		}
 	}
 }
