@@ -209,6 +209,35 @@ func TestALayerThatPausesHoldsNobody(t *testing.T) {
 	}
 }
 
+// Shaka Player takes the times of a segment from its media where a period's beginning is
+// its offset, and showed text up to a segment early.
+func TestNoLivePeriodBeginsAtItsOffset(t *testing.T) {
+	s := stage.New("show")
+	s.Segment(4)
+	s.Jump(true)
+	for range 3 {
+		s.Segment(4)
+	}
+	var w dash.Writer
+	m := read(t, w.MPD(said(s.Snapshot()), dash.Options{Window: time.Minute}))
+	began, err := time.Parse(time.RFC3339, string(m.AvailabilityStartTime))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead := stage.Start.Sub(began)
+	for _, p := range m.Periods {
+		for _, set := range p.AdaptationSets {
+			for _, rep := range set.Representations {
+				st := rep.SegmentTemplate
+				offset := time.Duration(*p.Start).Round(time.Millisecond) - time.Duration(*st.PresentationTimeOffset)*time.Second/time.Duration(*st.Timescale)
+				if offset == 0 || offset != ahead {
+					t.Errorf("%s in %s is moved by %v, and what is live began %v earlier", rep.Id, p.Id, offset, ahead)
+				}
+			}
+		}
+	}
+}
+
 // heard is what a manifest says of one segment.
 type heard struct {
 	start, duration uint64
@@ -237,7 +266,7 @@ func walk(t fatal, m *mpd.MPD) map[string]map[uint64]heard {
 							t.Fatalf("%s segment %d is listed twice", rep.Id, n)
 						}
 						// Period start and offset put it on the presentation's time.
-						offset := uint64(time.Duration(*p.Start).Milliseconds())*uint64(*st.Timescale)/1000 - *st.PresentationTimeOffset
+						offset := uint64(time.Duration(*p.Start).Round(time.Millisecond).Milliseconds())*uint64(*st.Timescale)/1000 - *st.PresentationTimeOffset
 						all[rep.Id][n] = heard{at, s.D, st.Initialization, p.Id, offset}
 						at += s.D
 						n++
@@ -307,7 +336,7 @@ func check(t *rapid.T, w *dash.Writer, p *media.Presentation, known map[string]m
 			if done {
 				truth = r.Segments[n-r.Segments[0].MSN]
 			}
-			if truth.MSN != n || h.start != uint64(truth.Start) || done && h.duration != uint64(truth.Duration) || truth.Gap || h.offset != 0 ||
+			if truth.MSN != n || h.start != uint64(truth.Start) || done && h.duration != uint64(truth.Duration) || truth.Gap || h.offset != uint64(r.Timescale)/1000 ||
 				r.Kind != media.SubtitleRendition && !strings.HasSuffix(h.init, "init-"+string(rune('0'+truth.Init))+".mp4") && truth.Init < 10 {
 				t.Fatalf("%s segment %d: %+v, and it is %+v\n%s", id, n, h, truth, text)
 			}

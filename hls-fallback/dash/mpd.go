@@ -120,6 +120,13 @@ func (v *view) shows(r *media.Rendition, s *media.Segment, length media.Ticks) b
 	return r.Time(s.Start+length) > v.from && r.Time(s.Start) < v.to
 }
 
+// apart is by how much the time that live players count by is ahead of media time: the
+// availability start time is as much earlier. Where they are the same, Shaka Player
+// (5.2, media_source_engine.js, getTimestampAndDispatchMetadata and appendBuffer) takes
+// a segment's offset from its tfdt; it does so with each chunk of one that comes in
+// parts, and shows text as much too early as the last chunk lies within its segment.
+const apart = time.Millisecond
+
 // frame is the manifest without its periods.
 func (v *view) frame() *mpd.MPD {
 	kind := mpd.DYNAMIC_TYPE
@@ -132,7 +139,7 @@ func (v *view) frame() *mpd.MPD {
 	if v.ended {
 		return m
 	}
-	m.AvailabilityStartTime = date(v.p.Start)
+	m.AvailabilityStartTime = date(v.p.Start.Add(-apart))
 	m.PublishTime = date(v.p.Start.Add(v.newest()))
 	// A second: as long as caches keep the manifest. The open segment is in it, so
 	// that players need no newer one to go on.
@@ -201,6 +208,9 @@ func (v *view) period(run *period, until uint64) *mpd.Period {
 	p := mpd.NewPeriod()
 	p.Id = "p" + strconv.FormatUint(run.first, 10)
 	p.Start = mpd.Ptr(mpd.Duration(run.start))
+	if !v.ended {
+		*p.Start += mpd.Duration(apart)
+	}
 	sets := make(map[string]*mpd.AdaptationSetType)
 	for _, r := range v.p.Renditions {
 		init := run.of(r.ID)
