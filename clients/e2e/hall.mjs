@@ -56,6 +56,8 @@ export async function seat(browser, hall, { player, url, spy, licence, steady })
     loudness: () => page.evaluate(loudness),
     /** clock is by how much the capture time and the time code of the next frames differ, in milliseconds; began is when media time 0 was captured. */
     clock: (frames, began) => page.evaluate(codes, [frames, began]),
+    /** standing is what the player holds, in its own words, for who has to find out why it does not play. */
+    standing: () => page.evaluate(standing),
     /** delays from the time code in the picture to its display, of the next frames, in milliseconds. */
     delays: (frames) => page.evaluate(codes, [frames]),
   };
@@ -63,6 +65,7 @@ export async function seat(browser, hall, { player, url, spy, licence, steady })
 
 /** observe notes stalls and errors; it runs in the page. */
 function observe() {
+  performance.setResourceTimingBufferSize(20_000); // else what is asked for after the 250th is not known
   const video = document.querySelector("video");
   const notes = { errors: [], waits: [], frozen: 0, longest: 0, began: 0 };
   window.seat = { notes, video };
@@ -134,6 +137,26 @@ async function playDASH([url, licence]) {
   window.seat.speak = (language) => player.setTextTrack(player.getTracksFor("text").findIndex((t) => t.lang === language));
   player.initialize(video, url, true);
   if (licence) player.setProtectionData({ "org.w3.clearkey": { serverURL: licence } });
+}
+
+function standing() {
+  const { video, player, notes } = window.seat;
+  const buffered = Array.from(video.buffered, (_, i) => [video.buffered.start(i), video.buffered.end(i)]);
+  const media = performance.getEntriesByType("resource").filter((e) => /\.m4s/.test(e.name));
+  const asked = media.slice(-12).map((e) => `${new URL(e.name).pathname.split("/").slice(-2).join("/")} ${e.responseStatus} ${Math.round(e.startTime)}+${Math.round(e.duration)}`);
+  const own = {
+    hls: () => ({ level: player.currentLevel, latency: player.latency, edge: player.liveSyncPosition }),
+    shaka: () => ({ variants: player.getManifest().variants.map((v) => [v.video?.height, v.audio?.codecs, v.disabledUntilTime, v.allowedByApplication, v.allowedByKeySystem]), tracks: player.getVariantTracks().map((t) => [t.height, t.active]) }),
+    dashjs: () => ({ period: player.getActiveStream()?.getId(), latency: player.getCurrentLiveLatency(), text: player.getTracksFor("text").map((t) => t.lang), cues: Array.from(video.textTracks, (t) => [t.language, t.mode, t.cues?.length]) }),
+  };
+  const which = Object.keys(own).find((name) => window[name === "hls" ? "Hls" : name]);
+  let more;
+  try {
+    more = own[which]();
+  } catch (error) {
+    more = String(error);
+  }
+  return { now: Math.round(performance.now()), position: video.currentTime, paused: video.paused, ready: video.readyState, rate: video.playbackRate, buffered, more, asked, errors: notes.errors, waits: notes.waits };
 }
 
 async function read(seconds) {
@@ -211,7 +234,7 @@ export async function publishLayers({ url, token, codec, height = 540, fps = 15 
 /** showsByDASH seats a player before a manifest whose captions say "Nummer n sagt man", said at sent[n], and asks that they are shown on time by the picture's clock. */
 export async function showsByDASH({ browser, room, player, manifest, sent }) {
   const began = Date.parse(/availabilityStartTime="([^"]+)"/.exec(await (await fetch(manifest)).text())[1]);
-  // Shaka Player 5.2 moves its captions by as much as it is in a segment when it changes layers.
+  // What is looked at is text; changes of layers have stories of their own.
   const s = await seat(browser, room, { player, url: manifest, steady: true });
   await eventually(`${player} plays`, async () => (await s.seen()).position > 0, 20000);
   await eventually(`${player} knows the languages`, async () => (await s.languages()).sort().join() === "de,en");

@@ -50,10 +50,15 @@ export async function openShow(settings) {
   }
 }
 
+/** within waits for something of a player, and tells how the player stands when it does not come. */
+const within = (s, what, ask, time = 20000) => eventually(what, ask, time).catch(async (error) => {
+  throw new Error(`${error.message}\n${JSON.stringify(await s.standing())}`);
+});
+
 /** play seats one player before a stream and waits until it plays. */
 export async function play(show, guest, stream) {
   const s = await seat(show.browser, show.hall, { player: guest.player, url: show.url(stream, guest.file) });
-  await eventually(`${guest.name} plays ${stream}`, async () => (await s.seen()).position > 0 && (await s.height()) > 0, 30000);
+  await within(s, `${guest.name} plays ${stream}`, async () => (await s.seen()).position > 0 && (await s.height()) > 0, 30000);
   return s;
 }
 
@@ -61,15 +66,15 @@ export async function play(show, guest, stream) {
 export async function switchAll(s, name) {
   const took = {};
   // A layer that came up later than the others is in the manifest's next period: players know it once they have come there.
-  const heights = await eventually(`${name} knows the layers`, async () => {
+  const heights = await within(s, `${name} knows the layers`, async () => {
     const known = await s.heights();
     assert.deepEqual(known, [180, 360, 720], `${name}: the layers`);
     return known;
-  }, 20000);
+  });
   for (const h of [...heights, heights[0]]) {
     const at = Date.now();
     await s.choose(h);
-    await eventually(`${name} shows ${h} lines`, async () => (await s.height()) === h, 20000);
+    await within(s, `${name} shows ${h} lines`, async () => (await s.height()) === h);
     took[h] = Date.now() - at;
   }
   return took;
@@ -77,16 +82,20 @@ export async function switchAll(s, name) {
 
 /** heard waits until something is heard: the encoder's tone and the browser's beep are far louder. A player that waits is silent meanwhile. */
 export async function heard(s, name) {
-  const loudness = await eventually(`${name} is heard`, async () => {
+  const loudness = await within(s, `${name} is heard`, async () => {
     const largest = await s.loudness();
     return largest > 0.01 && largest;
-  }, 20000);
+  });
   return Number(loudness.toFixed(2));
 }
 
 /** lateness is how long after its capture a picture was shown, of that many frames, in milliseconds. */
 export async function lateness(s, frames) {
-  const all = (await s.delays(frames)).sort((a, b) => a - b);
+  let none;
+  const late = await Promise.race([s.delays(frames), new Promise((done) => (none = setTimeout(done, 30000)))]);
+  clearTimeout(none);
+  if (!late) assert.fail(`no ${frames} pictures in 30 s: ${JSON.stringify(await s.standing())}`);
+  const all = late.sort((a, b) => a - b);
   return { frames, p50: Math.round(median(all)), p95: Math.round(all[Math.floor(all.length * 0.95)]) };
 }
 

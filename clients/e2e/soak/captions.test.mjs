@@ -1,5 +1,4 @@
-// dash.js and Shaka Player show captions of what is live, by DASH. In one run of four on a busy machine dash.js showed none; Shaka Player 5.2
-// showed them a second early in some runs with several layers, which is why this stream has one.
+// dash.js and Shaka Player show captions of what is live, by DASH. In one run of four on a busy machine dash.js showed none.
 
 import { after, before, test } from "node:test";
 import { hall, showsByDASH } from "../hall.mjs";
