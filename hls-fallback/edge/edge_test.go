@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -801,9 +802,9 @@ func TestPlaylistsNeverGoBack(t *testing.T) {
 
 func TestAnOriginThatHangsCostsTheHedge(t *testing.T) {
 	story(t, func(t *testing.T, w *world, o *origin) {
-		hung := 0
+		var hung atomic.Int64
 		w.hosts["hung"] = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			hung++
+			hung.Add(1)
 			<-r.Context().Done()
 		})
 		w.edge("edge", func(c *edge.Config) { c.Hedge = 400 * time.Millisecond }, "hung", "origin")
@@ -812,8 +813,8 @@ func TestAnOriginThatHangsCostsTheHedge(t *testing.T) {
 			o.publish()
 			w.want(200, fmt.Sprintf("edge/live/s/i1/v/0.%d.m4s", i))
 		}
-		if d := time.Since(begin); d != 400*time.Millisecond || hung != 1 {
-			t.Errorf("three parts took %v, the one that hangs was asked %d times", d, hung)
+		if d := time.Since(begin); d != 400*time.Millisecond || hung.Load() != 1 {
+			t.Errorf("three parts took %v, the one that hangs was asked %d times", d, hung.Load())
 		}
 	})
 }
