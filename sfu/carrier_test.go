@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/interceptor"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
@@ -21,22 +20,10 @@ import (
 // liteClient is an ICE-lite client, which sends no checks: the other side must.
 func liteClient(t testing.TB) *webrtc.PeerConnection {
 	t.Helper()
-	var se webrtc.SettingEngine
-	se.SetLite(true)
-	se.SetIncludeLoopbackCandidate(true)
-	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	se.SetIPFilter(net.IP.IsLoopback)
-	var me webrtc.MediaEngine
-	if err := me.RegisterDefaultCodecs(); err != nil {
-		t.Fatal(err)
-	}
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&me),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{})).NewPeerConnection(webrtc.Configuration{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pc.Close() })
-	return pc
+	return client(t, func(se *webrtc.SettingEngine) {
+		se.SetLite(true)
+		se.SetIPFilter(net.IP.IsLoopback)
+	})
 }
 
 // gathered offers with all candidates, as a client without trickling does.

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/pion/ice/v4"
-	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
@@ -72,20 +71,7 @@ func TestANonceIsUsedOnce(t *testing.T) {
 	p := &tap{PacketConn: socket, sealed: map[uint64][]byte{}, rolls: map[uint32]uint64{}}
 	mux := ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: p})
 	t.Cleanup(func() { _ = mux.Close() })
-	var se webrtc.SettingEngine
-	se.SetIncludeLoopbackCandidate(true)
-	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	se.SetICEUDPMux(mux)
-	var me webrtc.MediaEngine
-	if err := me.RegisterDefaultCodecs(); err != nil {
-		t.Fatal(err)
-	}
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(&me),
-		webrtc.WithInterceptorRegistry(&interceptor.Registry{})).NewPeerConnection(webrtc.Configuration{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pc.Close() })
+	pc := client(t, func(se *webrtc.SettingEngine) { se.SetICEUDPMux(mux) })
 	v := &screen{pc: pc, packets: make(chan *rtp.Packet, 10000)}
 	pc.OnTrack(func(tr *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		v.ssrc.Store(uint32(tr.SSRC()))
