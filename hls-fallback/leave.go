@@ -99,7 +99,9 @@ func (s *Server) admit(r *http.Request, v *visit) (own bool, err error) {
 		s.metrics.refused.WithLabelValues("leave").Inc()
 		return false, err
 	}
-	checks := s.parts.Checks != nil && s.parts.Checks(r)
+	// What has no token in its links is not kept where it would have some, whoever looks
+	// at tokens.
+	checks := s.parts.Checks != nil && s.parts.Checks(r) && !v.q.Unfilled
 	return token != "" && !checks && !s.open(r, rt, now), nil
 }
 

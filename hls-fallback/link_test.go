@@ -25,11 +25,14 @@ var (
 )
 
 // named are the addresses that a playlist or manifest at an address names, as players
-// read them: {$token} is what stands in the playlist's own address, and what DASH players
-// ask has the manifest's query. What is hinted is not there yet.
-func named(at *url.URL, text string) (all []string) {
+// read them: {$token} is what stands in the playlist's own address, if they know that, and
+// what DASH players ask has the manifest's query. What is hinted is not there yet.
+func named(at *url.URL, text string, knows bool) (all []string) {
 	add := func(relative string) {
-		u, err := at.Parse(strings.ReplaceAll(relative, "{$token}", url.QueryEscape(at.Query().Get("token"))))
+		if knows {
+			relative = strings.ReplaceAll(relative, "{$token}", url.QueryEscape(at.Query().Get("token")))
+		}
+		u, err := at.Parse(relative)
 		if err != nil {
 			panic(err)
 		}
@@ -95,6 +98,29 @@ func kind(target string) string {
 	return name
 }
 
+// FFmpeg and VLC ask for ?token={$token} as it stands. What they get has no token in its
+// links: caches must not keep it for those who fill it in.
+func TestWhatIsAskedForWithAnUnfilledTokenIsKeptByNoSharedCache(t *testing.T) {
+	h := serve(t, newSource(story()), func(_ *hlsfallback.Config, p *hlsfallback.Parts) {
+		p.Authorize = func(_ context.Context, a hlsfallback.Ask) error {
+			if a.Token == "good" {
+				return nil
+			}
+			return media.ErrUnauthorized
+		}
+		p.Checks = func(*http.Request) bool { return true }
+	}).Handler()
+	for _, query := range []string{"?token={$token}", "?token=%7B%24token%7D", "?dvr=1&token={$token}"} {
+		w := ask(h, base+"video-h/media.m3u8"+query, "Cookie", "sluice_play=good")
+		if w.Code != 200 || w.Header().Get("Cache-Control") != "private, max-age=1" || strings.Contains(w.Body.String(), "token") {
+			t.Errorf("%s: %d %v %.300s", query, w.Code, w.Header(), w.Body)
+		}
+		if w := ask(h, base+"video-h/media.m3u8"+query, "Cookie", "sluice_play=bad"); w.Code != 401 {
+			t.Errorf("%s: %d", query, w.Code)
+		}
+	}
+}
+
 // Whoever has a link, or the cookie that it sets, gets every playlist, part and segment
 // that is named behind it, and who has not gets none of them.
 func TestALinkOpensAllThatIsNamedBehindIt(t *testing.T) {
@@ -118,14 +144,19 @@ func TestALinkOpensAllThatIsNamedBehindIt(t *testing.T) {
 		token := hlsfallback.Sign(key, hlsfallback.Grant{Videos: room == "videos", Name: "show", Expires: time.Now().Add(time.Hour)})
 		start := fmt.Sprintf("start=%d&end=%d", stage.Start.Unix(), stage.Start.Unix()+5)
 		for _, entry := range []string{"index.m3u8?", "index.m3u8?dvr=1&", "index.m3u8?profile=legacy&", "index.m3u8?" + start + "&", "manifest.mpd?", "manifest.mpd?" + start + "&"} {
-			for _, way := range []string{"link", "cookie"} {
-				walk := walk{t: t, h: h, token: token, seen: map[string]int{}}
+			for _, way := range []string{"link", "cookie", "link without EXT-X-DEFINE"} {
+				if way == "link without EXT-X-DEFINE" && strings.HasPrefix(entry, "manifest") {
+					continue
+				}
+				walk := walk{t: t, h: h, knows: way == "link", seen: map[string]int{}}
 				first := "/" + room + "/show/" + entry + "token=" + url.QueryEscape(token)
-				if way == "cookie" {
+				if way != "link" {
 					walk.cookie, _, _ = strings.Cut(ask(h, first).Header().Get("Set-Cookie"), ";")
 					if walk.cookie == "" {
 						t.Errorf("%s sets no cookie", first)
 					}
+				}
+				if way == "cookie" {
 					first = strings.TrimRight("/"+room+"/show/"+entry, "?&")
 				}
 				walk.visit(first)
@@ -152,7 +183,7 @@ func TestALinkOpensAllThatIsNamedBehindIt(t *testing.T) {
 type walk struct {
 	t      *testing.T
 	h      http.Handler
-	token  string
+	knows  bool // EXT-X-DEFINE
 	cookie string
 	seen   map[string]int
 	been   map[string]bool
@@ -183,13 +214,13 @@ func (w *walk) visit(target string) {
 			}
 		}
 	}
-	if w.cookie != "" {
+	if !strings.Contains(target, "token=sl1.") {
 		if got := ask(w.h, target); got.Code != 401 {
 			w.t.Errorf("%s without the cookie: %d", target, got.Code)
 		}
 	}
 	if strings.HasSuffix(at.Path, ".m3u8") || strings.HasSuffix(at.Path, ".mpd") {
-		for _, next := range named(at, got.Body.String()) {
+		for _, next := range named(at, got.Body.String(), w.knows) {
 			w.visit(next)
 		}
 	}

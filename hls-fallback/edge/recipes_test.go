@@ -202,6 +202,14 @@ func (c *caches) tokens(t *testing.T) {
 	if a := fetch(t, base+name, "Cookie", "x=y; sluice_play=good9"); a.status != 200 {
 		t.Errorf("a good cookie: status %d", a.status)
 	}
+	// FFmpeg and VLC send what stands in playlists in a token's place, and have the cookie.
+	for _, place := range []string{"{$token}", "%7B%24token%7D"} {
+		for cookie, status := range map[string]int{"good9": 200, "bad": 401} {
+			if a := fetch(t, base+name+"?token="+place, "Cookie", "sluice_play="+cookie); a.status != status {
+				t.Errorf("?token=%s, the cookie %s: status %d", place, cookie, a.status)
+			}
+		}
+	}
 	// Who may play one stream is let into no other, however the path is written.
 	c.o.mu.Lock()
 	c.o.extra["/live/mine/index.m3u8"] = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "#EXTM3U\n") }

@@ -243,6 +243,6 @@ func (w *writer) child(v View) {
 		sep = '&'
 	}
 	if w.token {
-		w.b = append(append(w.b, sep), `token={$token}`...)
+		w.b = append(append(w.b, sep), "token="+place...)
 	}
 }

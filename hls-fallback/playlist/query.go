@@ -32,9 +32,14 @@ type Query struct {
 	DVR, Legacy bool
 	// Start and End limit to what was captured in between (UTC); zero is no limit.
 	Start, End time.Time
-	// Token is "token", as it came.
-	Token string
+	// Token is "token", as it came; Unfilled tells that it is what stands in playlists in
+	// its place: by a player that does not know EXT-X-DEFINE (FFmpeg, VLC).
+	Token    string
+	Unfilled bool
 }
+
+// place is where a player puts the token that it came with (section 4.3).
+const place = "{$token}"
 
 // ParseQuery reads the raw query of a playlist. Parameters that are not known
 // are left to others (_HLS_ names are reserved, and new ones come); one that is
@@ -116,7 +121,9 @@ func (q *Query) set(name, value string) (err error) {
 	case "end":
 		q.End, err = moment(value)
 	case "token":
-		q.Token = value
+		if q.Unfilled = value == place; !q.Unfilled {
+			q.Token = value
+		}
 	}
 	return err
 }

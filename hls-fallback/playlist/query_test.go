@@ -21,6 +21,7 @@ func TestQueries(t *testing.T) {
 		{"_HLS_skip=NO", "{false false false 0 0} dvr=false legacy=false token= "},
 		{"token=a.b%2Bc&dvr=1&profile=legacy", "{false false false 0 0} dvr=true legacy=true token=a.b+c dvr=1&profile=legacy"},
 		{"start=2026-11-20T12:00:00%2B01:00&end=1795177000", "{false false false 0 0} dvr=false legacy=false token= end=2026-11-20T12:16:40.000Z&start=2026-11-20T11:00:00.000Z"},
+		{"token=%7B$token%7D&dvr=1", "{false false false 0 0} dvr=true legacy=false token= dvr=1"}, // FFmpeg fills nothing in
 		{"_HLS_msn=18446744073709551615", "{true false false 18446744073709551615 0} dvr=false legacy=false token= "},
 	} {
 		q, err := playlist.ParseQuery(c.raw)

@@ -50,7 +50,7 @@ type writer struct {
 // query ends a URI: the client puts in the token that it came with.
 func (w *writer) query() {
 	if w.token {
-		w.b = append(w.b, `?token={$token}`...)
+		w.b = append(w.b, "?token="+place...)
 	}
 }
 

@@ -95,6 +95,10 @@ var known = [...]string{"_HLS_msn", "_HLS_part", "_HLS_skip", "dvr", "end", "pro
 
 const tokenAt = len(known) - 1
 
+// place stands in playlists for the token; players that do not know EXT-X-DEFINE ask
+// with it as it is.
+const place = "{$token}"
+
 func (t *Target) query(raw string) error {
 	var values [len(known)]string
 	var seen [len(known)]bool
@@ -118,7 +122,9 @@ func (t *Target) query(raw string) error {
 			return err
 		}
 	}
-	t.Token = values[tokenAt]
+	if t.Token = values[tokenAt]; t.Token == place {
+		t.Token = "" // it comes in another way, if at all
+	}
 	var b strings.Builder
 	for i, v := range values[:tokenAt] {
 		if v == "" {
