@@ -207,60 +207,47 @@ func (c *Cutter) judge(l *lane, f Frame) {
 // crumbles reports whether a key frame comes so soon behind a part that was shown as
 // the last one that the segment goes on with it: another will come in time.
 func (c *Cutter) crumbles(l *lane, f Frame) bool {
-	if b := c.grid.at(l.msn); b.passed > 0 {
-		if (l.time(f.Time) - b.passed).Abs() < l.time(2*l.interval) {
-			l.keys.wasted(l.msn)
-			return true
-		}
-		if l.time(f.Time) > b.at+c.cfg.Nominal*3/2 { // a sliver rather than a segment that goes on and on
-			return false
-		}
-	}
-	if l.locked() || l.number == 0 || l.gapBefore || len(l.samples) == 0 || l.level(f.Time)-l.partStart >= l.sliver() {
-		return false
-	}
 	b, t := c.grid.at(l.msn), l.time(f.Time)
-	most := b.at + c.longest()
-	if b.step == 0 {
+	k := sight{at: t, interval: l.time(l.interval), late: b.at + c.cfg.Nominal*3/2, most: b.at + c.longest(),
+		sliver: !l.locked() && l.number > 0 && !l.gapBefore && len(l.samples) > 0 && l.level(f.Time)-l.partStart < l.sliver()}
+	if gop, own := l.keys.own(); own {
+		k.next = t + gop
+	}
+	fate := b.meets(k)
+	switch fate {
+	case ends:
 		return false
-	}
-	if b.until > t+l.time(l.interval) { // another is expected, and asked for again if this one answered for it
-		b.passed = t
-		c.grid.steer(b.course)
-		for _, o := range c.lanes {
-			o.keys.wasted(o.msn)
-		}
+	case passes:
+		l.keys.wasted(l.msn)
 		return true
-	}
-	gop, own := l.keys.own()
-	if own {
-		if t+gop > most {
+	case follows:
+		b.course = l.split(l.time(l.partStart), k.next, 0, l.keys.beats > 0)
+	case asks:
+		if b.course = c.detour(l, b, t); b.until > k.most {
 			return false
 		}
-		k := l.split(l.time(l.partStart), t+gop, 0, l.keys.beats > 0)
-		k.passed = t
-		c.grid.steer(k)
-		c.askAgain() // what looks like its own beat may have been others' wishes
-		return true
-	}
-	if l.keys.heard == 0 && gop > 0 && t+gop <= most { // it may be deaf
-		k := l.split(l.time(l.partStart), t+gop, 0, b.sure)
-		b.anchor, b.step, b.own = k.anchor, k.step, false
-	}
-	b.sure = false // the next one shall do, a little early or late
-	b.until = b.after(t+l.keys.lead+l.time(l.interval)) + c.tail(l)
-	if b.until > most {
-		return false
 	}
 	b.passed = t
 	c.grid.steer(b.course)
-	c.askAgain()
+	for _, o := range c.lanes {
+		if fate == expects {
+			o.keys.wasted(o.msn) // this one may have answered for what is expected
+		} else {
+			o.keys.again() // even where a beat is followed: others' wishes may have looked like one
+		}
+	}
 	return true
 }
 
-// askAgain forgets that key frames were asked for: those that came were passed by.
-func (c *Cutter) askAgain() {
-	for _, l := range c.lanes {
-		l.keys.asked = 0
+// detour is the course of a segment that goes on behind t to a key frame that is asked for
+// now: that one shall do, a little early or late.
+func (c *Cutter) detour(l *lane, b bound, t time.Duration) course {
+	k := b.course
+	if gop := l.keys.gop; l.keys.heard == 0 && gop > 0 && t+gop <= b.at+c.longest() { // it may be deaf
+		own := l.split(l.time(l.partStart), t+gop, 0, false)
+		k.anchor, k.step, k.own = own.anchor, own.step, false
 	}
+	k.sure = false
+	k.until = k.after(t+l.keys.lead+l.time(l.interval)) + c.tail(l)
+	return k
 }

@@ -150,7 +150,7 @@ func (l *lane) fullest() media.Ticks {
 // keyDue returns the media time at which a key frame has to be asked for.
 func (c *Cutter) keyDue(l *lane) (time.Duration, bool) {
 	k := &l.keys
-	if l.audio || l.derived || l.format == nil || k.asked == l.msn+1 || c.now.Sub(l.last) > alive && c.moving() {
+	if l.audio || l.derived || l.format == nil || k.wish(l.msn) != unasked || c.now.Sub(l.last) > alive && c.moving() {
 		return 0, false
 	}
 	if b, known := c.grid.next(l.msn); known {
@@ -179,28 +179,20 @@ func (c *Cutter) askKeys() {
 // leaves out those that follow soon upon another.
 func (c *Cutter) remind(l *lane) {
 	b := c.grid.at(l.msn)
-	if _, known := c.grid.next(l.msn); known || l.locked() || b.step == 0 || l.keys.asked != l.msn+1 || !l.keys.open {
+	if _, known := c.grid.next(l.msn); known || l.locked() || b.step == 0 || l.keys.wish(l.msn) != open {
 		return
 	}
 	now := c.media(c.now)
 	if l.keys.heard == 0 { // it may be deaf, or others' key frames hid what it answers
 		if now > b.until+c.spread()+slack && now-l.keys.sent >= remindTime {
-			l.keys.asked = 0
+			l.keys.again()
 		}
 		return
 	}
 	if until := b.after(now + l.keys.lead + l.time(l.interval)); now > b.until+c.spread()+slack && until <= b.at+c.longest() {
 		b.until, b.own = until, false
 		c.grid.steer(b.course)
-		l.keys.asked = 0
-	}
-}
-
-// wasted tells that a key frame came too early for an end of segment msn: if one was asked
-// for already, others' wish was answered in its place.
-func (k *keys) wasted(msn uint64) {
-	if k.asked == msn+1 && !k.open {
-		k.asked = 0
+		l.keys.again()
 	}
 }
 

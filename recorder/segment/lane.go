@@ -90,7 +90,7 @@ func (l *lane) place(at time.Duration, e media.Epoch) {
 	}
 	l.partStart, l.tail = l.segStart, l.segStart
 	l.gapBefore = true // it begins where its first frame does
-	l.keys.asked = 0
+	l.keys.again()
 }
 
 // oldest is the number that the lane which is farthest behind has.

@@ -308,7 +308,7 @@ func (c *Cutter) cross(l *lane, t media.Ticks, msn uint64) {
 func (c *Cutter) breaks(l *lane, t media.Ticks) uint64 {
 	for _, o := range c.lanes {
 		if o != l && !o.audio && o.placed {
-			o.keys.asked = 0 // each wants one to begin anew with
+			o.keys.again() // each wants one to begin anew with
 		}
 	}
 	n := c.grid.newest()
