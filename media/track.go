@@ -157,7 +157,10 @@ type TrackInfo struct {
 	// place.
 	Language string
 	Name     string
-	Layers   []LayerInfo
+	// RIDs are the encodings that the publisher offered (RFC 8853), at the places of their
+	// layers, whether it sends them or not; none without simulcast.
+	RIDs   []string
+	Layers []LayerInfo
 }
 
 // LayerInfo describes one encoding of a track as it flows now.

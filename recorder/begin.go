@@ -44,6 +44,9 @@ func (t *tape) begin(now time.Time) {
 			t.assign(g.s, g.f)
 		}
 	}
+	if old != nil {
+		t.dismiss()
+	}
 	t.log.Info("presentation began", "incarnation", t.incarnation, "resumed", old != nil, "recorded", t.policy.Record)
 	t.layAll(frames, now)
 }

@@ -102,6 +102,7 @@ func (t *tape) complete() bool {
 // says, behind a discontinuity.
 func (t *tape) rejoin(now time.Time) {
 	t.returning = false
+	t.dismiss()
 	t.layAll(t.timed(), now)
 }
 

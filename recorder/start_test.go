@@ -202,3 +202,50 @@ func TestWhatAPublisherComesBackWithoutIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// For five seconds the layers of who came back with one picture were still listed: who
+// chose one of them then saw nothing. An offer that names them is believed that long.
+func TestWhatIsNotOfferedAnyMoreIsLeftAtOnce(t *testing.T) {
+	for offered, want := range map[string]int{"": 2, "l": 1, "h l": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStudio(t, nil)
+			defer s.stop()
+			s.publish(1, "h", "l")
+			shoot(8*time.Second, s.sound(), s.video(0, 20*ms), s.video(1, 60*ms))
+			time.Sleep(5 * time.Second)
+			s.Published("show")
+			synctest.Wait()
+			sends, large, sound := "l", s.video(1, 20*ms), s.sound()
+			if offered == "" {
+				sends, large.layer = "", 0
+			}
+			large.epoch, sound.epoch = 2, 2
+			next := tracks(sends)
+			next[1].Layers[0].ID, next[1].RIDs = large.layer, []string{"h", "l"}
+			if offered != "h l" {
+				next[1].RIDs = nil
+			}
+			s.streams.sink("show").Tracks(2, next)
+			returned := s.show().Version
+			for range 100 {
+				shoot(40*ms, sound, large)
+				p := s.show()
+				ends := p.Renditions[0].Segments[len(p.Renditions[0].Segments)-1]
+				if p.Version == returned || !ends.Discontinuity && (p.Renditions[0].Open == nil || !p.Renditions[0].Open.Discontinuity) {
+					continue
+				}
+				left := 0
+				for _, r := range p.Renditions {
+					if r.Left {
+						left++
+					}
+				}
+				if left != want {
+					t.Errorf("offered %q: %d renditions are left, want %d", offered, left, want)
+				}
+				return
+			}
+			t.Errorf("offered %q: it did not go on", offered)
+		})
+	}
+}

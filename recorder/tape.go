@@ -372,24 +372,6 @@ func (t *tape) turn(e media.Epoch) {
 	}
 }
 
-// leave notes which renditions the publisher came back without.
-func (t *tape) leave(now time.Time) {
-	if t.turnedAt.IsZero() || now.Sub(t.turnedAt) < absence {
-		return
-	}
-	t.turnedAt = time.Time{}
-	here := map[*rendition]bool{}
-	for _, s := range t.strands {
-		here[s.to] = true
-	}
-	for _, r := range t.lanes {
-		r.is.Left = !here[r] && !isDerived(r.is.ID)
-	}
-	for _, d := range t.encoders.all {
-		d.to.is.Left = d.of.is.Left
-	}
-}
-
 // drain takes what is in order out of a strand.
 func (t *tape) drain(s *strand, now time.Time) {
 	for {

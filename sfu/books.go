@@ -63,6 +63,7 @@ func (p *publisher) publishTracks(now time.Time) {
 				continue
 			}
 			info.Kind, info.Codec, info.Language, info.Name = u.codec.Kind(), u.codec, u.line.Language, u.line.Name
+			info.RIDs = u.line.RIDs
 			for i := range u.line.Codecs {
 				if u.line.Codecs[i].Codec == u.codec {
 					info.Params = u.line.Codecs[i].Fmtp
