@@ -98,7 +98,7 @@ func kind(target string) string {
 	return name
 }
 
-// FFmpeg and VLC ask for ?token={$token} as it stands. What they get has no token in its
+// FFmpeg asks for ?token={$token} as it stands. What they get has no token in its
 // links: caches must not keep it for those who fill it in.
 func TestWhatIsAskedForWithAnUnfilledTokenIsKeptByNoSharedCache(t *testing.T) {
 	h := serve(t, newSource(story()), func(_ *hlsfallback.Config, p *hlsfallback.Parts) {

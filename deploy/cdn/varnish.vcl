@@ -75,7 +75,7 @@ sub wishes {
 # without one is all that a stranger gets.
 sub access {
     set req.http.X-Access = "a";
-    # Players that do not know EXT-X-DEFINE (FFmpeg, VLC) send what stands in playlists in the token's
+    # Players that do not know EXT-X-DEFINE (FFmpeg) send what stands in playlists in the token's
     # place; they have the cookie.
     set req.url = regsub(req.url, "([?&])token=(\{|%7[Bb])(\$|%24)token(\}|%7[Dd])", "\1token=");
     if (req.url ~ "[?&]token=[^&]") {

@@ -233,7 +233,7 @@ func TestBadTokensNeverReachTheOrigin(t *testing.T) {
 		w.want(200, part, "Authorization", "Bearer t1")
 		w.want(200, part, "Cookie", "sluice_play=t1")
 		before := o.count("/live/s/i1/v/0.0.m4s")
-		// FFmpeg and VLC send what stands in playlists in the token's place; they have the cookie.
+		// FFmpeg sends what stands in playlists in the token's place; it has the cookie.
 		w.want(200, part+"?token={$token}", "Cookie", "sluice_play=t1")
 		w.want(200, part+"?token=%7B%24token%7D", "Cookie", "sluice_play=t1")
 		w.want(401, part+"?token={$token}", "Cookie", "sluice_play=forged")

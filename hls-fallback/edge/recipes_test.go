@@ -202,7 +202,7 @@ func (c *caches) tokens(t *testing.T) {
 	if a := fetch(t, base+name, "Cookie", "x=y; sluice_play=good9"); a.status != 200 {
 		t.Errorf("a good cookie: status %d", a.status)
 	}
-	// FFmpeg and VLC send what stands in playlists in a token's place, and have the cookie.
+	// FFmpeg sends what stands in playlists in a token's place, and has the cookie.
 	for _, place := range []string{"{$token}", "%7B%24token%7D"} {
 		for cookie, status := range map[string]int{"good9": 200, "bad": 401} {
 			if a := fetch(t, base+name+"?token="+place, "Cookie", "sluice_play="+cookie); a.status != status {

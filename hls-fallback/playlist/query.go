@@ -33,7 +33,7 @@ type Query struct {
 	// Start and End limit to what was captured in between (UTC); zero is no limit.
 	Start, End time.Time
 	// Token is "token", as it came; Unfilled tells that it is what stands in playlists in
-	// its place: by a player that does not know EXT-X-DEFINE (FFmpeg, VLC).
+	// its place: by a player that does not know EXT-X-DEFINE (FFmpeg).
 	Token    string
 	Unfilled bool
 }
