@@ -370,6 +370,30 @@ func TestJoinedSegmentsLastSixSecondsAndBreakAtDiscontinuities(t *testing.T) {
 	}
 }
 
+// A rendition that began later (a step of a ladder) is as much an event as the others, up
+// to the same moment.
+func TestALateRenditionIsOfTypeEventToo(t *testing.T) {
+	s := stage.New("late")
+	s.Keep(20)
+	for n := range 40 {
+		p := *s.Segment(4)
+		if n < 6 {
+			continue // nothing is joined yet
+		}
+		late := *p.Rendition("video-l")
+		for late.Segments[0].MSN < 2 {
+			late.Segments = late.Segments[1:]
+		}
+		p.Renditions = []*media.Rendition{p.Rendition("video-h"), &late}
+		for _, r := range p.Renditions {
+			text := string(new(playlist.Joined).Playlist(nil, &p, r, playlist.View{Form: playlist.Legacy}))
+			if is := strings.Contains(text, "#EXT-X-PLAYLIST-TYPE:EVENT\n"); is != (n < 20) {
+				t.Errorf("%s after %d segments: an event: %v", r.ID, n+1, is)
+			}
+		}
+	}
+}
+
 func TestTimeShift(t *testing.T) {
 	s := stage.New("shift")
 	for range 30 {

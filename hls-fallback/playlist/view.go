@@ -1,6 +1,7 @@
 package playlist
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
@@ -53,7 +54,7 @@ type span struct {
 func (v View) cut(p *media.Presentation, r *media.Rendition) span {
 	n := len(r.Segments)
 	s := span{to: n, open: !p.Ended, closed: p.Ended}
-	s.whole = n == 0 || r.Segments[0].MSN == 0
+	s.whole = n == 0 || fromTheStart(p)
 	switch {
 	case v.Shift:
 		return v.shift(r, s)
@@ -66,6 +67,12 @@ func (v View) cut(p *media.Presentation, r *media.Rendition) span {
 		s.whole = s.whole && s.from == 0
 	}
 	return s
+}
+
+// fromTheStart reports whether nothing has left the window yet: a rendition that began
+// later than others has lost nothing as long as they have their first segment.
+func fromTheStart(p *media.Presentation) bool {
+	return slices.ContainsFunc(p.Renditions, func(r *media.Rendition) bool { return len(r.Segments) > 0 && r.Segments[0].MSN == 0 })
 }
 
 func (v View) shift(r *media.Rendition, s span) span {
