@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,7 +98,7 @@ func TestTheClassicProfileIsWhatServicesTake(t *testing.T) {
 	s := newTheatre(t, cfg, clip.Make(t, media.VP9), clicking(t))
 	made := func(id string) bool {
 		r := s.show(id)
-		return r != nil && len(r.Segments) >= 3 && !r.Segments[len(r.Segments)-1].Gap && !r.Segments[len(r.Segments)-2].Gap
+		return r != nil && slices.ContainsFunc(r.Segments, func(g *media.Segment) bool { return !g.Gap && g.Parts != nil })
 	}
 	testnet.Eventually(t, "both come", func() bool { return made("h264-classic") && made("audio-aac") })
 	pictures, sound := s.show("h264-classic"), s.show("audio-aac")
@@ -110,9 +111,8 @@ func TestTheClassicProfileIsWhatServicesTake(t *testing.T) {
 		"sound":    "codec_name=aac profile=LC sample_rate=48000 channels=2",
 	} {
 		r := map[string]*media.Rendition{"pictures": pictures, "sound": sound}[id]
-		file, _, _ := sounding(r)
 		path := filepath.Join(t.TempDir(), id+".mp4")
-		if err := os.WriteFile(path, file, 0o600); err != nil {
+		if err := os.WriteFile(path, longest(r), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "stream=codec_name,profile,width,height,sample_rate,channels", "-of", "default=nw=1", path).CombinedOutput()
