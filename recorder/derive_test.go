@@ -2,6 +2,7 @@ package recorder_test
 
 import (
 	"context"
+	"fmt"
 	"encoding/binary"
 	"log/slog"
 	"math"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,7 @@ type theatre struct {
 	words   *words
 	reg     *prometheus.Registry
 	end     func()
+	stood   atomic.Bool // the machine stood still for a while
 }
 
 // words are what the recorder logs.
@@ -100,8 +103,11 @@ func (s *theatre) play(ctx context.Context, films []*clip.Clip) {
 	begin := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for last := begin; ctx.Err() == nil; last = time.Now() {
 		<-tick.C
+		if time.Since(last) > 300*ms {
+			s.stood.Store(true)
+		}
 		for _, o := range all {
 			for {
 				round, i := o.next/len(o.packets), o.next%len(o.packets)
@@ -214,6 +220,21 @@ func heard(t *testing.T, file []byte, from media.Ticks) []media.Ticks {
 
 func TestAACIsListedFromTheStartAndMadeWhenSomebodyWantsIt(t *testing.T) {
 	t.Parallel()
+	var wrong []string
+	for range 5 { // where the machine stands still ffmpeg is begun anew, and nothing is exact
+		stood := false
+		if wrong, stood = listedAndMade(t); len(wrong) == 0 || !stood {
+			break
+		}
+	}
+	for _, text := range wrong {
+		t.Error(text)
+	}
+}
+
+// listedAndMade plays that story, and tells what is not exact, and whether the machine stood still.
+func listedAndMade(t *testing.T) (wrong []string, stood bool) {
+	t.Helper()
 	cfg := recorder.DefaultConfig()
 	cfg.FFmpeg = "ffmpeg"
 	s := newTheatre(t, cfg, clip.Make(t, media.H264), clicking(t))
@@ -246,23 +267,24 @@ func TestAACIsListedFromTheStartAndMadeWhenSomebodyWantsIt(t *testing.T) {
 			if d := at - b; d < 24000/2 && d > -24000/2 {
 				same++
 				if d > 48 || d < -48 {
-					t.Errorf("a click at %d in Opus is at %d in AAC", at, b)
+					wrong = append(wrong, fmt.Sprintf("a click at %d in Opus is at %d in AAC", at, b))
 				}
 			}
 		}
 	}
 	if same < int(to-from)/24000-1 {
-		t.Errorf("%d clicks are in both, of %v", same, made)
+		wrong = append(wrong, fmt.Sprintf("%d clicks are in both, of %v", same, made))
 	}
 	t.Logf("%d clicks are in both", same)
 	// The numbers and times of segments are those of Opus.
 	for _, g := range aac.Segments {
 		for _, o := range opus.Segments {
 			if d := g.Start - o.Start; o.MSN == g.MSN && (d > 1024 || d < -1024) {
-				t.Errorf("segment %d begins at %d, of Opus at %d", g.MSN, g.Start, o.Start)
+				wrong = append(wrong, fmt.Sprintf("segment %d begins at %d, of Opus at %d", g.MSN, g.Start, o.Start))
 			}
 		}
 	}
+	return wrong, s.stood.Load()
 }
 
 // What nobody asks for any more is not made, and costs no process; who asks again has it
@@ -324,17 +346,20 @@ func TestAVP8StreamHasH264AndItsFramesAreKept(t *testing.T) {
 	if r := s.show("h264-720p"); r.Width != 160 || r.Height != 96 || !strings.HasPrefix(r.Codec, "avc1.64") || !r.OnDemand {
 		t.Errorf("it is %+v", r)
 	}
+	var r *media.Rendition
 	testnet.Eventually(t, "H264 comes", func() bool {
 		s.Want("show", "h264-720p")
 		n := 0
-		for _, g := range whole(s.show("h264-720p")) {
+		r = s.show("h264-720p")
+		for _, g := range whole(r) {
 			if !g.Gap {
 				n++
 			}
 		}
-		return n >= 3
+		_, from, to := sounding(r) // without a gap
+		return n >= 3 && to-from >= 2*90000
 	})
-	r, sound := s.show("h264-720p"), s.show("audio")
+	sound := s.show("audio")
 	p, _ := s.Presentation(context.Background(), "show")
 	s.end()
 	if len(p.Renditions) != 2 {
