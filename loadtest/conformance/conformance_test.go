@@ -32,7 +32,7 @@ func serve(t *testing.T, c reflector.Config, spoil func(http.Handler) http.Handl
 }
 
 func options(kind, url string, only ...string) conformance.Options {
-	o := conformance.Options{Kind: kind, URL: url + "/" + kind + "/x", Token: token, Timeout: 3 * time.Second, Only: only}
+	o := conformance.Options{Kind: kind, URL: url + "/" + kind + "/x", Token: token, Timeout: 10 * time.Second, Only: only}
 	if kind == conformance.WHEP {
 		o.PublishURL, o.PublishToken = url+"/whip/x", token
 	}
@@ -45,7 +45,7 @@ func TestARightServerPasses(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			o := options(kind, serve(t, reflector.Config{Token: token}, nil))
-			o.Timeout = 10 * time.Second
+			o.Timeout = 30 * time.Second
 			r := conformance.Run(t.Context(), o)
 			seen := map[string]bool{}
 			for _, row := range r.Rows {
@@ -177,11 +177,14 @@ func TestAWrongServerIsToldByItsRow(t *testing.T) {
 		t.Run(c.kind+"/"+c.row, func(t *testing.T) {
 			t.Parallel()
 			o := options(c.kind, serve(t, reflector.Config{Token: token}, c.spoil), c.row)
-			o.PublishURL, o.Timeout = "", time.Second // these rows need no media; some fail by waiting in vain
-			r := conformance.Run(t.Context(), o)
-			if len(r.Rows) != 1 || r.Rows[0].Verdict != conformance.Fail || r.Rows[0].Detail == "" {
-				t.Errorf("%+v", r.Rows)
+			o.PublishURL = "" // these rows need no media
+			var rows []conformance.Row
+			for _, o.Timeout = range []time.Duration{time.Second, 10 * time.Second} { // some fail by waiting in vain; a busy machine needs more
+				if rows = conformance.Run(t.Context(), o).Rows; len(rows) == 1 && rows[0].Verdict == conformance.Fail && rows[0].Detail != "" {
+					return
+				}
 			}
+			t.Errorf("%+v", rows)
 		})
 	}
 }
@@ -238,11 +241,15 @@ func linkText(from, to string) spoiler {
 func TestWithoutMediaTheMediaRowFails(t *testing.T) {
 	t.Parallel()
 	o := options(conformance.WHEP, serve(t, reflector.Config{Token: token}, nil), "media")
-	o.PublishURL, o.Timeout = "", time.Second
-	r := conformance.Run(t.Context(), o)
-	if row, _ := r.Row("media"); row.Verdict != conformance.Fail || !strings.Contains(row.Detail, "0 audio") {
-		t.Errorf("%+v", row)
+	o.PublishURL = ""
+	var row conformance.Row
+	for _, o.Timeout = range []time.Duration{time.Second, 5 * time.Second, 20 * time.Second} { // a busy machine needs more to connect
+		r := conformance.Run(t.Context(), o)
+		if row, _ = r.Row("media"); row.Verdict == conformance.Fail && strings.Contains(row.Detail, "0 audio") {
+			return
+		}
 	}
+	t.Errorf("%+v", row)
 }
 
 func TestRateLimitsAreWaitedFor(t *testing.T) {

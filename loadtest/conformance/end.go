@@ -107,6 +107,9 @@ func deletePath(ctx context.Context, b *bench) outcome {
 	if n := p.Answers() - before; n > 0 {
 		return fail("%d of 5 checks after the DELETE were answered", n)
 	}
+	if err := ctx.Err(); err != nil { // then nobody has waited for answers
+		return fail("not seen: %v", err)
+	}
 	return pass("")
 }
 
