@@ -62,3 +62,11 @@ func TestLayersAreRankedByResolution(t *testing.T) {
 		t.Error("the larger picture must rank higher")
 	}
 }
+
+// hls.js loads the parts of a segment with the number 0 over and over, and may never
+// begin to play a stream that is a few seconds old.
+func TestNoSegmentHasTheNumberThatPlayersTakeForNone(t *testing.T) {
+	if msn, part := (&media.Rendition{}).Next(); msn == 0 || msn != media.FirstSegment || part != 0 {
+		t.Errorf("the first segment is %d, the first part %d", msn, part)
+	}
+}

@@ -36,6 +36,11 @@ type Presentation struct {
 	Ended bool
 }
 
+// FirstSegment is the number of a presentation's first segment. It is not 0: hls.js (1.7,
+// fragment-tracker.ts, detectEvictedFragments) takes the number 0 for none, forgets which
+// parts of that segment it has, and loads them over and over until another one is due.
+const FirstSegment = 1
+
 // Rendition returns the rendition of that name, or nil.
 func (p *Presentation) Rendition(id string) *Rendition {
 	for _, r := range p.Renditions {
@@ -141,7 +146,7 @@ func (r *Rendition) Next() (msn uint64, part int) {
 	if n := len(r.Segments); n > 0 {
 		return r.Segments[n-1].MSN + 1, 0
 	}
-	return 0, 0
+	return FirstSegment, 0
 }
 
 // Init is an initialisation section (EXT-X-MAP).

@@ -29,7 +29,7 @@ func (t *tape) begin(now time.Time) {
 		t.create()
 	}
 	cfg := segment.Config{Start: t.start, Nominal: t.r.cfg.Segment, Part: t.r.cfg.Part, Target: t.r.cfg.Target, Limit: t.r.cfg.limit(), Patience: t.r.cfg.Reorder,
-		Locked: t.r.cfg.Redundant}
+		Locked: t.r.cfg.Redundant, First: media.FirstSegment}
 	if old != nil {
 		cfg.Resumed, cfg.First, cfg.From = true, t.next, t.from
 	}

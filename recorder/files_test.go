@@ -103,7 +103,7 @@ func TestARecordingIsOnDiskAndGoesOnAfterARestart(t *testing.T) {
 			t.Fatalf("it went on as %s, with %d renditions", p.Incarnation, len(p.Renditions))
 		}
 		for _, r := range p.Renditions {
-			if r.Segments[0].MSN != 0 || hards(r) != 1 || len(r.Inits) != 1 {
+			if r.Segments[0].MSN != media.FirstSegment || hards(r) != 1 || len(r.Inits) != 1 {
 				t.Fatalf("%s: first segment %d, %d discontinuities, %d initialisation sections", r.ID, r.Segments[0].MSN, hards(r), len(r.Inits))
 			}
 		}

@@ -298,7 +298,7 @@ func TestC15_WhoComesBackWithinTheGraceStaysInOnePresentationAndAfterItBeginsAno
 		v, a = s.video(0, 40*ms), s.sound()
 		v.epoch, a.epoch = 3, 3
 		shoot(10*time.Second, v, a)
-		if again := s.show(); again.Incarnation <= p.Incarnation || again.Renditions[0].Segments[0].MSN != 0 {
+		if again := s.show(); again.Incarnation <= p.Incarnation || again.Renditions[0].Segments[0].MSN != media.FirstSegment {
 			t.Fatalf("the next incarnation is %s after %s", again.Incarnation, p.Incarnation)
 		}
 		s.stop()
@@ -456,7 +456,7 @@ func TestWhatWasInterruptedGoesOnBehindADiscontinuity(t *testing.T) {
 		}
 		for _, r := range p.Renditions {
 			last := r.Segments[len(r.Segments)-1]
-			if hards(r) != 1 || r.Segments[0].MSN != 0 || time.Since(p.At(r, last.Start)) > 6*time.Second {
+			if hards(r) != 1 || r.Segments[0].MSN != media.FirstSegment || time.Since(p.At(r, last.Start)) > 6*time.Second {
 				t.Fatalf("%s: %d discontinuities, first segment %d, last begins %v ago", r.ID, hards(r), r.Segments[0].MSN, time.Since(p.At(r, last.Start)))
 			}
 			if r.ID == "video-l" && !last.Gap {

@@ -387,7 +387,7 @@ func TestALateRenditionIsOfTypeEventToo(t *testing.T) {
 		p.Renditions = []*media.Rendition{p.Rendition("video-h"), &late}
 		for _, r := range p.Renditions {
 			text := string(new(playlist.Joined).Playlist(nil, &p, r, playlist.View{Form: playlist.Legacy}))
-			if is := strings.Contains(text, "#EXT-X-PLAYLIST-TYPE:EVENT\n"); is != (n < 20) {
+			if is := strings.Contains(text, "#EXT-X-PLAYLIST-TYPE:EVENT\n"); is != (n < 20+media.FirstSegment) { // the stage numbers from 0
 				t.Errorf("%s after %d segments: an event: %v", r.ID, n+1, is)
 			}
 		}

@@ -72,7 +72,7 @@ func (v View) cut(p *media.Presentation, r *media.Rendition) span {
 // fromTheStart reports whether nothing has left the window yet: a rendition that began
 // later than others has lost nothing as long as they have their first segment.
 func fromTheStart(p *media.Presentation) bool {
-	return slices.ContainsFunc(p.Renditions, func(r *media.Rendition) bool { return len(r.Segments) > 0 && r.Segments[0].MSN == 0 })
+	return slices.ContainsFunc(p.Renditions, func(r *media.Rendition) bool { return len(r.Segments) > 0 && r.Segments[0].MSN <= media.FirstSegment })
 }
 
 func (v View) shift(r *media.Rendition, s span) span {
