@@ -54,7 +54,7 @@ export async function seat(browser, hall, { player, url, spy, licence, steady })
     read: (seconds) => page.evaluate(read, seconds),
     /** loudness is the largest amplitude in two seconds of sound. */
     loudness: () => page.evaluate(loudness),
-    /** clock is by how much the capture time and the time code of the next frames differ, in milliseconds; began is when media time 0 was captured. */
+    /** clock is the time code of the next frames, and by how much the capture time differs from it, in milliseconds; began is when media time 0 was captured. */
     clock: (frames, began) => page.evaluate(codes, [frames, began]),
     /** standing is what the player holds, in its own words, for who has to find out why it does not play. */
     standing: () => page.evaluate(standing),
@@ -207,7 +207,7 @@ function codes([frames, began]) {
         if (data[4 * (y * 160 + x)] > 127) code += 2 ** bit;
       }
       const at = began === undefined ? performance.timeOrigin + frame.expectedDisplayTime : began + frame.mediaTime * 1000;
-      out.push((at % 2 ** 32) - code);
+      out.push(began === undefined ? (at % 2 ** 32) - code : [code, (at % 2 ** 32) - code]);
       if (out.length < frames) video.requestVideoFrameCallback(look);
       else done(out);
     };

@@ -63,24 +63,31 @@ export function median(numbers) {
   return sorted[Math.floor(sorted.length / 2)];
 }
 
-/** readClock reads frames of what a player has in front: by how much its capture time and the time code in the picture differ. */
+/**
+ * readClock reads frames of what a player has in front: the time code in each picture, and by how much the capture time that the player says differs from
+ * it. What it has read so far stands in window.clock.
+ */
 export function readClock(player, frames) {
   const video = player.media;
   const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 90 });
   const g = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  const seen = [];
+  const seen = (window.clock = []);
   return new Promise((done) => {
     const look = () => {
       g.drawImage(video, 0, 0, canvas.width, canvas.height);
+      const { data } = g.getImageData(0, 0, 160, 20);
       let code = 0;
       for (let bit = 0; bit < 32; bit++) {
         const [x, y] = [(bit % 16) * 10 + 5, Math.floor(bit / 16) * 10 + 5];
-        if (g.getImageData(x, y, 1, 1).data[0] > 127) code += 2 ** bit;
+        if (data[4 * (y * 160 + x)] > 127) code += 2 ** bit;
       }
-      // The first frames come before the server's clock is known.
-      if (player.dataset.captureMs) seen.push((Number(player.dataset.captureMs) % 2 ** 32) - code);
+      // What the player says of this frame: it may be called behind us, but before the animation's frame.
+      requestAnimationFrame(() => {
+        // The first frames come before the server's clock is known.
+        if (player.dataset.captureMs) seen.push([code, (Number(player.dataset.captureMs) % 2 ** 32) - code]);
+        if (seen.length >= frames) done(seen.slice(0, frames));
+      });
       if (seen.length < frames) video.requestVideoFrameCallback(look);
-      else done(seen);
     };
     video.requestVideoFrameCallback(look);
   });

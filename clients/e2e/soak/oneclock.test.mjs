@@ -1,6 +1,8 @@
 // One clock: what was captured at one time is the same picture by WebRTC, by LL-HLS, by DASH, gone back to by HLS, and in the
 // recording; by our player, and by players that others wrote.
 // A viewer goes back and comes home; a minute later others watch it from the catalogue.
+// What differs by more than the promise is how long a busy browser takes from the drawing of a picture to its capture; so a witness by WebRTC reads all of
+// the stream, and each way is held against what the witness saw of the same pictures.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,8 +15,8 @@ import { camera, median, readClock } from "../timecode.mjs";
 
 const fps = 15;
 const settings = mkdtempSync(join(tmpdir(), "sluice-"));
-let house, browser, publisher, page, player, token, guests;
-const apart = {}; // capture time minus time code, by way
+let house, browser, publisher, page, player, token, guests, witness;
+let seen; // by the witness: capture time less time code, by time code
 
 before(async () => {
   writeFileSync(join(settings, "sluice.yaml"), "hls:\n  grace: 1s\n"); // a stream that is over is a recording at once
@@ -23,11 +25,15 @@ before(async () => {
   token = await house.token("--publish", "*", "--play", "*");
   guests = await hall();
   const context = await browser.newContext({ permissions: ["camera", "microphone"], viewport: { width: 1280, height: 800 } });
+  witness = await (await browser.newContext({ viewport: { width: 680, height: 400 } })).newPage(); // a window of its own: who is behind another draws nothing
+  await witness.goto(`${house.http}/watch/clock#token=${token}`);
   publisher = await context.newPage();
   await publisher.addInitScript(camera, { width: 640, height: 360, fps });
   await publisher.addInitScript(() => localStorage.setItem("sluice.publish", JSON.stringify({ codec: "H264", simulcast: false })));
   await publisher.goto(`${house.http}/publish/clock#token=${token}`);
   await publisher.getByRole("button", { name: /go live/i }).click();
+  await eventually("the witness sees it", () => witness.locator('sluice-player[state="live"][data-mode="webrtc"][data-capture-ms]').count(), 30000);
+  witness.locator("sluice-player").evaluate(readClock, Infinity).catch(() => {}); // it reads until it is closed
   page = await context.newPage();
   await page.goto(`${house.http}/watch/clock#token=${token}`);
   player = page.locator("sluice-player");
@@ -41,24 +47,33 @@ after(async () => {
 });
 
 const is = (state, mode, within = 20000) => eventually(`${state} by ${mode}`, async () => (await player.getAttribute("state")) === state && (await player.getAttribute("data-mode")) === mode, within);
-const read = async (way) => {
-  apart[way] = median(await player.evaluate(readClock, 25));
-  console.log(`${way}: ${apart[way].toFixed(0)} ms between capture time and picture`);
-};
-const same = (way) => assert.ok(Math.abs(apart[way] - apart.webrtc) <= 1000 / fps + 5, `more than a frame apart: ${JSON.stringify(apart)}`);
+const read = () => player.evaluate(readClock, 15);
+const look = async () => witness.isClosed() || (seen = new Map(await witness.evaluate(() => window.clock)));
+
+/** same reads pictures of a way until the witness saw enough of them, too: a busy machine shows neither of the two all, and takes some for the next. */
+async function same(way, read) {
+  const off = [];
+  await eventually(`the witness saw what ${way} shows`, async () => {
+    const pictures = await read();
+    await look();
+    for (const [code, apart] of pictures) if (seen.has(code)) off.push(apart - seen.get(code));
+    return off.length >= 15;
+  }, 30000);
+  console.log(`${way}: ${median(off).toFixed(0)} ms from WebRTC, by ${off.length} pictures: ${off.map(Math.round)}`);
+  assert.ok(Math.abs(median(off)) <= 1000 / fps, `${way}: more than a frame from WebRTC: ${off.map(Math.round)}`);
+}
 
 test("a viewer goes back, and sees what was captured then", async () => {
   await is("live", "webrtc", 30000);
   const bar = player.getByRole("slider", { name: "Position" });
   await player.hover();
   await eventually("there are seconds to go back to", () => player.evaluate((p) => p.span?.to - p.span?.from > 9000), 20000);
-  await read("webrtc"); // only now: the first sender reports still move what is known of the publisher's clock
+  await same("WebRTC", read);
   await bar.focus();
   await bar.press("ArrowLeft");
   await is("playing", "hls");
   assert.match(await player.locator(".badge").innerText(), /^−0:(0[4-9]|1)/);
-  await read("hls");
-  same("hls");
+  await same("HLS", read);
 });
 
 // When the media time 0 of a player was captured, in Unix milliseconds: as LL-HLS and DASH tell it.
@@ -73,10 +88,7 @@ for (const [name, file] of [["hls.js", "index.m3u8"], ["dash.js", "manifest.mpd"
     const s = await seat(browser, guests, { player: name, url });
     await eventually(`${name} plays`, async () => (await s.seen()).position > 0 && (await s.height()) > 0, 30000);
     const began = await eventually("it is known when it began", () => zero[name](s, url));
-    const frames = await s.clock(25, began);
-    apart[name] = median(frames);
-    console.log(`${name}: ${apart[name].toFixed(0)} ms between capture time and picture`);
-    same(name);
+    await same(name, () => s.clock(15, began));
     await s.page.close();
   });
 }
@@ -90,6 +102,8 @@ test("the viewer comes home to live with one press", async () => {
 
 test("the recording shows the same, and can be searched in by keys", async () => {
   await publisher.getByRole("button", { name: /^stop/i }).click();
+  await look();
+  await witness.close();
   await page.goto(`${house.http}/recordings#token=${token}`);
   const list = async () => (await (await fetch(`${house.http}/v1/assets`, { headers: { Authorization: `Bearer ${token}` } })).json()).assets;
   await eventually("the recording is ready", async () => (await list())[0]?.state === "ready", 30000);
@@ -98,9 +112,8 @@ test("the recording shows the same, and can be searched in by keys", async () =>
   await page.keyboard.press("l");
   const where = await player.evaluate((p) => `${p.media.currentTime} of ${p.media.duration}, ${p.media.readyState}`);
   await eventually(`it is ten seconds further than ${where}`, () => player.evaluate((p) => p.media.currentTime > 9.5 && p.media.readyState >= 3 && !p.media.seeking), 30000);
-  // A recording begins with times of arrival, and is slewed to those of capture by half a percent: 10 s have 50 ms.
-  await read("recording");
-  same("recording");
+  await same("recording", read);
   await page.keyboard.press("j");
   await eventually("it is back", () => player.evaluate((p) => p.media.currentTime < 9 && p.media.readyState >= 3));
+  await same("recording's beginning", read); // from where on the witness saw it
 });
