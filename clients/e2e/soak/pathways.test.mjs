@@ -72,6 +72,7 @@ test("dash.js takes the manifest, and asks the steering server", async () => {
   await eventually("it asks", async () => (await asked(s, first.host, "/steering")) > 0);
   await new Promise((done) => setTimeout(done, 5000));
   assert.deepEqual((await s.seen()).errors, []);
-  // That its edge dies it does not survive (5.2.1): it puts the service location aside, and asks for manifests at the first address for ever.
+  // That its edge dies it does not survive (5.2.1): it puts the service location of segments aside, but never one of manifests, and where a manifest did not load
+  // asks for no more (ManifestUpdater.js, LocationSelector.js).
   await s.page.close();
 });
