@@ -2,8 +2,8 @@ package recorder_test
 
 import (
 	"context"
-	"fmt"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"math"
 	"os"
@@ -222,7 +222,7 @@ func TestAACIsListedFromTheStartAndMadeWhenSomebodyWantsIt(t *testing.T) {
 	t.Parallel()
 	var wrong []string
 	for range 5 { // where the machine stands still ffmpeg is begun anew, and nothing is exact
-		stood := false
+		var stood bool
 		if wrong, stood = listedAndMade(t); len(wrong) == 0 || !stood {
 			break
 		}
