@@ -156,14 +156,35 @@ describe("a playback whose picture stands still although the stream goes on", ()
 
   it("has nothing smaller than the smallest layer, and goes to live at once", async () => {
     await begin();
+    video.dispatchEvent(new Event("playing"));
     FakeHls.last.nextAutoLevel = 1;
     await pass(6, false);
     expect(asked()).toEqual(["nextAutoLevel 1"]);
     expect(video.currentTime).toBeGreaterThan(100);
   });
 
+  it("is let alone while it begins slowly, and helped where only one of picture and sound comes", async () => {
+    await begin();
+    const ranges = (seconds: number) => ({ length: seconds ? 1 : 0, start: () => 0, end: () => seconds });
+    const appended = (video: number, audio: number) => FakeHls.last.tell("BUFFER_APPENDED", { timeRanges: { video: ranges(video), audio: ranges(audio) } });
+    await pass(5, false);
+    FakeHls.last.tell("FRAG_LOADED", { payload: new ArrayBuffer(8) });
+    for (let i = 1; i < 6; i++) {
+      await pass(5, false);
+      appended(i, i / 2);
+    }
+    expect(asked()).toEqual([]);
+    for (let i = 6; i < 20; i++) {
+      await pass(1, false);
+      FakeHls.last.tell("FRAG_LOADED", { payload: new ArrayBuffer(8) });
+      appended(i, 2.5);
+    }
+    expect(asked()).toEqual(["stop", "loadLevel -1", "nextAutoLevel 0", "start -1"]);
+  });
+
   it("stays near where a viewer of the past has gone", async () => {
     await begin();
+    video.dispatchEvent(new Event("playing"));
     playback.away = true;
     video.currentTime = 40;
     await pass(10, false);

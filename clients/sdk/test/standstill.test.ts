@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Standstill } from "../src/core/standstill";
 
 /** Looks each second for so long at what a script tells of each second, and returns what was to be done, and when. */
-function watch(seconds: number, script: (s: number) => { at: number; edge?: number | undefined; plays?: boolean; frames?: number | undefined }, standstill = new Standstill()) {
+function watch(seconds: number, script: (s: number) => { at: number; edge?: number | undefined; plays?: boolean; frames?: number | undefined; held?: number }, standstill = new Standstill()) {
   const done: [number, string][] = [];
   for (let s = 0; s < seconds; s++) {
     const remedy = standstill.look({ now: s * 1000, plays: true, edge: s + 100, ...script(s) });
@@ -45,6 +45,22 @@ describe("a picture that stands still", () => {
     expect(standstill.look({ now: 5000, at: 0, edge: 3, plays: true })).toBeUndefined();
     expect(standstill.look({ now: 7000, at: 0, edge: 5, plays: true })).toBeUndefined();
     expect(standstill.look({ now: 8000, at: 0, edge: 6, plays: true })).toBe("seek");
+  });
+});
+
+describe("a playlist that is just begun", () => {
+  it("is let alone while parts come, however slowly, and gets its time after the last", () => {
+    expect(watch(20, (s) => ({ at: 0, held: Math.floor(s / 5) / 2 }))).toEqual([]);
+    expect(watch(30, (s) => ({ at: 0, held: Math.min(Math.floor(s / 5) / 2, 1) }))).toEqual([[16, "layer"], [22, "seek"], [28, "reload"]]);
+  });
+
+  it("is helped where nothing comes, where only one of picture and sound does, and where it has enough", () => {
+    expect(watch(20, () => ({ at: 0, held: 0 }))).toEqual([[6, "layer"], [12, "seek"], [18, "reload"]]);
+    expect(watch(11, (s) => ({ at: 0, held: s }))).toEqual([[9, "layer"]]);
+  });
+
+  it("is as any other once it plays", () => {
+    expect(watch(12, (s) => (s < 5 ? { at: 0, held: s / 5 } : { at: 7 }))).toEqual([[8, "layer"], [11, "seek"]]);
   });
 });
 

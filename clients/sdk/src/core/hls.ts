@@ -65,6 +65,8 @@ const usualDelay = 3;
 // before the gap again and again, or waits for it. So far into what follows, in seconds, there is a picture.
 const stuck = 1500;
 const inside = 0.05;
+// More pieces than these have to be buffered before they count.
+const firstParcels = 6;
 // So far ahead, in seconds, is gone where a viewer of the past got stuck.
 const nudge = 1;
 
@@ -89,6 +91,8 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #begun = false; // something was shown of the playlist in use
   #chosen = ""; // the key of a layer, also when the playlist is begun anew
   #steered = false; // somebody else sets the pace
+  #buffered = 0; // of a playlist that is just begun, in seconds
+  #parcels = 0; // pieces that came of it
   #standstill = new Standstill();
   #listing = new Listing();
   #stats: HlsStats;
@@ -262,14 +266,16 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     this.#hls?.destroy();
     this.#hls = undefined;
     this.#placed = this.#begun = false;
+    this.#buffered = this.#parcels = 0;
     this.#awaited = undefined;
     this.#standstill.anew(localNow());
     if (!hasMediaSource()) return this.#native();
     try {
       const { default: Player } = await import("hls.js");
       if (turn !== this.#turn || this.#life.signal.aborted) return;
+      const asked = plays || !this.#source.video.paused; // also meanwhile
       this.#adopt(new Player(this.#settings()), Player.Events);
-      if (plays) void this.#source.video.play().catch(() => undefined);
+      if (asked) void this.#source.video.play().catch(() => undefined);
     } catch (cause) {
       if (turn === this.#turn) this.#failed(new SluiceError("network", { cause }));
     }
@@ -317,7 +323,11 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     hls.on(events.LEVEL_LOADED, (_, data) => this.#place(data.details));
     for (const name of [events.MANIFEST_PARSED, events.LEVEL_SWITCHED, events.AUDIO_TRACK_SWITCHED] as const) hls.on(name, layers);
     for (const name of [events.AUDIO_TRACKS_UPDATED, events.SUBTITLE_TRACKS_UPDATED, events.AUDIO_TRACK_SWITCHED] as const) hls.on(name, () => this.#tellTracks());
-    hls.on(events.FRAG_LOADED, (_, data) => this.#stats.loaded((data.payload as ArrayBuffer).byteLength, localNow()));
+    hls.on(events.BUFFER_APPENDED, (_, { timeRanges }) => (this.#buffered = least(timeRanges)));
+    hls.on(events.FRAG_LOADED, (_, data) => {
+      this.#parcels++;
+      this.#stats.loaded((data.payload as ArrayBuffer).byteLength, localNow());
+    });
     hls.loadSource(this.#source.url);
     hls.attachMedia(this.#source.video);
   }
@@ -412,11 +422,16 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     const { details } = this;
     if (!this.#hls || !details) return;
     const plays = !video.paused && !video.ended && globalThis.document?.visibilityState !== "hidden";
-    const remedy = this.#standstill.look({ now: localNow(), at: video.currentTime, edge: details.edge, plays, frames: this.#frames(this.#hls) });
-    if (remedy === "blind" || (live && plays && this.#listing.look(localNow(), reportsOf(details)))) return this.#anew();
+    const remedy = this.#standstill.look({ now: localNow(), at: video.currentTime, edge: details.edge, plays, frames: this.#frames(this.#hls), held: this.#held });
+    if (remedy === "blind" || (live && plays && this.#begun && this.#listing.look(localNow(), reportsOf(details)))) return this.#anew();
     const past = this.#standstill.still < stuck || !this.#shown ? undefined : pastGap(this.#stretches(details), video.currentTime, details.targetduration);
     if (past !== undefined) video.currentTime = live && !this.away ? Math.max(past + inside, this.#hls.liveSyncPosition ?? 0) : past + inside;
     else if (remedy && live) this.#mend(this.#hls, remedy);
+  }
+
+  // Nothing is buffered before both picture and sound have come: the first pieces are as good.
+  get #held(): number | undefined {
+    return this.#begun ? undefined : this.#buffered + Math.min(this.#parcels, firstParcels) / 10;
   }
 
   // A recording may have a picture that stands for minutes: there only the first is missed.
@@ -500,3 +515,13 @@ function licenceFor(playlist: string): string {
 }
 
 const reportsOf = (details: LevelDetails): string[] => (details.renditionReports ?? []).flatMap((r) => r.URI ?? []);
+
+// The least that is buffered of pictures or of sound, in seconds.
+function least(ranges: Partial<Record<string, TimeRanges>>): number {
+  const all = Object.values(ranges).map((r) => {
+    let seconds = 0;
+    for (let i = 0; r && i < r.length; i++) seconds += r.end(i) - r.start(i);
+    return seconds;
+  });
+  return all.length ? Math.min(...all) : 0;
+}

@@ -13,6 +13,8 @@ export interface Look {
   plays: boolean;
   /** frames is how many pictures were shown since the playlist was begun; undefined where none are to be expected. */
   frames?: number | undefined;
+  /** held is how much is buffered, of pictures or of sound, whichever has less, in seconds; undefined once the playlist in use was seen to play. */
+  held?: number | undefined;
 }
 
 /** Remedy is what to do about it: take another layer, go to where there is something, begin anew; the last one, too, where time goes on without pictures. */
@@ -22,6 +24,10 @@ const remedies: readonly Remedy[] = ["layer", "seek", "reload"];
 // How long each is waited for, in milliseconds. hls.js tries again after one; a playlist that is
 // begun anew, with its first segments, takes some more. Then it is the network or the publisher, and hurry does not help.
 const waits: readonly number[] = [3000, 3000, 5000, 15_000, 30_000, 60_000];
+// A playlist that is just begun gets so long at least, in milliseconds, after each part that comes: each remedy breaks off
+// what is on its way, and whoever is slow would never begin. With so much more, in seconds, it has enough to begin with.
+const slow = 6000;
+const enough = 4;
 // What was put right moves for so long.
 const well = 3000;
 // Time may go on for so long, in milliseconds, without a first picture, or without another one: a decoder that begins has
@@ -42,13 +48,16 @@ export class Standstill {
   #frames = 0;
   #dark = 0; // for how long time has gone on without another picture
   #blinded = 0; // times in a row that it was begun anew for that
+  #came = 0; // when more was buffered of a playlist that is just begun
+  #held = 0; // and how much
+  #had = 0; // of it, when something was done last
 
   /** anew is told that the times of another playlist begin. */
   anew(now: number): void {
-    this.#since = this.#looked = now;
+    this.#since = this.#looked = this.#came = now;
     this.#at = NaN;
     this.#edge = undefined;
-    this.#moved = this.#frames = this.#dark = 0;
+    this.#moved = this.#frames = this.#dark = this.#held = this.#had = 0;
   }
 
   /** still is for how long nothing has moved, in milliseconds, as of the last look. */
@@ -57,7 +66,8 @@ export class Standstill {
   }
 
   /** look says what to do now; a look each second is enough. */
-  look({ now, at, edge, plays, frames }: Look): Remedy | undefined {
+  look({ now, at, edge, plays, frames, held }: Look): Remedy | undefined {
+    this.#comes(now, held);
     const moves = at !== this.#at;
     if (this.#blind(moves && plays ? Math.min(now - this.#looked, well / 2) : 0, plays ? frames : undefined)) {
       this.#looked = now;
@@ -71,9 +81,17 @@ export class Standstill {
       this.#since = now;
       return undefined;
     }
-    if (edge - this.#edge < more || now - this.#since < waits[Math.min(this.#done, waits.length - 1)]!) return undefined;
+    const wait = waits[Math.min(this.#done, waits.length - 1)]!;
+    const waited = held === undefined ? now - this.#since >= wait : now - Math.max(this.#since, this.#came) >= Math.max(wait, slow);
+    if (edge - this.#edge < more || !waited) return undefined;
     this.#since = now;
+    this.#had = this.#held;
     return remedies[Math.min(this.#done++, remedies.length - 1)];
+  }
+
+  #comes(now: number, held = 0): void {
+    if (held > this.#held && held - this.#had < enough) this.#came = now;
+    this.#held = held;
   }
 
   #blind(gone: number, frames: number | undefined): boolean {
