@@ -27,7 +27,7 @@ const link = (page) => house.out.match(new RegExp(`${house.http}/${page}/\\S+`))
 const ask = (path, options = {}) => fetch(house.http + path, { ...options, headers: { Authorization: `Bearer ${admin}`, ...options.headers } });
 const say = (captions) => ask("/v1/streams/live/captions", { method: "POST", body: JSON.stringify(captions), headers: { "Content-Type": "application/json" } });
 const shown = () => player.evaluate((p) => p.shadowRoot.querySelector(".captions")?.innerText ?? "");
-const reads = (what, pattern) => eventually(what, async () => pattern.test(await shown()), 15000);
+const reads = (what, pattern) => eventually(what, async () => pattern.test(await shown()), 60000);
 /** shot keeps a screenshot where one is asked for. */
 async function shot(name) {
   if (!process.env.SHOTS) return;
@@ -47,7 +47,7 @@ test("a viewer by WebRTC turns them on with C, and reads them", async () => {
   viewer = await context.newPage();
   await viewer.goto(link("watch"));
   player = viewer.locator("sluice-player");
-  await eventually("the player is live", async () => (await player.getAttribute("state")) === "live", 30000);
+  await eventually("the player is live", async () => (await player.getAttribute("state")) === "live", 60000);
   assert.equal(await player.getAttribute("data-mode"), "webrtc");
   talk = setInterval(() => {
     const n = sent.push(Date.now()) - 1;
@@ -77,7 +77,7 @@ test("the recorder packages them, and the playlists keep the rules", async () =>
 
 test("the language stays when the player turns to HLS", async () => {
   await player.evaluate((p) => ((p.delivery = "hls"), p.start()));
-  await eventually("the player plays HLS", async () => (await player.getAttribute("data-mode")) === "hls", 20000);
+  await eventually("the player plays HLS", async () => (await player.getAttribute("data-mode")) === "hls", 60000);
   await reads("the subtitles of HLS", /^Nummer \d+ sagt man/);
   const [text, capture] = await player.evaluate((p) => [p.shadowRoot.querySelector(".captions")?.innerText ?? "", Number(p.dataset.captureMs)]);
   const after = capture - sent[Number(/\d+/.exec(text)?.[0])];
@@ -91,13 +91,13 @@ test("the recording has them as subtitles", async () => {
   await eventually("enough was said", () => sent.length > 12); // for the eighth second of the recording to have some
   clearInterval(talk);
   await publisher.close();
-  const asset = await eventually("the asset is ready", async () => (await (await ask("/v1/assets?state=ready")).json()).assets?.[0], 20000);
+  const asset = await eventually("the asset is ready", async () => (await (await ask("/v1/assets?state=ready")).json()).assets?.[0], 60000);
   assert.deepEqual((await (await ask(`/v1/assets/${asset.id}`)).json()).subtitles.map((s) => s.language), ["de", "en"]);
   assert.match(await (await ask(`/v1/assets/${asset.id}/subtitles-en.vtt`)).text(), /^WEBVTT\n\n[\s\S]*Number 0 &lt;is&gt; said/);
   await viewer.setViewportSize({ width: 390, height: 780 });
   await viewer.goto(`${house.http}/recordings/${asset.id}#token=${admin}`);
   await viewer.reload();
-  await eventually("it plays", async () => (await player.getAttribute("state")) === "playing", 15000);
+  await eventually("it plays", async () => (await player.getAttribute("state")) === "playing", 60000);
   await viewer.keyboard.press("c");
   await player.evaluate((p) => p.seek(6000));
   await reads("the subtitles", /Number \d+ <is> said/);

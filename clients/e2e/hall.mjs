@@ -236,7 +236,7 @@ export async function showsByDASH({ browser, room, player, manifest, sent }) {
   const began = Date.parse(/availabilityStartTime="([^"]+)"/.exec(await (await fetch(manifest)).text())[1]);
   // What is looked at is text; changes of layers have stories of their own.
   const s = await seat(browser, room, { player, url: manifest, steady: true });
-  await eventually(`${player} plays`, async () => (await s.seen()).position > 0, 20000);
+  await eventually(`${player} plays`, async () => (await s.seen()).position > 0, 60000);
   await eventually(`${player} knows the languages`, async () => (await s.languages()).sort().join() === "de,en");
   await s.speak("de");
   const after = await eventually(`${player} shows captions`, async () => {

@@ -12,8 +12,8 @@ import { chromium } from "playwright-core";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 export const binary = process.env.SLUICE_BINARY || join(root, "bin", "sluice");
 
-/** eventually polls until ask gives something true, and returns it. */
-export async function eventually(what, ask, within = 15000) {
+/** eventually polls until ask gives something true, and returns it. It is patient: what takes a second here may take twenty where others build, and it costs nothing when all is well. */
+export async function eventually(what, ask, within = 45000) {
   const end = Date.now() + within;
   let last;
   for (;;) {

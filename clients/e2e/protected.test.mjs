@@ -21,7 +21,7 @@ before(async () => {
   const page = await (await browser.newContext({ permissions: ["camera", "microphone"] })).newPage();
   await page.goto(theatre.url);
   await page.evaluate(publishLayers, { url: `${house.http}/whip/closed`, token, codec: "H264", height: 360 });
-  await eventually("it is packaged", async () => (await (await fetch(at("index.m3u8"))).text()).includes("STREAM-INF"), 20000);
+  await eventually("it is packaged", async () => (await (await fetch(at("index.m3u8"))).text()).includes("STREAM-INF"), 60000);
 });
 
 after(async () => {
@@ -34,7 +34,7 @@ after(async () => {
 const at = (file) => `${house.http}/live/closed/${file}?token=${token}`;
 const licence = () => `${house.http}/live/closed/licence?token=${token}`;
 
-describe("all at once", { concurrency: true, timeout: 60000 }, () => {
+describe("all at once", { concurrency: true, timeout: 120000 }, () => {
   for (const guest of [
     { name: "hls.js", player: "hls.js", file: "index.m3u8" },
     { name: "Shaka, DASH", player: "shaka", file: "manifest.mpd" },
@@ -43,7 +43,7 @@ describe("all at once", { concurrency: true, timeout: 60000 }, () => {
     test(`${guest.name} plays it with a licence`, async () => {
       const s = await seat(browser, theatre, { player: guest.player, url: at(guest.file), licence: licence() });
       try {
-        await eventually("the picture moves", async () => (await s.seen()).position > 0 && (await s.height()) > 0 && (await s.seen()).frames > 20, 15000);
+        await eventually("the picture moves", async () => (await s.seen()).position > 0 && (await s.height()) > 0 && (await s.seen()).frames > 20, 60000);
       } catch (error) {
         throw new Error(`${error.message}\n${JSON.stringify(await s.seen())}`);
       }
@@ -57,7 +57,11 @@ describe("all at once", { concurrency: true, timeout: 60000 }, () => {
     await page.addInitScript(() => delete window.RTCPeerConnection); // no WebRTC can be had there
     await page.goto(`${house.http}/watch/closed#token=${token}`);
     const player = page.locator("sluice-player");
-    await eventually("the picture moves", () => player.evaluate((p) => p.media?.currentTime > 0 && p.media.getVideoPlaybackQuality().totalVideoFrames > 20), 20000);
+    await eventually("the picture moves", async () => {
+      const seen = await player.evaluate((p) => ({ state: p.state, error: p.condition.error?.message, ready: p.media?.readyState, paused: p.media?.paused, at: p.media?.currentTime, edge: p.director?.playback?.details?.edge, frames: p.media?.getVideoPlaybackQuality().totalVideoFrames }));
+      if (!(seen.at > 0 && seen.frames > 20)) throw new Error(JSON.stringify(seen));
+      return true;
+    }, 60000);
     assert.equal(await player.getAttribute("data-mode"), "hls");
     assert.ok(await player.evaluate((p) => p.media.mediaKeys !== null), "it was not encrypted");
     await page.close();
@@ -67,7 +71,7 @@ describe("all at once", { concurrency: true, timeout: 60000 }, () => {
     const { assets } = await (await fetch(`${house.http}/v1/assets`, { headers: { Authorization: `Bearer ${token}` } })).json();
     const asset = assets.find((a) => a.stream === "closed").id;
     const s = await seat(browser, theatre, { player: "hls.js", url: at("index.m3u8").replace("live/closed", `videos/${asset}`), licence: licence().replace("live/closed", `videos/${asset}`) });
-    await eventually("the picture moves", async () => (await s.seen()).frames > 20, 15000);
+    await eventually("the picture moves", async () => (await s.seen()).frames > 20, 60000);
     assert.ok(await s.page.evaluate(() => document.querySelector("video").mediaKeys !== null), "it was not encrypted");
     await s.page.close();
   });
@@ -77,7 +81,7 @@ describe("all at once", { concurrency: true, timeout: 60000 }, () => {
     const none = licence().replace(/token=.*/, "token=none");
     void seat(browser, theatre, { player: "hls.js", url: at("index.m3u8"), licence: none, spy: (p) => (page = p) }).catch(() => undefined); // it never plays
     const seen = () => page?.evaluate(() => window.seat?.seen());
-    await eventually("the player says so", async () => (await seen())?.errors.some((e) => /license/i.test(e)), 20000);
+    await eventually("the player says so", async () => (await seen())?.errors.some((e) => /license/i.test(e)), 60000);
     assert.equal((await seen()).frames, 0);
     await page.close();
   });

@@ -23,7 +23,7 @@ after(async () => {
 
 /** link finds one of the links that the first start prints. */
 const link = (page) => house.out.match(new RegExp(`${house.http}/${page}/\\S+`))?.[0];
-const state = (wanted) => eventually(`the player is ${wanted}`, async () => (await player.getAttribute("state")) === wanted, 30000);
+const state = (wanted) => eventually(`the player is ${wanted}`, async () => (await player.getAttribute("state")) === wanted, 60000);
 
 test("the first start keeps its secrets and prints links", () => {
   assert.equal(statSync(join(house.data, "admin.token")).mode & 0o777, 0o600);

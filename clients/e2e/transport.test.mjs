@@ -20,7 +20,7 @@ after(async () => {
   await house?.close();
 });
 
-const state = (wanted) => eventually(`the player is ${wanted}`, async () => (await player.getAttribute("state")) === wanted, 30000);
+const state = (wanted) => eventually(`the player is ${wanted}`, async () => (await player.getAttribute("state")) === wanted, 60000);
 const frames = () => player.evaluate((p) => p.shadowRoot.querySelector("video").getVideoPlaybackQuality().totalVideoFrames);
 const carried = async () => (await (await fetch(`${house.admin}/metrics`)).text()).match(/sluice_sfu_carried_sessions\{transport="pion"\} (\d+)/)?.[1];
 

@@ -51,12 +51,12 @@ test("sound comes with copies and leaves without", async () => {
   await page.goto(`${house.http}/`);
   await viewer.goto(`${house.http}/`);
   await page.evaluate(connect, { url: `${house.http}/whip/sound`, token, send: true });
-  await eventually("sound flows", async () => (await page.evaluate(sound, "outbound-rtp"))?.packetsSent > 0, 30000);
+  await eventually("sound flows", async () => (await page.evaluate(sound, "outbound-rtp"))?.packetsSent > 0, 60000);
   await viewer.evaluate(connect, { url: `${house.http}/whep/sound`, token, send: false });
   const got = await eventually("sound is heard", async () => {
     const s = await viewer.evaluate(sound, "inbound-rtp");
     return s?.packetsReceived > 200 && s.totalAudioEnergy > 0 && s;
-  }, 30000);
+  }, 60000);
   const sent = await page.evaluate(sound, "outbound-rtp");
   assert.equal(got.mime, "audio/opus", "the viewer gets plain Opus");
   const size = (n, packets) => Math.round(n / packets);

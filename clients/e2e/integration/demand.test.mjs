@@ -58,12 +58,12 @@ test("three layers are published, and the viewer gets the largest", async () => 
 test("the only viewer chooses the smallest: the others are no longer encoded", async () => {
   const began = Date.now();
   await choose("q");
-  await eventually("the smallest picture comes", async () => (await width()) === 320, 20000);
+  await eventually("the smallest picture comes", async () => (await width()) === 320, 60000);
   console.log(`the smallest picture after ${since(began)}`);
   await eventually("the server says that the largest rests", async () => {
     const f = await layer("f");
     return !f.wanted && f.paused && !f.active;
-  }, 30000);
+  }, 60000);
   console.log(`the largest layer rests after ${since(began)}; 10 s are the server's patience`);
   const before = await sent();
   const shown = await decoded();
@@ -86,15 +86,15 @@ test("the menu still offers it, and it comes back when it is chosen", async () =
   const shown = await decoded();
   const began = Date.now();
   await choose("f");
-  await eventually("the largest picture comes", async () => (await width()) === 1280, 30000);
+  await eventually("the largest picture comes", async () => (await width()) === 1280, 60000);
   console.log(`the largest picture again after ${since(began)}, ${(await decoded()) - shown} frames meanwhile`);
 });
 
 test("automatic finds it again, too", async () => {
   await choose("q");
-  await eventually("the largest rests", async () => (await layer("f")).paused, 40000);
+  await eventually("the largest rests", async () => (await layer("f")).paused, 60000);
   const began = Date.now();
   await choose("");
-  await eventually("the largest picture comes", async () => (await width()) === 1280, 40000);
+  await eventually("the largest picture comes", async () => (await width()) === 1280, 60000);
   console.log(`automatic: the largest picture after ${since(began)}`);
 });

@@ -101,7 +101,7 @@ for (const [codec, mode, layers, choices] of [
     assert.match(sent.sdp, /dependency-descriptor/, "the server reads descriptors");
     await eventually("it flows", async () => page.evaluate(async () => {
       for (const s of (await window.pc.getStats()).values()) if (s.type === "outbound-rtp" && s.kind === "video" && s.framesSent > 5) return true;
-    }), 30000);
+    }), 60000);
     const answer = await viewer.evaluate(watch, { url: `${house.http}/whep/${name}`, token });
     assert.match(answer, /a=extmap:\d+ https:\/\/aomediacodec.github.io\/av1-rtp-spec\/#dependency-descriptor/, "the viewer gets them");
     let seen = await more(20, { decoded: 0 });

@@ -51,7 +51,7 @@ const sessions = async () => {
 test("FFmpeg's offer: a minute of picture", async () => {
   encode("ffmpeg", "ffmpeg");
   await watch("ffmpeg");
-  await eventually("the picture has settled", async () => (await inbound()).framesDecoded > 60, 20000);
+  await eventually("the picture has settled", async () => (await inbound()).framesDecoded > 60, 60000);
   const before = await inbound();
   await new Promise((done) => setTimeout(done, 60000)); // a minute of watching is what is asked for
   const now = await inbound();
@@ -63,18 +63,18 @@ test("FFmpeg's offer: a minute of picture", async () => {
   console.log(`frozen for ${frozen.toFixed(1)} s`);
   assert.ok(frozen < 30, `frozen for ${frozen} s of a minute`);
   assert.ok(frames > 60 * 30 * 0.4, `${frames} frames in a minute`);
-  await eventually("the picture still moves", async () => (await inbound()).framesDecoded > now.framesDecoded + 30, 20000);
+  await eventually("the picture still moves", async () => (await inbound()).framesDecoded > now.framesDecoded + 30, 60000);
 });
 
 test("the encoder is killed and comes back: the same session goes on", async () => {
   const before = await sessions();
   assert.equal(before.length, 1);
   for (const e of encoders) e.kill("SIGKILL");
-  await eventually("the viewer is told", async () => (await player.getAttribute("state")) !== "live", 20000);
+  await eventually("the viewer is told", async () => (await player.getAttribute("state")) !== "live", 30000);
   encode("ffmpeg", "ffmpeg");
-  await eventually("it is live again", async () => (await player.getAttribute("state")) === "live", 30000);
+  await eventually("it is live again", async () => (await player.getAttribute("state")) === "live", 60000);
   const frames = (await inbound()).framesDecoded;
-  await eventually("new frames are decoded", async () => (await inbound()).framesDecoded > frames + 60, 20000);
+  await eventually("new frames are decoded", async () => (await inbound()).framesDecoded > frames + 60, 60000);
   assert.deepEqual(await sessions(), before);
 });
 
@@ -82,6 +82,6 @@ for (const shape of ["obs", "gstreamer"]) {
   test(`${shape}'s offer is published and watched`, async () => {
     encode(shape, shape);
     await watch(shape);
-    await eventually("the picture moves", async () => (await inbound()).framesDecoded > 90, 30000);
+    await eventually("the picture moves", async () => (await inbound()).framesDecoded > 90, 60000);
   });
 }

@@ -54,7 +54,7 @@ async function plays(player, what) {
     if (now < before) before = now; // it was begun anew
     if ((await player.getAttribute("state")) !== "live" || now < before + 15) throw new Error(await state());
     return true;
-  }, 20000);
+  }, 60000);
 }
 
 test("a picture goes on when its layer pauses, and again when another is to be had", async () => {
@@ -62,9 +62,9 @@ test("a picture goes on when its layer pauses, and again when another is to be h
   await plays(here, "it plays");
   await eventually("there are two layers", () => here.evaluate((p) => p.layers.length === 2));
   await here.evaluate((p) => p.choose(p.layers.find((l) => l.height === 180)));
-  await eventually("it shows the larger one", () => here.evaluate((p) => p.media.videoHeight === 180), 20000);
+  await eventually("it shows the larger one", () => here.evaluate((p) => p.media.videoHeight === 180), 60000);
   await rest(false);
-  await eventually("it shows the smaller one", () => here.evaluate((p) => p.media.videoHeight === 90), 20000);
+  await eventually("it shows the smaller one", () => here.evaluate((p) => p.media.videoHeight === 90), 60000);
   await plays(here, "it goes on");
   await rest(true);
 });
@@ -75,7 +75,7 @@ test("who comes while the publisher is away waits, and sees the picture as who w
     const { currentTime } = p.media;
     await new Promise((done) => setTimeout(done, 1000));
     return p.media.currentTime === currentTime;
-  }), 20000);
+  }), 60000);
   const fresh = await watch();
   await eventually("who comes is told to wait", async () => (await fresh.getAttribute("state")) === "waiting");
   await publish();

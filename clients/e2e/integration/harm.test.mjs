@@ -96,16 +96,16 @@ test("the disk fills up: the stream goes on, and log and metrics say so", async 
   assert.equal(await stalled(), 0);
   const { bavail, bsize } = statfsSync(mounted);
   assert.throws(() => writeFileSync(join(mounted, "full"), Buffer.alloc(bavail * bsize + bsize)), /ENOSPC/);
-  await eventually("the metric says so", async () => (await stalled()) === 1, 20000);
+  await eventually("the metric says so", async () => (await stalled()) === 1, 60000);
   assert.match(house.out, /"level":"ERROR"[^\n]*(no space|disk)|level=ERROR[^\n]*(no space|disk)/i);
   const at = await folder();
   const [before] = await newest(at);
-  await eventually("two more segments are live", async () => (await newest(at))[0] >= before + 2, 20000);
+  await eventually("two more segments are live", async () => (await newest(at))[0] >= before + 2, 60000);
   const { body } = await ask(`${at}/media.m3u8?token=${token}`);
   const part = [...body.matchAll(/^#EXT-X-PART:[^\n]*URI="([^"?]*)/gm)].at(-1)[1];
   assert.equal((await ask(`${at}/${part}?token=${token}`)).status, 200, "the newest part is served from memory");
   rmSync(join(mounted, "full"));
-  await eventually("it is recorded again", async () => (await stalled()) === 0, 30000);
+  await eventually("it is recorded again", async () => (await stalled()) === 0, 60000);
 });
 
 test("without ffmpeg all goes on but what needs it, which says so", async () => {
@@ -119,6 +119,6 @@ test("without ffmpeg all goes on but what needs it, which says so", async () => 
 
 test("a token that has expired opens nothing", async () => {
   // Clocks may differ by ten seconds.
-  await eventually("it is refused", async () => (await ask(`${live}/index.m3u8?token=${brief}`)).status === 401, 20000);
+  await eventually("it is refused", async () => (await ask(`${live}/index.m3u8?token=${brief}`)).status === 401, 60000);
   await refused(401, `${live}/index.m3u8`, { Authorization: `Bearer ${brief}` });
 });

@@ -75,7 +75,7 @@ for (const transport of ["udp", "tcp", "tls"]) {
     const seen = await eventually("frames come through the relay", async () => {
       const now = await viewer.evaluate(`(${way})(window.pc)`);
       return now.frames > 30 && now;
-    }, 30000);
+    }, 60000);
     assert.equal(seen.relay, transport);
     await viewer.context().close();
   });
@@ -92,7 +92,7 @@ test("the page turns to the relay by itself when nothing else leads anywhere", a
   const began = Date.now();
   await viewer.goto(`${house.http}/watch/relayed#token=${token}`);
   const player = viewer.locator("sluice-player");
-  await eventually("it is live", async () => (await player.getAttribute("state")) === "live", 30000);
+  await eventually("it is live", async () => (await player.getAttribute("state")) === "live", 60000);
   console.log(`live by the relay after ${((Date.now() - began) / 1000).toFixed(1)} s`);
   await player.evaluate((p) => void (window.pc = p.viewing.session.pc));
   const seen = await viewer.evaluate(`(${way})(window.pc)`);

@@ -72,10 +72,10 @@ test("a viewer chooses a layer and gets it", async () => {
   await viewer.bringToFront();
   const player = viewer.locator("sluice-player");
   const width = () => player.evaluate((p) => p.shadowRoot.querySelector("video").videoWidth);
-  await eventually("the largest picture comes by itself", async () => (await width()) === 1280, 20000);
+  await eventually("the largest picture comes by itself", async () => (await width()) === 1280, 60000);
   await eventually("the layers are known", async () => (await player.evaluate((p) => p.layers.length)) === 3);
   const small = await player.evaluate((p) => p.layers.reduce((a, b) => ((a.width ?? 0) < (b.width ?? 0) ? a : b)));
   assert.ok(small);
   await player.evaluate((p, l) => p.viewing.choose(l), small);
-  await eventually("the smallest picture comes", async () => (await width()) === 320, 15000);
+  await eventually("the smallest picture comes", async () => (await width()) === 320, 60000);
 });
