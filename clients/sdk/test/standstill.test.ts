@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Standstill } from "../src/core/standstill";
 
 /** Looks each second for so long at what a script tells of each second, and returns what was to be done, and when. */
-function watch(seconds: number, script: (s: number) => { at: number; edge?: number | undefined; plays?: boolean; frames?: number | undefined; held?: number }, standstill = new Standstill()) {
+function watch(seconds: number, script: (s: number) => { at: number; edge?: number | undefined; plays?: boolean; frames?: number | undefined; held?: number; fresh?: boolean }, standstill = new Standstill()) {
   const done: [number, string][] = [];
   for (let s = 0; s < seconds; s++) {
     const remedy = standstill.look({ now: s * 1000, plays: true, edge: s + 100, ...script(s) });
@@ -50,17 +50,24 @@ describe("a picture that stands still", () => {
 
 describe("a playlist that is just begun", () => {
   it("is let alone while parts come, however slowly, and gets its time after the last", () => {
-    expect(watch(20, (s) => ({ at: 0, held: Math.floor(s / 5) / 2 }))).toEqual([]);
-    expect(watch(30, (s) => ({ at: 0, held: Math.min(Math.floor(s / 5) / 2, 1) }))).toEqual([[16, "layer"], [22, "seek"], [28, "reload"]]);
+    expect(watch(20, (s) => ({ at: 0, fresh: true, held: Math.floor(s / 5) / 2 }))).toEqual([]);
+    expect(watch(30, (s) => ({ at: 0, fresh: true, held: Math.min(Math.floor(s / 5) / 2, 1) }))).toEqual([[16, "layer"], [22, "seek"], [28, "reload"]]);
   });
 
   it("is helped where nothing comes, where only one of picture and sound does, and where it has enough", () => {
-    expect(watch(20, () => ({ at: 0, held: 0 }))).toEqual([[6, "layer"], [12, "seek"], [18, "reload"]]);
-    expect(watch(11, (s) => ({ at: 0, held: s }))).toEqual([[9, "layer"]]);
+    expect(watch(20, () => ({ at: 0, fresh: true, held: 0 }))).toEqual([[6, "layer"], [12, "seek"], [18, "reload"]]);
+    expect(watch(11, (s) => ({ at: 0, fresh: true, held: s }))).toEqual([[8, "layer"]]);
+  });
+});
+
+describe("a picture that waits for parts", () => {
+  it("is let alone while they come slowly", () => {
+    expect(watch(60, (s) => ({ at: Math.floor(s / 8), held: 10 + Math.floor(s / 2) / 4 }))).toEqual([]);
   });
 
-  it("is as any other once it plays", () => {
-    expect(watch(12, (s) => (s < 5 ? { at: 0, held: s / 5 } : { at: 7 }))).toEqual([[8, "layer"], [11, "seek"]]);
+  it("is helped soon where none come, and where there are enough", () => {
+    expect(watch(12, (s) => ({ at: Math.min(s, 5), held: 10 + Math.min(s, 6) / 4 }))).toEqual([[9, "layer"]]);
+    expect(watch(12, (s) => ({ at: Math.min(s, 5), held: 10 + s }))).toEqual([[10, "layer"]]);
   });
 });
 

@@ -91,7 +91,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   #begun = false; // something was shown of the playlist in use
   #chosen = ""; // the key of a layer, also when the playlist is begun anew
   #steered = false; // somebody else sets the pace
-  #buffered = 0; // of a playlist that is just begun, in seconds
+  #buffered = 0; // of the playlist in use, in seconds
   #parcels = 0; // pieces that came of it
   #standstill = new Standstill();
   #listing = new Listing();
@@ -422,7 +422,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
     const { details } = this;
     if (!this.#hls || !details) return;
     const plays = !video.paused && !video.ended && globalThis.document?.visibilityState !== "hidden";
-    const remedy = this.#standstill.look({ now: localNow(), at: video.currentTime, edge: details.edge, plays, frames: this.#frames(this.#hls), held: this.#held });
+    const remedy = this.#standstill.look({ now: localNow(), at: video.currentTime, edge: details.edge, plays, frames: this.#frames(this.#hls), held: this.#held, fresh: !this.#begun });
     if (remedy === "blind" || (live && plays && this.#begun && this.#listing.look(localNow(), reportsOf(details)))) return this.#anew();
     const past = this.#standstill.still < stuck || !this.#shown ? undefined : pastGap(this.#stretches(details), video.currentTime, details.targetduration);
     if (past !== undefined) video.currentTime = live && !this.away ? Math.max(past + inside, this.#hls.liveSyncPosition ?? 0) : past + inside;
@@ -430,8 +430,8 @@ export class HlsPlayback extends Emitter<HlsEvents> {
   }
 
   // Nothing is buffered before both picture and sound have come: the first pieces are as good.
-  get #held(): number | undefined {
-    return this.#begun ? undefined : this.#buffered + Math.min(this.#parcels, firstParcels) / 10;
+  get #held(): number {
+    return this.#buffered + Math.min(this.#parcels, firstParcels) / 10;
   }
 
   // A recording may have a picture that stands for minutes: there only the first is missed.

@@ -13,8 +13,10 @@ export interface Look {
   plays: boolean;
   /** frames is how many pictures were shown since the playlist was begun; undefined where none are to be expected. */
   frames?: number | undefined;
-  /** held is how much is buffered, of pictures or of sound, whichever has less, in seconds; undefined once the playlist in use was seen to play. */
-  held?: number | undefined;
+  /** held is how much is buffered, of pictures or of sound, whichever has less, in seconds. */
+  held?: number;
+  /** fresh tells that the playlist in use has not been seen to play yet. */
+  fresh?: boolean;
 }
 
 /** Remedy is what to do about it: take another layer, go to where there is something, begin anew; the last one, too, where time goes on without pictures. */
@@ -24,10 +26,11 @@ const remedies: readonly Remedy[] = ["layer", "seek", "reload"];
 // How long each is waited for, in milliseconds. hls.js tries again after one; a playlist that is
 // begun anew, with its first segments, takes some more. Then it is the network or the publisher, and hurry does not help.
 const waits: readonly number[] = [3000, 3000, 5000, 15_000, 30_000, 60_000];
-// A playlist that is just begun gets so long at least, in milliseconds, after each part that comes: each remedy breaks off
-// what is on its way, and whoever is slow would never begin. With so much more, in seconds, it has enough to begin with.
+// Each remedy breaks off what is on its way: whoever is slow would never get it. So they are waited for from the last part
+// that came on; in a playlist that is just begun so long at least, in milliseconds. With so much more, in seconds, there is
+// enough to go on with: then it is not that.
 const slow = 6000;
-const enough = 4;
+const enough = 3;
 // What was put right moves for so long.
 const well = 3000;
 // Time may go on for so long, in milliseconds, without a first picture, or without another one: a decoder that begins has
@@ -48,9 +51,9 @@ export class Standstill {
   #frames = 0;
   #dark = 0; // for how long time has gone on without another picture
   #blinded = 0; // times in a row that it was begun anew for that
-  #came = 0; // when more was buffered of a playlist that is just begun
+  #came = 0; // when more was buffered
   #held = 0; // and how much
-  #had = 0; // of it, when something was done last
+  #had = 0; // when it moved last, or something was done
 
   /** anew is told that the times of another playlist begin. */
   anew(now: number): void {
@@ -66,7 +69,7 @@ export class Standstill {
   }
 
   /** look says what to do now; a look each second is enough. */
-  look({ now, at, edge, plays, frames, held }: Look): Remedy | undefined {
+  look({ now, at, edge, plays, frames, held = 0, fresh = false }: Look): Remedy | undefined {
     this.#comes(now, held);
     const moves = at !== this.#at;
     if (this.#blind(moves && plays ? Math.min(now - this.#looked, well / 2) : 0, plays ? frames : undefined)) {
@@ -79,17 +82,18 @@ export class Standstill {
     if (moves || !plays || this.#edge === undefined || edge === undefined) {
       [this.#at, this.#edge] = [at, edge];
       this.#since = now;
+      this.#had = held;
       return undefined;
     }
     const wait = waits[Math.min(this.#done, waits.length - 1)]!;
-    const waited = held === undefined ? now - this.#since >= wait : now - Math.max(this.#since, this.#came) >= Math.max(wait, slow);
-    if (edge - this.#edge < more || !waited) return undefined;
+    const waited = now - Math.max(this.#since, this.#came);
+    if (edge - this.#edge < more || waited < (fresh ? Math.max(wait, slow) : wait)) return undefined;
     this.#since = now;
-    this.#had = this.#held;
+    this.#had = held;
     return remedies[Math.min(this.#done++, remedies.length - 1)];
   }
 
-  #comes(now: number, held = 0): void {
+  #comes(now: number, held: number): void {
     if (held > this.#held && held - this.#had < enough) this.#came = now;
     this.#held = held;
   }
