@@ -179,7 +179,7 @@ func TestAStalledViewerReadsAndSaysNothingAndStays(t *testing.T) {
 		t.Errorf("%d viewers, %d stalled", m.Viewers, m.Stalled)
 	}
 	// A second's more may have been on their way when it began.
-	if sent := p.Stats().Frames - before; uint64(m.Frames) > uint64(sent)+source.FPS {
+	if sent := p.Stats().Frames - before; m.Frames > sent+source.FPS {
 		t.Errorf("of %d frames %d came: more than one viewer's", sent, m.Frames)
 	}
 	if n := server.Sessions(); n != 3 {
