@@ -199,14 +199,17 @@ function codes([frames, began]) {
   const out = [];
   return new Promise((done) => {
     const look = (_, frame) => {
-      g.drawImage(video, 0, 0, canvas.width, canvas.height);
+      // A busy page is called for one picture and draws another; a VideoFrame knows its own time.
+      const picture = began === undefined ? video : new VideoFrame(video);
+      g.drawImage(picture, 0, 0, canvas.width, canvas.height);
       const { data } = g.getImageData(0, 0, 160, 20);
       let code = 0;
       for (let bit = 0; bit < 32; bit++) {
         const [x, y] = [(bit % 16) * 10 + 5, Math.floor(bit / 16) * 10 + 5];
         if (data[4 * (y * 160 + x)] > 127) code += 2 ** bit;
       }
-      const at = began === undefined ? performance.timeOrigin + frame.expectedDisplayTime : began + frame.mediaTime * 1000;
+      const at = began === undefined ? performance.timeOrigin + frame.expectedDisplayTime : began + picture.timestamp / 1000;
+      if (began !== undefined) picture.close();
       out.push(began === undefined ? (at % 2 ** 32) - code : [code, (at % 2 ** 32) - code]);
       if (out.length < frames) video.requestVideoFrameCallback(look);
       else done(out);

@@ -73,8 +73,13 @@ export function readClock(player, frames) {
   const g = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   const seen = (window.clock = []);
   return new Promise((done) => {
-    const look = () => {
-      g.drawImage(video, 0, 0, canvas.width, canvas.height);
+    const look = (_, frame) => {
+      if (seen.length < frames) video.requestVideoFrameCallback(look);
+      const picture = new VideoFrame(video);
+      const other = Math.abs(picture.timestamp - frame.mediaTime * 1e6) > 1000; // a busy page is called for one picture and draws another
+      g.drawImage(picture, 0, 0, canvas.width, canvas.height);
+      picture.close();
+      if (other) return;
       const { data } = g.getImageData(0, 0, 160, 20);
       let code = 0;
       for (let bit = 0; bit < 32; bit++) {
@@ -87,7 +92,6 @@ export function readClock(player, frames) {
         if (player.dataset.captureMs) seen.push([code, (Number(player.dataset.captureMs) % 2 ** 32) - code]);
         if (seen.length >= frames) done(seen.slice(0, frames));
       });
-      if (seen.length < frames) video.requestVideoFrameCallback(look);
     };
     video.requestVideoFrameCallback(look);
   });
