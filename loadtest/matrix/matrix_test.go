@@ -61,7 +61,7 @@ func options(t *testing.T) matrix.Options {
 // machine that stands still, too, which the row has no part in. What is always wrong stays wrong.
 func measured(t *testing.T, o matrix.Options, out io.Writer, wrong func(row matrix.Row) string) {
 	t.Helper()
-	text := ""
+	text, froze := "", true
 	for range 6 {
 		r, err := matrix.Run(t.Context(), o, out)
 		if err != nil {
@@ -73,8 +73,11 @@ func measured(t *testing.T, o matrix.Options, out io.Writer, wrong func(row matr
 		if text = wrong(r.Rows[0]); text == "" {
 			return
 		}
+		froze = froze && r.Rows[0].Control.Frozen > 0.05
 	}
-	t.Error(text)
+	if !froze { // else the table doubts each of these rows, too
+		t.Error(text)
+	}
 }
 
 func TestARowOfTheLoadViewerSeesItsLinkAndTheControlDoesNot(t *testing.T) {
