@@ -97,7 +97,7 @@ async function playHLS([url, licence]) {
   window.seat.choose = (height) => (hls.nextLevel = hls.levels.findIndex((l) => l.height === height));
   hls.attachMedia(video);
   hls.loadSource(url);
-  await video.play();
+  void video.play().catch((e) => error(`play: ${e.message}`)); // it is not waited for: a player that never begins is a story's business
 }
 
 async function playShaka([url, licence, steady]) {
@@ -119,7 +119,7 @@ async function playShaka([url, licence, steady]) {
   window.seat.languages = () => player.getTextTracks().map((t) => t.language);
   window.seat.speak = (language) => player.selectTextTrack(player.getTextTracks().find((t) => t.language === language));
   await player.load(url);
-  await video.play();
+  void video.play().catch((e) => error(`play: ${e.message}`)); // it is not waited for: a player that never begins is a story's business
 }
 
 async function playDASH([url, licence]) {
