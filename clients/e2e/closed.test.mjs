@@ -108,8 +108,12 @@ test("the player lists them, and shows them when they are chosen", async () => {
   await viewer.getByRole("menuitemradio", { name: "CC1" }).click();
   // The text and the picture of one moment: between two questions time may pass.
   const { said, capture } = await eventually("they are shown", () => player.evaluate((p) => {
-    const said = /SAID (\d+)\s*$/.exec(p.shadowRoot.querySelector(".captions")?.innerText ?? "")?.[1];
-    return said && { said, capture: Number(p.dataset.captureMs) };
+    const text = p.shadowRoot.querySelector(".captions")?.innerText ?? "";
+    const said = /SAID (\d+)\s*$/.exec(text)?.[1];
+    if (said) return { said, capture: Number(p.dataset.captureMs) };
+    const cues = Array.from(p.media.textTracks, (t) => [t.label, t.mode, t.cues?.length, Array.from(t.cues ?? []).slice(-3).map((c) => [c.startTime, c.endTime, c.text])]);
+    const buffered = Array.from(p.media.buffered, (_, i) => [p.media.buffered.start(i), p.media.buffered.end(i)]);
+    throw new Error(JSON.stringify({ text, state: p.state, at: p.media.currentTime, buffered, cues, chosen: p.tracks.subtitles }));
   }), 60000);
   const times = await publisher.evaluate(() => window.times);
   const late = Math.round(capture - times[Number(said)]);
