@@ -109,6 +109,12 @@ func (t *tape) create() {
 	t.store.Store(l)
 }
 
+// toResume is how long a stream that came back waits for its recording to be read: a
+// disk that was left in the middle of its work is slow, and a recording in two pieces
+// is worse than a live playlist that goes on later. Who is new waits for nothing, as
+// what was interrupted is known.
+const toResume = 5 * time.Second
+
 // found is what there is of a stream to go on with.
 type found struct {
 	is  *media.Presentation // nil: nothing
@@ -131,7 +137,7 @@ func (t *tape) looked(now time.Time) bool {
 			t.encoders.awake()
 		})
 	}
-	return len(t.looking) > 0 || now.Sub(t.sought) >= allowance
+	return len(t.looking) > 0 || now.Sub(t.sought) >= toResume
 }
 
 // resumed returns what was found.

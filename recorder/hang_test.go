@@ -187,6 +187,38 @@ func TestAStreamBeginsAndEndsOnADiskThatHangs(t *testing.T) {
 	})
 }
 
+// A disk that was killed in the middle of its work takes three seconds to be read: the
+// recording goes on as one.
+func TestARecordingThatIsFoundSlowlyGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, nil)
+		s.publish(1, "")
+		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
+		old := s.show()
+		s.stop()
+		again := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = s.shelf })
+		s.shelf.old = old
+		release := s.shelf.hang()
+		again.publish(2, "")
+		v, a := again.video(0, 40*ms), again.sound()
+		v.epoch, a.epoch = 2, 2
+		shoot(4*time.Second, v, a) // of which one is for the clocks
+		release()
+		shoot(6*time.Second, v, a)
+		p := again.show()
+		if p.Incarnation != old.Incarnation || edge(p) > 1500*ms {
+			t.Fatalf("it goes on as %s, the newest part ends %v ago", p.Incarnation, edge(p))
+		}
+		for _, r := range p.Renditions { // what came meanwhile is there
+			last := r.Segments[len(r.Segments)-1]
+			if n := hards(r); n != 1 || last.Gap {
+				t.Errorf("%s: %d discontinuities; the last segment is a gap: %v", r.ID, n, last.Gap)
+			}
+		}
+		again.stop()
+	})
+}
+
 // What was to be resumed is found too late: another presentation has begun, and the
 // old one ends.
 func TestARecordingThatIsFoundTooLateEnds(t *testing.T) {

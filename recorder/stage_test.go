@@ -143,14 +143,14 @@ func (s *shelf) Create(st recorder.Start) (recorder.Log, error) {
 }
 
 func (s *shelf) Resume(media.StreamID, time.Time) (*media.Presentation, recorder.Log, error) {
-	s.wait()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	p := s.old
 	s.old = nil
-	if p == nil {
+	s.mu.Unlock()
+	if p == nil { // that is known without the disk
 		return nil, nil, nil
 	}
+	s.wait()
 	return p, file{s, p.Incarnation}, nil
 }
 
