@@ -8,6 +8,7 @@ import type { ErrorData, HlsConfig as Settings, LevelDetails } from "hls.js";
 import { Emitter } from "./emitter";
 import type { Condition } from "./condition";
 import { SluiceError } from "./errors";
+import { captionsOverParts } from "./hls-captions";
 import { hlsError } from "./hls-error";
 import { type FrameTimes, plausible } from "./latency";
 import type { LayerOption } from "./layers";
@@ -274,7 +275,7 @@ export class HlsPlayback extends Emitter<HlsEvents> {
       const { default: Player } = await import("hls.js");
       if (turn !== this.#turn || this.#life.signal.aborted) return;
       const asked = plays || !this.#source.video.paused; // also meanwhile
-      this.#adopt(new Player(this.#settings()), Player.Events);
+      this.#adopt(new Player({ ...this.#settings(), timelineController: captionsOverParts(Player.DefaultConfig.timelineController) }), Player.Events);
       if (asked) void this.#source.video.play().catch(() => undefined);
     } catch (cause) {
       if (turn === this.#turn) this.#failed(new SluiceError("network", { cause }));
