@@ -112,10 +112,17 @@ func (l *lane) begin(t media.Ticks) media.Ticks {
 	if len(l.samples) > 0 {
 		return max(t, l.tail+l.least)
 	}
-	if l.gapBefore || t-l.partStart > l.part/2 {
+	if l.gapBefore && !l.near(t) || t-l.partStart > l.part/2 {
 		l.close(t)
 	}
 	return l.partStart
+}
+
+// near reports whether a picture of time t may lie where the open part begins: clocks
+// of tracks agree to a fraction of a picture, and that is no gap. Locked cutters would
+// disagree about it.
+func (l *lane) near(t media.Ticks) bool {
+	return !l.locked() && t-l.partStart <= l.interval/4
 }
 
 // cutAtPicture ends the segment before a picture if it is one to begin the next

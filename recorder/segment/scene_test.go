@@ -349,6 +349,22 @@ func TestC14_ATrackThatComesLateBeginsWithAGap(t *testing.T) {
 	}
 }
 
+// The clocks of tracks agree to a fraction of a picture only.
+func TestAFirstPictureThatLiesATraceBehindTheSoundMakesNoGap(t *testing.T) {
+	for behind, gap := range map[time.Duration]bool{700 * time.Microsecond: false, 7 * ms: false, 30 * ms: true} {
+		s := newStage(t, config())
+		v, a := s.video(40*ms, 30*ms), s.sound()
+		v.next = behind
+		s.play(10*time.Second, v, a)
+		s.end()
+		s.agree(30 * ms)
+		first := v.segs[0].parts[0]
+		if first.Gap != gap || !gap && (first.Start != 0 || !first.Independent) || v.gaps() > 1 {
+			t.Errorf("%v behind: the first part begins at %d, gap %v, independent %v; %d gaps", behind, first.Start, first.Gap, first.Independent, v.gaps())
+		}
+	}
+}
+
 func TestC8_ALayerThatPausesHasGapsAndComesBack(t *testing.T) {
 	s := newStage(t, config())
 	h, l, a := s.video(33333*time.Microsecond, 40*ms), s.video(33333*time.Microsecond, 20*ms), s.sound()
