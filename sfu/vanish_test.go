@@ -5,7 +5,6 @@ package sfu_test
 import (
 	"net"
 	"testing"
-	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/webrtc/v4"
