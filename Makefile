@@ -71,9 +71,10 @@ e2e-short: bin/sluice
 integration: ## the longer stories: real clients, faults, several processes
 	@scripts/bring node ffmpeg chromium firefox postgresql nginx varnish
 	@$(MAKE) build
-	@echo "== Go tests with the tag integration"
-	@packages="$(call TAGGED,integration)"; \
-		if [ -n "$$packages" ]; then $(GO) test -tags integration -timeout 7m $$packages; else echo "there are none yet"; fi
+	@echo "== Go tests with the tag integration (make test runs the others)"
+	@files=$$(grep -rlE --include='*_test.go' '^//go:build .*\bintegration\b' .); \
+		names=$$(sed -nE 's/^func (Test[A-Za-z0-9_]+)\(.*/\1/p' $$files | paste -sd '|'); \
+		$(GO) test -tags integration -timeout 7m -run "^($$names)\$$" $(call TAGGED,integration)
 	@echo "== Go tests beside heavy servers, in modules of their own"
 	@for module in $(HEAVY); do scripts/heavy "$$module"; done
 	@echo "== stories in Chromium and Firefox"
