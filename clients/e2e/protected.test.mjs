@@ -41,11 +41,18 @@ describe("all at once", { concurrency: true, timeout: 180000 }, () => {
     { name: "dash.js", player: "dash.js", file: "manifest.mpd" },
   ]) {
     test(`${guest.name} plays it with a licence`, async () => {
-      const s = await seat(browser, theatre, { player: guest.player, url: at(guest.file), licence: licence() });
-      try {
-        await eventually("the picture moves", async () => (await s.seen()).position > 0 && (await s.height()) > 0 && (await s.seen()).frames > 20, 60000);
-      } catch (error) {
-        throw new Error(`${error.message}\n${JSON.stringify(await s.seen())}`);
+      let s;
+      for (let left = 2; ; left--) {
+        s = await seat(browser, theatre, { player: guest.player, url: at(guest.file), licence: licence() });
+        try {
+          await eventually("the picture moves", async () => (await s.seen()).position > 0 && (await s.height()) > 0 && (await s.seen()).frames > 20, 40000);
+          break;
+        } catch (error) {
+          const seen = await s.seen();
+          // hls.js 1.7.4 does not get over gaps, which a browser leaves that publishes on a busy machine: its viewer would begin anew.
+          if (!left || !seen.errors.some((e) => /GAP/.test(e))) throw new Error(`${error.message}\n${JSON.stringify(seen)}`);
+          await s.page.close();
+        }
       }
       // A player that waits is silent meanwhile.
       await eventually("it is heard", async () => (await s.loudness()) > 0.01, 60000);
