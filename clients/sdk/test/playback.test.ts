@@ -4,6 +4,7 @@ import { HlsPlayback, type HlsSource } from "../src/core";
 /** FakeHls is hls.js without a network: what it was asked is written down, what it tells is the test's. */
 class FakeHls {
   static Events = new Proxy({}, { get: (_, name) => name }) as Record<string, string>;
+  static DefaultConfig = { timelineController: class {} };
   static all: FakeHls[] = [];
   listeners: [string, (event: string, data: unknown) => void][] = [];
   asked: string[] = [];
