@@ -150,7 +150,8 @@ type AssetPage struct {
 }
 
 // AssetEvent is one thing that happened to an asset. The rows of events are the
-// catalogue's outbox: whoever reads them goes on after the last Seq that it knows.
+// catalogue's outbox: whoever reads them goes on after the last Seq that it knows. Old
+// ones are deleted; a Seq is never given again.
 type AssetEvent struct {
 	Seq    int64
 	Asset  string

@@ -27,6 +27,9 @@ type rows struct {
 	mu     sync.Mutex
 	assets map[string]media.Asset
 	events []media.AssetEvent
+
+	trimmed time.Time // what TrimEvents was asked for last
+	newest  int64
 }
 
 func (s *rows) Assets(_ context.Context, q media.AssetQuery) (media.AssetPage, error) {
@@ -91,6 +94,25 @@ func (s *rows) Viewed(_ context.Context, views map[string]int64) error {
 		a.Views += n
 		s.assets[id] = a
 	}
+	return nil
+}
+
+func (s *rows) Events(_ context.Context, after int64, limit int) (all []media.AssetEvent, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, e := range s.events {
+		if e.Seq = int64(i) + 1; e.Seq > after && len(all) < limit {
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+func (s *rows) TrimEvents(_ context.Context, before time.Time, newest int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trimmed = before
+	s.newest = newest
 	return nil
 }
 

@@ -28,6 +28,10 @@ type Store interface {
 	Remove(ctx context.Context, id string, event media.AssetEvent) error
 	// Viewed adds to the counts of views; it does not change versions.
 	Viewed(ctx context.Context, views map[string]int64) error
+	// Events are the oldest events after a number, at most limit of them.
+	Events(ctx context.Context, after int64, limit int) ([]media.AssetEvent, error)
+	// TrimEvents deletes those before a time, and all but the newest few.
+	TrimEvents(ctx context.Context, before time.Time, newest int64) error
 }
 
 // Live shows streams that are recorded now, by the stream's name. The recorder

@@ -24,6 +24,7 @@ func (v *Vod) routes() []route {
 	type methods = map[string]handler
 	return []route{
 		{path: "/v1/assets", name: "assets", methods: methods{"GET": v.listAssets}},
+		{path: "/v1/assets/events", name: "events", methods: methods{"GET": v.listEvents}},
 		{path: "/v1/assets/{asset}", name: "asset", methods: methods{"GET": v.showAsset, "PATCH": v.patchAsset, "DELETE": v.deleteAsset}},
 		{path: "/v1/assets/{asset}/clips", name: "clips", methods: methods{"POST": v.postClip}},
 		{path: "/v1/assets/{asset}/views", name: "views", methods: methods{"POST": v.postView}},

@@ -123,6 +123,7 @@ func (v *Vod) Run(ctx context.Context) error {
 	wg.Go(func() { v.sounds.run(ctx) }) // Run waits
 	v.every(ctx, &wg, sweepEvery, v.sweep)
 	v.every(ctx, &wg, retainEvery, v.retain)
+	v.every(ctx, &wg, retainEvery, v.trimEvents)
 	v.every(ctx, &wg, viewsEvery, v.countViews)
 	v.every(ctx, &wg, retainEvery, v.cleanUploads)
 	<-ctx.Done()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sluice-live/sluice/media"
 )
@@ -50,4 +51,23 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) (all []media
 		all = append(all, e)
 	}
 	return all, rows.Err()
+}
+
+// trimAtOnce is how many events one statement deletes: SQLite has one writer, and others
+// wait for it.
+const trimAtOnce = 1000
+
+// TrimEvents deletes the events before a time, and all but the newest few.
+func (s *Store) TrimEvents(ctx context.Context, before time.Time, newest int64) error {
+	for {
+		done, err := s.write.ExecContext(ctx, s.bind(`DELETE FROM asset_events WHERE seq IN (
+			SELECT seq FROM asset_events WHERE at < ? OR seq <= (SELECT coalesce(max(seq), 0) FROM asset_events) - ? ORDER BY seq LIMIT ?)`),
+			micros(before), newest, trimAtOnce)
+		if err != nil {
+			return fmt.Errorf("trim events: %w", err)
+		}
+		if n, err := done.RowsAffected(); err != nil || n < trimAtOnce {
+			return err
+		}
+	}
 }

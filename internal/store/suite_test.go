@@ -26,6 +26,7 @@ func conform(t *testing.T, open func(t *testing.T) *store.Store) {
 		"only one of two changes wins":            oneChangeWins,
 		"the same beginning told twice is one":    toldTwice,
 		"events come in order, once, with rows":   eventsInOrder,
+		"events are trimmed by age and by number": eventsTrimmed,
 		"a row that is gone is gone for searches": goneIsGone,
 		"views change no version":                 viewsCount,
 		"lists answer as a plain model does":      listsLikeModel,
@@ -153,6 +154,53 @@ func eventsInOrder(t *testing.T, s *store.Store) {
 	}
 	if len(seen) != 40 {
 		t.Errorf("%d of 40 events were read", len(seen))
+	}
+}
+
+func eventsTrimmed(t *testing.T, s *store.Store) {
+	const many = 2500 // more than one statement deletes
+	a := save(t, s, full("a"))
+	all := make([]media.AssetEvent, many)
+	for i := range all {
+		all[i] = media.AssetEvent{Asset: "a", Kind: media.AssetIsReady, At: start.Add(time.Duration(i) * time.Second)}
+	}
+	save(t, s, a, all...)
+	// left is the first that is left, and how many are.
+	left := func() (first int64, n int) {
+		t.Helper()
+		events, err := s.Events(t.Context(), 0, 2*many)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) == 0 {
+			return 0, 0
+		}
+		return events[0].Seq, len(events)
+	}
+	begin, _ := left()
+	for _, step := range []struct {
+		before time.Duration
+		newest int64
+		want   int
+	}{
+		{0, many, many},
+		{2200 * time.Second, many, 300},
+		{2200 * time.Second, many, 300},
+		{0, 20, 20},
+		{time.Hour, many, 0},
+		{time.Hour, many, 0},
+	} {
+		if err := s.TrimEvents(t.Context(), start.Add(step.before), step.newest); err != nil {
+			t.Fatal(err)
+		}
+		if first, n := left(); n != step.want || n > 0 && first != begin+int64(many-n) {
+			t.Errorf("before %v, the newest %d: %d are left from %d on, want the newest %d", step.before, step.newest, n, first-begin, step.want)
+		}
+	}
+	b := full("b")
+	save(t, s, b, media.AssetEvent{Asset: "b", Kind: media.AssetBegan, At: start})
+	if first, _ := left(); first < begin+many {
+		t.Errorf("a number was given again: %d, where %d was given", first, begin+many-1)
 	}
 }
 
