@@ -1,6 +1,7 @@
 package playlist
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +116,37 @@ func Codec(c string) string {
 	return c
 }
 
+// codecs appends the formats that a view shows of a rendition and that are not there
+// yet, the newest first. CODECS names each that is in a variant's renditions (section
+// 4.4.6.2): a publisher that came back may have brought another, and who rewinds meets
+// both.
+func (v View) codecs(all []string, p *media.Presentation, r *media.Rendition) []string {
+	add := func(codec string) {
+		if codec = Codec(codec); !slices.Contains(all, codec) {
+			all = append(all, codec)
+		}
+	}
+	c := v.cut(p, r)
+	if c.open {
+		add(r.Codec)
+	}
+	if !slices.ContainsFunc(r.Inits, func(i media.Init) bool { return i.Codec != "" && i.Codec != r.Codec }) {
+		add(r.Codec) // as nearly always
+		return all
+	}
+	last := -1
+	for _, s := range slices.Backward(r.Segments[c.from:c.to]) {
+		if !s.Gap && s.Init != last && s.Init >= 0 && s.Init < len(r.Inits) {
+			last = s.Init
+			add(cmp.Or(r.Inits[last].Codec, r.Codec))
+		}
+	}
+	if last < 0 {
+		add(r.Codec)
+	}
+	return all
+}
+
 // media writes EXT-X-MEDIA.
 func (w *writer) media(kind, group string, r *media.Rendition, preset bool, v View) {
 	w.b = append(append(w.b, "#EXT-X-MEDIA:TYPE="...), kind...)
@@ -194,10 +226,12 @@ func (w *writer) stream(r *media.Rendition, g *audioGroup, all *sorted, v View) 
 	uri := r
 	if r != nil {
 		peak, mean = r.Bandwidth, r.Mean
-		codecs = append(codecs, Codec(r.Codec))
+		codecs = v.codecs(codecs, w.p, r)
 	}
 	if g != nil {
-		codecs = append(codecs, g.codec)
+		for _, one := range g.renditions {
+			codecs = v.codecs(codecs, w.p, one)
+		}
 		loud, usual := g.rates()
 		if mean > 0 || r == nil {
 			mean += usual
@@ -275,7 +309,7 @@ func (w *writer) iframes(r *media.Rendition, v View) {
 		return
 	}
 	w.rates("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=", r.Bandwidth, 0)
-	w.quoted(",CODECS=", Codec(r.Codec))
+	w.quoted(",CODECS=", strings.Join(v.codecs(nil, w.p, r), ","))
 	if r.Width > 0 && r.Height > 0 {
 		w.b = append(w.b, ",RESOLUTION="...)
 		w.b = append(strconv.AppendInt(w.b, int64(r.Width), 10), 'x')

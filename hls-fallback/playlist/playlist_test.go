@@ -131,6 +131,65 @@ func TestMultivariantIsReadByAnother(t *testing.T) {
 	}
 }
 
+// Publishers come back with other codecs: all that a view still holds are told, and what
+// has left it is not.
+func TestCodecsAreThoseOfAllThatIsShown(t *testing.T) {
+	s := stage.New("show")
+	codecs := func(v playlist.View) (variants, iframes string) {
+		t.Helper()
+		text := string(playlist.Multivariant(nil, s.Snapshot(), v))
+		find := func(tag string) string {
+			_, rest, _ := strings.Cut(text, tag)
+			_, rest, _ = strings.Cut(rest, `CODECS="`)
+			found, _, _ := strings.Cut(rest, `"`)
+			return found
+		}
+		return find("#EXT-X-STREAM-INF"), find("#EXT-X-I-FRAME-STREAM-INF")
+	}
+	turn := func(picture, sound string) {
+		s.Turn("video-h", picture)
+		s.Turn("audio", sound)
+		s.Jump(true)
+	}
+	for range 3 {
+		s.Segment(4) // two seconds
+	}
+	s.Gap("video-h", true)
+	turn("av01.0.05M.08", "opus")
+	s.Segment(4) // AV1 had no picture yet when it was given up
+	s.Gap("video-h", false)
+	turn("hvc1.1.6.L93.B0", "flac")
+	for range 3 {
+		s.Segment(4)
+	}
+	turn("avc1.64001f", "opus")
+	for range 3 {
+		s.Segment(4)
+	}
+	last := 6 * time.Second
+	for _, step := range []struct {
+		name              string
+		view              playlist.View
+		variants, iframes string
+	}{
+		{"all of it", playlist.View{}, "avc1.64001f,hvc1.1.6.L93.B0,Opus,flac", "avc1.64001f,hvc1.1.6.L93.B0"},
+		{"the end", playlist.View{Window: last}, "avc1.64001f,Opus", "avc1.64001f"},
+		{"a little more", playlist.View{Window: last + time.Second}, "avc1.64001f,hvc1.1.6.L93.B0,Opus,flac", "avc1.64001f,hvc1.1.6.L93.B0"},
+		{"the middle", playlist.View{Shift: true, From: 9 * time.Second, To: 13 * time.Second}, "hvc1.1.6.L93.B0,flac", "hvc1.1.6.L93.B0"},
+		{"the beginning", playlist.View{Shift: true, To: 5 * time.Second}, "avc1.64001f,Opus", "avc1.64001f"},
+		{"no picture", playlist.View{Shift: true, From: 7 * time.Second, To: 8 * time.Second}, "avc1.64001f,Opus", "avc1.64001f"},
+	} {
+		if variants, iframes := codecs(step.view); variants != step.variants || iframes != step.iframes {
+			t.Errorf("%s: %q and %q, want %q and %q", step.name, variants, iframes, step.variants, step.iframes)
+		}
+	}
+	s.Keep(3)
+	s.Segment(4)
+	if variants, _ := codecs(playlist.View{}); variants != "avc1.64001f,Opus" {
+		t.Errorf("what has left the window is told: %q", variants)
+	}
+}
+
 func TestSoundAloneIsAVariant(t *testing.T) {
 	s := stage.Bare("radio")
 	s.Add(media.Rendition{ID: "audio", Kind: media.AudioRendition, Codec: "opus", Timescale: 48000, Channels: 1, Bandwidth: 64000})

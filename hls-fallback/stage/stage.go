@@ -215,6 +215,10 @@ func (s *Stage) Gap(id string, on bool) { s.lane(id).gap = on }
 // Dull lets the next segment of a rendition begin without a key frame.
 func (s *Stage) Dull(id string) { s.lane(id).dull = true }
 
+// Turn gives a rendition another codec, in the initialisation sections that are made
+// from now on.
+func (s *Stage) Turn(id, codec string) { s.lane(id).r.Codec = codec }
+
 // Jump makes the segment that every rendition begins next a discontinuity; with
 // fresh they get new initialisation sections.
 func (s *Stage) Jump(fresh bool) {
