@@ -243,10 +243,10 @@ func (sh *shelf) list(key wish, p *media.Presentation, r *media.Rendition) []byt
 }
 
 // manifest renders the MPD.
-func (sh *shelf) manifest(p *media.Presentation, v playlist.View, files bool) []byte {
+func (sh *shelf) manifest(p *media.Presentation, v playlist.View, asset bool) []byte {
 	sh.dashing.Lock()
 	defer sh.dashing.Unlock()
-	return sh.dash.MPD(p, dash.Options{Window: v.Window, Shift: v.Shift, From: v.From, To: v.To, Token: v.Token, Files: files})
+	return sh.dash.MPD(p, dash.Options{Window: v.Window, Shift: v.Shift, From: v.From, To: v.To, Token: v.Token, Asset: asset})
 }
 
 // fill takes the text of an answer and compresses it.

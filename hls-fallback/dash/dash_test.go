@@ -72,7 +72,8 @@ func TestGoldenManifests(t *testing.T) {
 	var w dash.Writer
 	golden(t, "live.mpd", w.MPD(s.Snapshot(), dash.Options{Window: time.Minute}))
 	golden(t, "token.mpd", w.MPD(s.Snapshot(), dash.Options{Window: time.Minute, Token: true}))
-	golden(t, "ended.mpd", w.MPD(s.End(), dash.Options{}))
+	golden(t, "ended.mpd", w.MPD(s.End(), dash.Options{Asset: true}))
+	golden(t, "over.mpd", w.MPD(s.Snapshot(), dash.Options{Window: 6 * time.Second}))
 }
 
 func TestTextIsInSegmentsOfCMAF(t *testing.T) {
@@ -93,7 +94,7 @@ func TestTextIsInSegmentsOfCMAF(t *testing.T) {
 	if text := w.MPD(end, dash.Options{}); !bytes.Contains(text, []byte(`codecs="wvtt"`)) || bytes.Contains(text, []byte("text/vtt")) {
 		t.Errorf("who watches to the end has\n%s", text)
 	}
-	if text := w.MPD(end, dash.Options{Files: true}); bytes.Contains(text, []byte(`codecs="wvtt"`)) || !bytes.Contains(text, []byte("text/vtt")) {
+	if text := w.MPD(end, dash.Options{Asset: true}); bytes.Contains(text, []byte(`codecs="wvtt"`)) || !bytes.Contains(text, []byte("text/vtt")) {
 		t.Errorf("who watches the recording has\n%s", text)
 	}
 }
@@ -148,7 +149,7 @@ func TestWhatIsMadeOnDemandIsLeftOutWhileItIsLive(t *testing.T) {
 	}
 	p.Ended = true
 	var again dash.Writer
-	if text := again.MPD(&p, dash.Options{}); !bytes.Contains(text, []byte("mp4a")) {
+	if text := again.MPD(&p, dash.Options{Asset: true}); !bytes.Contains(text, []byte("mp4a")) {
 		t.Errorf("of a recording it is\n%s", text)
 	}
 }
@@ -158,12 +159,70 @@ func TestTimeShiftBecomesStatic(t *testing.T) {
 	for range 20 {
 		s.Segment(4)
 	}
-	var w dash.Writer
-	m := read(t, w.MPD(s.Snapshot(), dash.Options{Shift: true, From: 10 * time.Second, To: 20 * time.Second}))
-	rep := m.Periods[0].AdaptationSets[0].Representations[0]
-	if m.GetType() != "static" || *m.MediaPresentationDuration != mpd.Duration(10*time.Second) || *m.Periods[0].Start != 0 ||
-		*rep.SegmentTemplate.StartNumber != 5 || *rep.SegmentTemplate.PresentationTimeOffset != 900000 {
-		t.Errorf("%s %v %v %+v", m.GetType(), *m.MediaPresentationDuration, *m.Periods[0].Start, rep.SegmentTemplate)
+	for asset, start := range map[bool]time.Duration{false: 10*time.Second + time.Millisecond, true: 0} {
+		p := *s.Snapshot()
+		p.Ended = asset
+		var w dash.Writer
+		m := read(t, w.MPD(&p, dash.Options{Shift: true, From: 10 * time.Second, To: 20 * time.Second, Asset: asset}))
+		rep := m.Periods[0].AdaptationSets[0].Representations[0]
+		if m.GetType() != "static" || *m.MediaPresentationDuration != mpd.Duration(start+10*time.Second) || *m.Periods[0].Start != mpd.Duration(start) ||
+			*rep.SegmentTemplate.StartNumber != 5 || *rep.SegmentTemplate.PresentationTimeOffset != 900000 {
+			t.Errorf("asset %v: %s %v %v %+v", asset, m.GetType(), *m.MediaPresentationDuration, *m.Periods[0].Start, rep.SegmentTemplate)
+		}
+	}
+}
+
+// The times of who watched a stream to its end began at zero when it had ended, and
+// players were where nothing was, or hours from where they had been.
+func TestTimesGoOnWhenAStreamEnds(t *testing.T) {
+	for name, o := range map[string]dash.Options{
+		"live":       {Window: 15 * time.Second},
+		"all":        {},
+		"start-over": {Shift: true, From: 21 * time.Second},
+		"a while":    {Shift: true, From: 21 * time.Second, To: 39 * time.Second},
+	} {
+		s := stage.New("show")
+		s.Keep(16)
+		for i := range 18 {
+			s.Segment(4)
+			if i == 12 {
+				s.Jump(true)
+			}
+		}
+		s.Part("video-h")
+		var w dash.Writer
+		live := read(t, w.MPD(s.Snapshot(), o))
+		s.Segment(4)
+		over := read(t, w.MPD(s.End(), o))
+		if live.GetType() != "dynamic" || over.GetType() != "static" {
+			t.Fatalf("%s: it is %s, then %s", name, live.GetType(), over.GetType())
+		}
+		was, is := walk(t, live), walk(t, over)
+		both := 0
+		for id, segments := range was {
+			for n, before := range segments {
+				after, ok := is[id][n]
+				if !ok {
+					continue
+				}
+				both++
+				if after.offset != before.offset || after.start != before.start || after.period != before.period {
+					t.Fatalf("%s: %s segment %d was %+v and is %+v", name, id, n, before, after)
+				}
+			}
+		}
+		end := time.Duration(*over.MediaPresentationDuration)
+		if want := 38*time.Second + 501*time.Millisecond; both < 15 || end != want {
+			t.Errorf("%s: %d segments are in both; it ends at %v, want %v", name, both, end, want)
+		}
+		for i, p := range live.Periods {
+			st := p.AdaptationSets[0].Representations[0].SegmentTemplate
+			now := over.Periods[i].AdaptationSets[0].Representations[0].SegmentTemplate
+			if o.To == 0 && (*p.Start != *over.Periods[i].Start || *st.PresentationTimeOffset != *now.PresentationTimeOffset) {
+				t.Errorf("%s: period %s began at %v and does at %v, its offset was %d and is %d", name, p.Id,
+					time.Duration(*p.Start), time.Duration(*over.Periods[i].Start), *st.PresentationTimeOffset, *now.PresentationTimeOffset)
+			}
+		}
 	}
 }
 

@@ -23,9 +23,11 @@ type Options struct {
 	From, To time.Duration
 	// Token lets players repeat the query parameter of the manifest's request.
 	Token bool
-	// Files tells that the text of what has ended is in files beside it; else it is in
-	// segments, as it is live.
-	Files bool
+	// Asset tells that it is a recording's: once that has ended, its manifest begins at
+	// zero, with text in files beside it. That of a stream goes on as it was live: players
+	// are in the midst of it, and neither a period's start nor its offset may change
+	// (ISO/IEC 23009-1 section 5.4.1, DASH-IF's timing model, "MPD updates").
+	Asset bool
 }
 
 // MPD returns the manifest of a snapshot, nil when there is nothing to show yet.
@@ -65,8 +67,10 @@ func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
 	m.MaxSegmentDuration = mpd.Ptr(mpd.Duration(roundUp(v.longest, 10*time.Millisecond)))
 	if v.ended {
 		// A period's length is the next one's start; the last one's ends the whole.
-		m.MediaPresentationDuration = mpd.Ptr(mpd.Duration(v.end.Round(time.Millisecond)))
-		v.rebase(m)
+		m.MediaPresentationDuration = mpd.Ptr(mpd.Duration(v.end.Round(time.Millisecond) + v.apart()))
+		if o.Asset {
+			v.rebase(m)
+		}
 	}
 	text, err := m.WriteToString("", true)
 	if err != nil {
@@ -78,7 +82,10 @@ func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
 // lasting is a presentation without what comes and goes.
 func lasting(p *media.Presentation, o Options) *media.Presentation {
 	fleeting := func(r *media.Rendition) bool {
-		return r.OnDemand && !p.Ended || o.Files && p.Ended && isText(r)
+		if o.Asset && p.Ended {
+			return isText(r)
+		}
+		return r.OnDemand
 	}
 	if !slices.ContainsFunc(p.Renditions, fleeting) {
 		return p
@@ -126,6 +133,13 @@ func (v *view) shows(r *media.Rendition, s *media.Segment, length media.Ticks) b
 // a segment's offset from its tfdt; it does so with each chunk of one that comes in
 // parts, and shows text as much too early as the last chunk lies within its segment.
 const apart = time.Millisecond
+
+func (v *view) apart() time.Duration {
+	if v.ended && v.o.Asset {
+		return 0
+	}
+	return apart
+}
 
 // frame is the manifest without its periods.
 func (v *view) frame() *mpd.MPD {
@@ -194,7 +208,7 @@ func sum(s *media.Segment) (d media.Ticks) {
 	return d
 }
 
-// rebase lets a static manifest begin at zero, where players begin to play.
+// rebase lets an asset's manifest begin at zero, where players begin to play.
 func (v *view) rebase(m *mpd.MPD) {
 	base := *m.Periods[0].Start
 	for _, p := range m.Periods {
@@ -207,10 +221,7 @@ func (v *view) rebase(m *mpd.MPD) {
 func (v *view) period(run *period, until uint64) *mpd.Period {
 	p := mpd.NewPeriod()
 	p.Id = "p" + strconv.FormatUint(run.first, 10)
-	p.Start = mpd.Ptr(mpd.Duration(run.start))
-	if !v.ended {
-		*p.Start += mpd.Duration(apart)
-	}
+	p.Start = mpd.Ptr(mpd.Duration(run.start + v.apart()))
 	sets := make(map[string]*mpd.AdaptationSetType)
 	for _, r := range v.p.Renditions {
 		init := run.of(r.ID)
@@ -235,7 +246,7 @@ func (v *view) period(run *period, until uint64) *mpd.Period {
 	if len(p.AdaptationSets) == 0 {
 		return nil
 	}
-	if v.ended {
+	if v.ended && (v.o.Asset || v.o.To > 0) {
 		v.trim(p, run, until)
 	}
 	for _, r := range v.texts {
@@ -244,7 +255,8 @@ func (v *view) period(run *period, until uint64) *mpd.Period {
 	return p
 }
 
-// trim lets the first period of a static manifest begin where its media does.
+// trim lets the first period of a static manifest begin where its media does; that has
+// the times that it had. What is only just over is left alone: nobody begins there.
 func (v *view) trim(p *mpd.Period, run *period, until uint64) {
 	lead := leading(v.p)
 	for msn := run.first; msn < until; msn++ {
@@ -259,7 +271,7 @@ func (v *view) trim(p *mpd.Period, run *period, until uint64) {
 			continue
 		}
 		start := begin(v.p, msn)
-		*p.Start = mpd.Duration(start)
+		*p.Start = mpd.Duration(start + v.apart())
 		for _, set := range p.AdaptationSets {
 			for _, rep := range set.Representations {
 				scale := rep.SegmentTemplate.GetTimescale()

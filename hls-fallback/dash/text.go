@@ -36,7 +36,7 @@ func (v *view) coming(r *media.Rendition, msn uint64, line *timeline) *media.Seg
 
 // texts are the renditions of text of what has ended, that are in files.
 func texts(p *media.Presentation, o Options) []*media.Rendition {
-	if !p.Ended || !o.Files {
+	if !p.Ended || !o.Asset {
 		return nil
 	}
 	var all []*media.Rendition
