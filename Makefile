@@ -96,7 +96,7 @@ race: ## every Go test under the race detector
 
 lint: ## golangci-lint (the first time it is built, which takes minutes)
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
-	@$(GO) run $(LINT) run ./...
+	@$(GO) run $(LINT) run --build-tags integration,soak ./...
 
 fuzz: ## every fuzz test for FUZZTIME (20s)
 	@grep -rlE --include='*_test.go' '^func Fuzz' . | while read -r file; do \

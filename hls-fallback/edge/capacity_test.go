@@ -53,7 +53,7 @@ func listen(h http.Handler) {
 		panic(err)
 	}
 	fmt.Println("http://" + l.Addr().String())
-	panic(http.Serve(l, h)) //nolint:gosec // ends with the test
+	panic(http.Serve(l, h)) // ends with the test
 }
 
 // playOrigin publishes a part of 2.5 Mbit/s video and one of sound each half second.
@@ -213,7 +213,7 @@ func newest(t *testing.T, base string) (msn, part int) {
 }
 
 func httpGet(t *testing.T, address string) string {
-	resp, err := http.Get(address) //nolint:gosec,noctx // our own address
+	resp, err := http.Get(address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ package matrix_test
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha1" //nolint:gosec // RFC 6455 asks for it
+	"crypto/sha1" // RFC 6455 asks for it
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -112,7 +112,7 @@ func (f *fakeLiveKit) signal(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // likewise
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(sum[:]))
 	_, _ = conn.Write([]byte{0x82, 3, 1, 2, 3}) // the first word is binary
 	for {
@@ -238,7 +238,7 @@ func TestLiveKitsClientWatchesThroughTheRelayAndByNoOtherWay(t *testing.T) {
 func TestLiveKitIsToldOfThreeLayersAndTheAnswerOfItsMedia(t *testing.T) {
 	f, command, gateway := liveKit(t)
 	words := strings.Fields(command)
-	player := exec.CommandContext(t.Context(), words[0], words[1:]...) //nolint:gosec // ours
+	player := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	in, err := player.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestLiveKitIsToldOfThreeLayersAndTheAnswerOfItsMedia(t *testing.T) {
 		t.Fatalf("%q, %v", line, err)
 	}
 	offer := "v=0\r\nm=audio 9 X 111\r\na=msid:s sound\r\nm=video 9 X 102\r\na=msid:s picture\r\na=simulcast:send q;h;f\r\n"
-	res, err := http.Post(gateway+"/whip/class", "application/sdp", strings.NewReader(offer)) //nolint:noctx // the test's own
+	res, err := http.Post(gateway+"/whip/class", "application/sdp", strings.NewReader(offer))
 	if err != nil {
 		t.Fatal(err)
 	}
