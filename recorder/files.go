@@ -181,11 +181,17 @@ func lastMedia(p *media.Presentation, s *journal.State) time.Time {
 	return last
 }
 
+// lastWrites is how long a stop waits for the disk.
+const lastWrites = 3 * time.Second
+
 // Run ends what was interrupted and is not resumed within the grace. When ctx ends it
-// waits for the journals that are still written, three seconds at most.
+// waits for the journals that are still written, and for what it reads, three seconds at
+// most.
 func (f *Files) Run(ctx context.Context) error {
 	ticker := time.NewTicker(5 * time.Second)
 	defer ticker.Stop()
+	stopped := context.AfterFunc(ctx, func() { time.AfterFunc(lastWrites, f.stop) })
+	defer stopped()
 	f.expire(time.Now())
 	for ctx.Err() == nil {
 		select {
@@ -194,8 +200,6 @@ func (f *Files) Run(ctx context.Context) error {
 			f.expire(now)
 		}
 	}
-	late := time.AfterFunc(3*time.Second, f.stop)
-	defer late.Stop()
 	f.live.Wait()
 	f.stop()
 	return nil
@@ -232,8 +236,12 @@ func (f *Files) conclude(i interrupted) error {
 	if !i.record {
 		return os.RemoveAll(i.dir)
 	}
-	p, l, err := f.open(i, journal.RecoverAll) // nobody waits for it
+	p, l, err := f.open(i, func(dir string) (*media.Presentation, *journal.State, error) {
+		return journal.RecoverAll(f.base, dir) // nobody waits for it but a stop
+	})
 	switch {
+	case errors.Is(err, context.Canceled):
+		return nil // the next start ends it
 	case errors.Is(err, journal.ErrEmpty):
 		f.unreadable(i.dir, true, err)
 		return nil

@@ -2,7 +2,9 @@ package journal_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,6 +129,46 @@ func TestWhateverIsLeftOfARecordingIsRight(t *testing.T) {
 		}
 		intact(rt, dir, p, state)
 	})
+}
+
+// tiring ends when it was asked for the last time.
+type tiring struct {
+	context.Context
+	left int
+}
+
+func (c *tiring) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A stop does not wait until hours of media are read, and leaves them as they were.
+func TestReadingEverythingCanBeGivenUp(t *testing.T) {
+	s := record(t, filepath.Join(t.TempDir(), "a"), 5, 0)
+	tail, err := os.OpenFile(filepath.Join(s.dir, journal.Name), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = tail.WriteString("what a crash left"); err != nil {
+		t.Fatal(err)
+	}
+	tail.Close()
+	before := sizes(t, s.dir)
+	for given := range 20 {
+		if _, _, err := journal.RecoverAll(&tiring{t.Context(), given}, s.dir); !errors.Is(err, context.Canceled) {
+			t.Fatalf("given up after %d parts: %v", given, err)
+		}
+	}
+	if after := sizes(t, s.dir); !maps.Equal(before, after) {
+		t.Errorf("files were %v and are %v", before, after)
+	}
+	p, state, err := journal.RecoverAll(t.Context(), s.dir)
+	if err != nil || state.Torn == 0 {
+		t.Fatal(state, err)
+	}
+	intact(t, s.dir, p, state)
 }
 
 func sortedNames(sizes map[string]int64) []string {

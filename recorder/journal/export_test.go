@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 
@@ -9,7 +10,7 @@ import (
 
 // RecoverUnsynced is Recover without waiting for the disk.
 func RecoverUnsynced(dir string) (*media.Presentation, *State, error) {
-	return recoverWith(dir, false, func(*os.File) error { return nil })
+	return recoverWith(context.Background(), dir, false, func(*os.File) error { return nil })
 }
 
 // Unsynced is the machine's disk, which is not waited for.
@@ -70,5 +71,5 @@ func Parse(b []byte) (*media.Presentation, *State, bool) {
 
 // RecoverAllUnsynced is RecoverAll without waiting for the disk.
 func RecoverAllUnsynced(dir string) (*media.Presentation, *State, error) {
-	return recoverWith(dir, true, func(*os.File) error { return nil })
+	return recoverWith(context.Background(), dir, true, func(*os.File) error { return nil })
 }

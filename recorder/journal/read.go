@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,18 +26,20 @@ const maxJournal = 2 << 30
 // when these came before the beginning was on disk. Recovering twice gives the
 // same.
 func Recover(dir string) (*media.Presentation, *State, error) {
-	return recoverWith(dir, false, (*os.File).Sync)
+	return recoverWith(context.Background(), dir, false, (*os.File).Sync)
 }
 
 // RecoverAll is Recover that reads every part that is here and holds it against its
-// checksum: after it, what is announced is what was written.
-func RecoverAll(dir string) (*media.Presentation, *State, error) {
-	return recoverWith(dir, true, (*os.File).Sync)
+// checksum: after it, what is announced is what was written. The journal alone cannot
+// tell: it knows what the disk has acknowledged, not what it gives back. Hours of media
+// take a while; when ctx ends nothing has been changed.
+func RecoverAll(ctx context.Context, dir string) (*media.Presentation, *State, error) {
+	return recoverWith(ctx, dir, true, (*os.File).Sync)
 }
 
 // recoverWith is Recover; tests of many folders do not wait for the disk.
-func recoverWith(dir string, all bool, sync func(*os.File) error) (*media.Presentation, *State, error) {
-	f, err := read(dir, all)
+func recoverWith(ctx context.Context, dir string, all bool, sync func(*os.File) error) (*media.Presentation, *State, error) {
+	f, err := read(ctx, dir, all)
 	if err != nil {
 		return nil, nil, fmt.Errorf("recover %s: %w", dir, err)
 	}
@@ -50,7 +53,7 @@ func recoverWith(dir string, all bool, sync func(*os.File) error) (*media.Presen
 // Read is Recover that changes nothing; the folder may be written meanwhile. With
 // verify it reads every part that is here and holds it against its checksum.
 func Read(dir string, verify bool) (*media.Presentation, *State, error) {
-	f, err := read(dir, verify)
+	f, err := read(context.Background(), dir, verify)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", dir, err)
 	}
@@ -74,7 +77,7 @@ type loss struct {
 	placed
 }
 
-func read(dir string, all bool) (*folder, error) {
+func read(ctx context.Context, dir string, all bool) (*folder, error) {
 	b, err := readJournal(filepath.Join(dir, Name))
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func read(dir string, all bool) (*folder, error) {
 	if err := f.strangers(); err != nil {
 		return nil, err
 	}
-	return f, f.verify(all)
+	return f, f.verify(ctx, all)
 }
 
 // strangers finds folders with volumes of which the journal tells nothing any more.
@@ -154,7 +157,7 @@ func readHead(b []byte) error {
 
 // verify looks whether the volumes hold the parts: the checksum of those that were
 // perhaps not on disk, or of all; the size for the others.
-func (f *folder) verify(all bool) error {
+func (f *folder) verify(ctx context.Context, all bool) error {
 	elsewhere, err := Uploaded(f.dir)
 	if err != nil {
 		return err
@@ -167,6 +170,9 @@ func (f *folder) verify(all bool) error {
 			p := &s.parts[i]
 			if p.Gap || p.lost || p.MSN < f.dropped {
 				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 			ok, err := v.holds(name, p, all || p.offset >= f.synced)
 			if err != nil {
