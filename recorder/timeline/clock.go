@@ -9,7 +9,8 @@ import (
 
 const (
 	// slew is how fast media time may follow: a viewer hears no half per cent, and
-	// 100 ms of delay that are found out late are gone within 20 s.
+	// 100 ms of delay that are found out late are gone within 20 s. A step there would be a
+	// step back, onto what is laid already: docs/adr/0007-packaging.md, 10.
 	slew = 0.005
 	// outlier is how far a captured time may be off before it is doubted: senders'
 	// reports were seen 300 ms wrong, alone and for good.
