@@ -17,7 +17,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 	if f.Key {
 		l.keys.came(l.time(l.level(f.Time)), l.time(l.interval))
 	}
-	start := l.end()
+	gone, from := f.Lost || l.needKey && l.format != nil, l.unseen()
 	c.turns(l, f)
 	c.pass(l, f.Time, true)
 	if !f.Key && c.fresh(l) { // a decoder begins anew at a discontinuity
@@ -25,16 +25,12 @@ func (c *Cutter) picture(l *lane, f Frame) {
 		return
 	}
 	c.cutAtPicture(l, f)
-	why := f.why()
-	gone := f.Lost
-	if l.still.stood { // what could not be decoded is missing, although there was a picture
-		l.still.stood, start, gone = false, min(start, l.still.from), true
+	if gone {
+		why := f.why()
 		if !f.Lost {
 			why = NoKeyFrame
 		}
-	}
-	if gone && f.Time > start {
-		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: start, Duration: f.Time - start, Why: why})
+		c.missed(l, from, f.Time, why)
 	}
 	if l.format == nil || c.differs(l, f) {
 		l.format = f.Format
@@ -67,6 +63,7 @@ func (c *Cutter) lay(l *lane, f Frame) {
 	l.add(s, at, f.Arrival)
 	c.laid(l, s, at)
 	l.still.keep(f)
+	l.still.until = l.end()
 	if end := l.end(); c.filled(l, end) && !c.awaits(l, end) {
 		l.close(end)
 	}
@@ -254,8 +251,23 @@ func (c *Cutter) pass(l *lane, to media.Ticks, flowing bool) {
 func (c *Cutter) lose(l *lane) {
 	if !l.needKey {
 		l.needKey = true
-		l.still.from = l.end()
 		c.ask(l)
+	}
+}
+
+// unseen returns from where on pictures that are missing may be: behind the last one that
+// came, whatever the clock has closed or held since.
+func (l *lane) unseen() media.Ticks {
+	if l.still.format == nil { // none came
+		return l.end()
+	}
+	return min(l.end(), l.still.until)
+}
+
+// missed tells what is missing.
+func (c *Cutter) missed(l *lane, from, to media.Ticks, why Why) {
+	if to > from {
+		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: from, Duration: to - from, Why: why})
 	}
 }
 

@@ -29,8 +29,7 @@ type memory struct {
 	looked bool   // for again
 	format *media.Format
 	epoch  media.Epoch
-	from   media.Ticks // from where on pictures could not be decoded
-	stood  bool        // the last one stood in for them
+	until  media.Ticks // where the last one that came ends, as far as was foretold
 }
 
 // keep remembers a picture.
@@ -83,7 +82,6 @@ func (c *Cutter) hold(l *lane, end media.Ticks) {
 	for _, s := range l.still.shows(l.hasMedia, end-at-l.least) {
 		l.add(s, at, l.arrival)
 		at += flash
-		l.still.stood = l.needKey
 	}
 }
 
