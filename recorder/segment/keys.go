@@ -28,6 +28,7 @@ type keys struct {
 	known bool          // one has come since
 	goal  time.Duration // when it should be shown
 	sent  time.Duration // when it was asked for
+	soon  bool          // that was soon after the time before
 
 	last  time.Duration // when the last one was shown
 	gop   time.Duration // between the last two
@@ -94,6 +95,8 @@ func (k *keys) came(t, interval time.Duration) {
 	}
 	switch {
 	case miss.Abs() <= interval/2 && k.known || miss.Abs() > time.Second:
+		return
+	case k.soon: // who passes wishes on holds back those that follow upon one another: it tells nothing of the next
 		return
 	case miss.Abs() < interval*3/2 && k.known:
 		miss /= 2
@@ -202,6 +205,7 @@ func (c *Cutter) ask(l *lane) {
 		if !k.tried {
 			due = c.media(c.now)
 		}
+		k.soon = k.sent > 0 && c.media(c.now)-k.sent < c.cfg.Nominal/2
 		k.open, k.goal, k.sent = true, due+k.lead, c.media(c.now)
 	}
 	if !k.tried && !l.needKey {
