@@ -75,3 +75,39 @@ func TestTheFirstReportCountsWhoeverItIsOf(t *testing.T) {
 		t.Error("the publisher's clock is not known")
 	}
 }
+
+// A publisher whose clock is set anew writes and reports by the new one at once, and the
+// node follows it when it has heard so twice: frames were hours off until then.
+func TestCaptureTimesGoOnWhenAPublishersClockIsSetAnew(t *testing.T) {
+	const mux = "a=rtcp-mux\r\n"
+	offer := bytes.ReplaceAll(readOffer(t, "ffmpeg-9.0.2.offer.sdp"), []byte(mux), []byte(mux+"a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time\r\n"))
+	const travel, sooner = 90 * time.Millisecond, 10 * time.Millisecond // of packets, of reports
+	b := benchOf(t, offer, true)
+	begin := b.now
+	for n := range 300 {
+		at := begin.Add(time.Duration(n) * 20 * time.Millisecond)
+		clock := at.Add(5 * time.Hour)
+		if n >= 150 {
+			clock = at.Add(7 * time.Hour)
+		}
+		if n%50 == 25 {
+			b.pub.senderReport(&rtcp.SenderReport{SSRC: 3378560432, NTPTime: report.NTP(clock), RTPTime: uint32(n * 1800)}, at.Add(sooner))
+		}
+		b.now = at.Add(travel)
+		p := h264(uint16(n), uint32(n*1800), n == 0)
+		if n%10 == 0 {
+			if err := p.SetExtension(5, binary.BigEndian.AppendUint64(nil, report.NTP(clock))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.pub.rtp(&p.Header, p.Payload, b.now)
+		if len(b.pub.burst) != 1 {
+			t.Fatalf("frame %d became %d packets", n, len(b.pub.burst))
+		}
+		got := b.pub.burst[0]
+		b.pub.burst = nil
+		if off := got.Capture.Sub(at.Add(sooner)); n > 25 && (got.Guessed || off.Abs() > time.Millisecond) {
+			t.Fatalf("frame %d, by the new clock %v: captured %v late, guessed %v", n, n >= 150, off, got.Guessed)
+		}
+	}
+}

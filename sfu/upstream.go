@@ -178,19 +178,23 @@ func (u *upstream) frame(out *media.Packet, info codec.Info) {
 	}
 }
 
+// maxAnchor is how old what the publisher wrote may be, and how far from what its reports tell.
+const maxAnchor = 10 * time.Second
+
 // capture returns when the frame was captured, in the node's clock: as the
 // publisher wrote it lately, else as its sender reports map it. Until it tells, that is
 // guessed from arrivals.
 func (u *upstream) capture(p *publisher, ts media.Ticks) (at time.Time, guessed bool) {
+	at, counts := u.books.Capture(ts, &p.clock)
 	if a := u.anchor; !a.at.IsZero() {
 		delta := time.Duration(ts-a.ts) * time.Second / time.Duration(u.codec.ClockRate())
-		if delta.Abs() < 10*time.Second {
-			if at, known := p.clock.Node(report.NTP(a.at.Add(delta))); known {
-				return at, false
+		if delta.Abs() < maxAnchor {
+			wrote, known := p.clock.Node(report.NTP(a.at.Add(delta)))
+			if known && (!counts || wrote.Sub(at).Abs() < maxAnchor) { // else its clock was set anew, and the node does not follow it yet
+				return wrote, false
 			}
 		}
 	}
-	at, _ = u.books.Capture(ts, &p.clock)
 	return at, !u.books.HasReport()
 }
 

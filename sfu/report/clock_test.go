@@ -116,6 +116,49 @@ func TestClockJumpOfMoreThanTenSecondsIsTakenWhenSeenTwice(t *testing.T) {
 	}
 }
 
+// A publisher whose clock was set an hour anew had its frames an hour off until it had reported twice, and one wrong
+// report alone had them until the next.
+func TestCaptureGoesOnWhenThePublishersClockJumps(t *testing.T) {
+	const delay = 40 * time.Millisecond
+	for name, jump := range map[string]struct{ by, until time.Duration }{
+		"forward": {time.Hour, time.Hour}, "back": {-time.Hour, time.Hour}, "one wrong report": {time.Hour, 20 * time.Second},
+	} {
+		far := func(at time.Duration) time.Duration {
+			if at < 20*time.Second || at > jump.until {
+				return 0
+			}
+			return jump.by
+		}
+		for _, videoEvery := range []int{1, 5, 11} { // seconds; sound reports each five
+			var c report.Clock
+			audio, video := report.NewSource(48000), report.NewSource(90000)
+			sr := func(s *report.Source, rate int64, at time.Duration) {
+				ts, ntp := media.Ticks(1<<32+int64(at)*rate/int64(time.Second)), report.NTP(start.Add(at+far(at)))
+				c.SenderReport(ntp, start.Add(at+delay))
+				s.SenderReport(&rtcp.SenderReport{NTPTime: ntp, RTPTime: uint32(ts)}, ts, start.Add(at+delay))
+			}
+			for i := range 60 * 50 {
+				at := time.Duration(i) * 20 * time.Millisecond
+				a, v := media.Ticks(1<<32+i*960), media.Ticks(1<<32+i*1800)
+				audio.Packet(uint64(70000+i), a, start.Add(at+delay), 100)
+				video.Packet(uint64(70000+i), v, start.Add(at+delay), 100)
+				if i%250 == 0 {
+					sr(audio, 48000, at)
+				}
+				if i%(50*videoEvery) == 0 {
+					sr(video, 90000, at)
+				}
+				for which, s := range map[string]*report.Source{"sound": audio, "pictures": video} {
+					ts := map[string]media.Ticks{"sound": a, "pictures": v}[which]
+					if got, known := s.Capture(ts, &c); !known || (got.Sub(start)-at-delay).Abs() > time.Millisecond {
+						t.Fatalf("%s, pictures report each %d s: after %v %s are %v off", name, videoEvery, at, which, got.Sub(start)-at-delay)
+					}
+				}
+			}
+		}
+	}
+}
+
 // For audio and video that the publisher maps by its reports, the node keeps that mapping within 1 ms, wherever their
 // RTP clocks stand, whatever the delays.
 func TestAudioAndVideoKeepThePublishersMapping(t *testing.T) {

@@ -33,10 +33,16 @@ type Source struct {
 
 	media  mapping // media time to node time by arrivals, until the first sender report
 	hasSR  bool
-	srNTP  int64 // nanoseconds of the publisher's clock …
-	srTS   media.Ticks
+	sr     told
+	before told   // the report before it; its ntp is 0 where there is none
 	lastSR uint32 // middle 32 bits
 	srAt   time.Time
+}
+
+// told is what a sender report says: the publisher's clock, in nanoseconds, at a media time.
+type told struct {
+	ntp int64
+	ts  media.Ticks
 }
 
 // NewSource returns the books of a stream with this clock rate in Hz.
@@ -63,7 +69,7 @@ func (s *Source) Packet(seq uint64, ts media.Ticks, arrival time.Time, size int)
 	s.recent.add(arrival, fresh, size)
 	s.transit(ts, arrival)
 	if s.media.add(s.span(ts), arrival.UnixNano()) {
-		s.hasSR = false // the stream's clock was set anew; the report speaks of the old one
+		s.hasSR, s.sr = false, told{} // the stream's clock was set anew; the report speaks of the old one
 	}
 }
 
@@ -83,7 +89,8 @@ func (s *Source) transit(ts media.Ticks, arrival time.Time) {
 func (s *Source) SenderReport(sr *rtcp.SenderReport, ts media.Ticks, arrival time.Time) {
 	s.lastSR, s.srAt = uint32(sr.NTPTime>>16), arrival
 	if sr.NTPTime != 0 {
-		s.hasSR, s.srNTP, s.srTS = true, FromNTP(sr.NTPTime).UnixNano(), ts
+		s.before = s.sr
+		s.hasSR, s.sr = true, told{FromNTP(sr.NTPTime).UnixNano(), ts}
 	}
 }
 
@@ -93,15 +100,32 @@ func (s *Source) HasReport() bool { return s.hasSR }
 // Capture returns when the frame of media time ts was captured, in the node's UTC: by the newest sender report, or until
 // there is one by the least late arrivals. False means that nothing is known yet. Clock may be nil.
 //
+// A publisher whose clock is set anew reports by the new one before the node follows it, or after: a report that puts a
+// frame hours from its arrival is of the other one. Then that before it counts, or else the arrivals do.
+//
 // hot: once per received packet.
 func (s *Source) Capture(ts media.Ticks, clock *Clock) (time.Time, bool) {
 	if s.hasSR && clock != nil && clock.m.known {
-		return nanos(clock.m.node(s.srNTP + s.span(ts-s.srTS))), true
+		if at := clock.m.node(s.sr.ntp + s.span(ts-s.sr.ts)); s.near(at, ts) {
+			return nanos(at), true
+		}
+		if at := clock.m.node(s.before.ntp + s.span(ts-s.before.ts)); s.before.ntp != 0 && s.near(at, ts) {
+			return nanos(at), true
+		}
 	}
 	if !s.media.known {
 		return time.Time{}, false
 	}
 	return nanos(s.media.node(s.span(ts))), true
+}
+
+// near reports whether a frame may have been captured at that time, as far as arrivals tell.
+func (s *Source) near(at int64, ts media.Ticks) bool {
+	if !s.media.known {
+		return true
+	}
+	off := at - s.span(ts) - s.media.target
+	return -maxJump <= off && off <= maxJump
 }
 
 // span turns ticks into nanoseconds without overflow.
