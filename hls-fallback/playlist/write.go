@@ -131,15 +131,44 @@ func (w *writer) tail(s *media.Segment) {
 	w.b = append(w.b, '\n')
 }
 
+// later is by how much parts of pictures are listed later than they are, all but the
+// first of a segment, in hundred-thousandths of a second.
+//
+// Shaka Player up to 5.2.12 sets a SourceBuffer's timestampOffset to what a part's
+// place in the playlist is after its tfdt, and a millisecond more when that is
+// negative, as it is live (setTimestampOffset_). Where the next part's is not more
+// than the one before, it finds a difference of the whole millisecond that it allows,
+// and calls abort(): after that Media Source Extensions drop all pictures up to the
+// next key frame (its issue 10589). Half a millisecond is in the middle of what it
+// bears, as it is of what EXT-X-PROGRAM-DATE-TIME rounds away.
+const later = 50
+
+// partDuration is what the playlist says of part i, in hundred-thousandths of a second,
+// after parts that it said last listed. Each part of pictures is listed a little later
+// than the one before, as later says, never beyond PART-TARGET.
+func (w *writer) partDuration(s *media.Segment, i int, listed int64) int64 {
+	part := &s.Parts[i]
+	if w.r.Kind != media.VideoRendition {
+		return max(hundredths(part.Start+part.Duration, w.r.Timescale)-hundredths(part.Start, w.r.Timescale), 0)
+	}
+	// Rounded down and one more each time: what is added grows at every part, for one
+	// in the middle of a segment may be where a player begins.
+	ends := int64(part.Start+part.Duration-s.Parts[0].Start)*100000/int64(w.r.Timescale) + later + int64(i) + 1
+	return min(max(ends-listed, 0), int64(w.p.PartTarget/(10*time.Microsecond)))
+}
+
 // parts writes the Partial Segments of a segment that are ready.
 func (w *writer) parts(s *media.Segment) {
 	if isText(w.r) {
 		return
 	}
+	listed := int64(0)
 	for i := range s.Parts {
 		part := &s.Parts[i]
+		d := w.partDuration(s, i, listed)
+		listed += d
 		w.b = append(w.b, "#EXT-X-PART:DURATION="...)
-		w.b = appendDuration(w.b, part.Start, part.Duration, w.r.Timescale)
+		w.b = appendFixed(w.b, d)
 		w.b = append(w.b, `,URI="`...)
 		w.partURI(w.p.PartName(s, i))
 		w.b = append(w.b, '"')
