@@ -15,15 +15,16 @@ import (
 // What a publisher captured is in the segments, each frame once and in order, or else
 // the gap index tells of the time that it is missing at.
 func TestEachFrameIsInTheSegmentsOnceOrTheGapIndexTells(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(24) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStudio(t, nil)
 			s.publish(1, "h")
 			v, a := s.video(0, 50*ms), s.sound()
 			v.known, a.known = 0, 0
+			// Not at the end: nothing behind it tells of what is missing there.
 			chance := rand.New(rand.NewPCG(seed, 0))
-			v.lose = func(n int) bool { return n > 100 && chance.IntN(150) == 0 }
-			a.lose = func(n int) bool { return n > 100 && chance.IntN(200) == 0 }
+			v.lose = func(n int) bool { return n > 100 && n < 1150 && chance.IntN(150) == 0 }
+			a.lose = func(n int) bool { return n > 100 && n < 1950 && chance.IntN(200) == 0 }
 			begin := time.Now()
 			shoot(40*time.Second, v, a)
 			time.Sleep(62 * time.Second) // the grace
