@@ -174,7 +174,7 @@ func (c *Cutter) edge(l *lane) media.Ticks {
 	}
 	e := most
 	switch until, known := c.ending(l, b); {
-	case l.ticks(until)-l.partStart > max(l.ticks(b.step/2), l.sliver()-l.interval) && until <= l.time(most):
+	case l.ends(b, until):
 		if b.sure || known && l.audio {
 			e = l.ticks(until)
 		}
@@ -189,6 +189,42 @@ func (c *Cutter) edge(l *lane) media.Ticks {
 	return min(e, most)
 }
 
+// takes reports whether the open part has room for a picture behind one that was left out and should have been its last:
+// with it the part is shown at once, without it only now, late. The segment's course goes on from there, unless the part
+// is its last one; for that it is too late when a key frame is asked for already.
+func (c *Cutter) takes(l *lane, at media.Ticks) bool {
+	b := c.grid.at(l.msn)
+	end := at + l.interval
+	if l.locked() || b.step == 0 || b.own || end+l.interval/20 > l.partStart+l.part {
+		return false
+	}
+	if l.ends(b, b.until) {
+		return true
+	}
+	d := l.time(end - c.edge(l))
+	if l.msn != c.grid.newest() || b.until+d > b.at+c.cfg.Nominal+c.cfg.Part || c.asked(l.msn) {
+		return false
+	}
+	b.anchor, b.until = b.anchor+d, b.until+d
+	c.grid.steer(b.course)
+	return true
+}
+
+// asked reports whether a key frame was asked for that segment msn shall end with.
+func (c *Cutter) asked(msn uint64) bool {
+	for _, l := range c.lanes {
+		if l.leads() && l.keys.wish(msn) != unasked {
+			return true
+		}
+	}
+	return false
+}
+
+// ends reports whether the open part of a lane is the last one of its segment, that should end at until.
+func (l *lane) ends(b bound, until time.Duration) bool {
+	return l.ticks(until)-l.partStart > max(l.ticks(b.step/2), l.sliver()-l.interval) && until <= l.time(l.partStart+l.part)
+}
+
 // ending returns where a lane's segment ends, or should.
 func (c *Cutter) ending(l *lane, b bound) (at time.Duration, known bool) {
 	if next, known := c.grid.next(l.msn); known {
@@ -200,7 +236,7 @@ func (c *Cutter) ending(l *lane, b bound) (at time.Duration, known bool) {
 // judge notes whether a segment ends with a key frame where it was expected to.
 func (c *Cutter) judge(l *lane, f Frame) {
 	if b := c.grid.at(l.msn); b.step > 0 {
-		l.keys.hit(l.time(l.level(f.Time))-b.until, l.time(l.interval))
+		l.keys.hit(amiss(l.time(l.level(f.Time)), l.time(l.unseen()), b.until), l.time(l.interval))
 	}
 }
 

@@ -49,8 +49,8 @@ func TestTheFateOfASegmentAtAKeyFrame(t *testing.T) {
 func TestAWishForAKeyFrame(t *testing.T) {
 	const interval = 33 * time.Millisecond
 	ask := func(k *keys) { k.asked, k.open, k.sent, k.goal = 8, true, 11900*time.Millisecond, 12*time.Second }
-	early := func(k *keys) { k.came(11800*time.Millisecond, interval) }
-	came := func(k *keys) { k.came(12*time.Second, interval) }
+	early := func(k *keys) { k.came(11800*time.Millisecond, 11800*time.Millisecond, interval) }
+	came := func(k *keys) { k.came(12*time.Second, 12*time.Second, interval) }
 	wasted := func(k *keys) { k.wasted(7) }
 	type steps []func(*keys)
 	for _, c := range []struct {

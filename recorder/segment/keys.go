@@ -28,6 +28,7 @@ type keys struct {
 	known bool          // one has come since
 	goal  time.Duration // when it should be shown
 	sent  time.Duration // when it was asked for
+	step  time.Duration // by which the lead was changed last, where it is nearly right
 	soon  bool          // that was soon after the time before
 
 	last  time.Duration // when the last one was shown
@@ -40,6 +41,12 @@ type keys struct {
 
 // rash is from which off on key frames are waited for: every fourth one is amiss.
 const rash = 8
+
+// amiss returns how far from its goal a key frame at t is. What was left out before it, from last on, does not count: it
+// would have come with the first of those pictures.
+func amiss(t, last, goal time.Duration) time.Duration {
+	return max(min(goal, t), min(last, t)) - goal
+}
 
 // hit notes how far from where it was expected a segment ended.
 func (k *keys) hit(miss, interval time.Duration) {
@@ -78,16 +85,17 @@ func (k *keys) count(t, interval time.Duration) {
 
 // came notes a key frame at t. The first tells how long they take, and so does one
 // that is far off. Else the lead is let alone as long as key frames come at the very
-// picture that is wanted: asking half a picture's time earlier or later after a miss
-// puts it into the middle of the time in which that is so.
-func (k *keys) came(t, interval time.Duration) {
+// picture that is wanted: asking half a picture's time earlier or later after a miss,
+// and a quarter after one to the other side, puts it into the middle of the time in
+// which that is so. Pictures came up to last.
+func (k *keys) came(t, last, interval time.Duration) {
 	k.count(t, interval)
 	defer k.judge()
 	if !k.open || t < k.sent { // of what was captured before nobody knew
 		return
 	}
 	k.open = false
-	miss := t - k.goal
+	miss := amiss(t, last, k.goal)
 	if miss.Abs() <= interval/2 {
 		k.heard++
 	} else {
@@ -99,10 +107,10 @@ func (k *keys) came(t, interval time.Duration) {
 	case k.soon: // who passes wishes on holds back those that follow upon one another: it tells nothing of the next
 		return
 	case miss.Abs() < interval*3/2 && k.known:
-		miss /= 2
-		if k.shaky() {
+		if miss /= 2; (miss < 0) != (k.step < 0) { // what is right lies between the two
 			miss /= 2
 		}
+		k.step = miss
 	}
 	k.known = true
 	k.lead = min(max(k.lead+miss, leastLead), mostLead)

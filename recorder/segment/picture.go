@@ -15,7 +15,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 		return
 	}
 	if f.Key {
-		l.keys.came(l.time(l.level(f.Time)), l.time(l.interval))
+		l.keys.came(l.time(l.level(f.Time)), l.time(l.unseen()), l.time(l.interval))
 	}
 	gone, from := f.Lost || l.needKey && l.format != nil, l.unseen()
 	c.turns(l, f)
@@ -45,7 +45,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 func (c *Cutter) lay(l *lane, f Frame) {
 	at := l.begin(f.Time)
 	edge := l.partStart + l.most
-	if level := l.level(at); len(l.samples) > 0 && (at >= edge || c.filled(l, level)) {
+	if level := l.level(at); len(l.samples) > 0 && (at >= edge || c.filled(l, level) && !c.takes(l, level)) {
 		l.close(min(level, edge))
 		if at = max(at, l.partStart); len(l.samples) == 0 && at < l.partStart+l.interval {
 			at = l.partStart
