@@ -69,7 +69,7 @@ function observe() {
   const video = document.querySelector("video");
   const notes = { errors: [], waits: [], frozen: 0, longest: 0, began: 0 };
   window.seat = { notes, video };
-  const error = (text) => notes.errors.push(String(text).slice(0, 300));
+  const error = (text) => notes.errors.push(String(text).slice(0, 600));
   window.seat.error = error;
   video.addEventListener("error", () => error(`video: ${video.error?.code} ${video.error?.message}`));
   for (const name of ["waiting", "stalled"]) video.addEventListener(name, () => notes.began && name === "waiting" && notes.waits.push({ at: Date.now() - notes.began, position: video.currentTime }));
@@ -105,7 +105,9 @@ async function playShaka([url, licence, steady]) {
   window.shaka.polyfill.installAll();
   const player = new window.shaka.Player();
   window.seat.player = player;
-  player.addEventListener("error", (e) => error(`${e.detail.severity} ${e.detail.category} ${e.detail.code} ${JSON.stringify(e.detail.data)}`));
+  // What Shaka Player throws itself has no category but a stack.
+  const told = ({ severity, category, code, data, message, stack }) => `${severity} ${category} ${code} ${code ? (data ?? []).map((d) => (d instanceof Error ? String(d) : JSON.stringify(d))) : `${message} ${stack}`}`;
+  player.addEventListener("error", (e) => error(told(e.detail)));
   await player.attach(video);
   // Without liveSync it follows the latency that a manifest asks for; with it, it goes as near as half a second and starves.
   player.configure({ streaming: { lowLatencyMode: true } });
@@ -114,7 +116,11 @@ async function playShaka([url, licence, steady]) {
   window.seat.heights = () => player.getVariantTracks().map((t) => t.height);
   window.seat.choose = (height) => {
     player.configure("abr.enabled", false);
-    player.selectVariantTrack(player.getVariantTracks().find((t) => t.height === height), true);
+    const tracks = player.getVariantTracks();
+    const now = tracks.find((t) => t.active);
+    // With the sound that it has: where both change at once, Shaka Player 5.2.12 may abort an initialisation section by the
+    // seek of the other's flush, and asks its prefetch for that one for ever (its issue 10569).
+    player.selectVariantTrack(tracks.find((t) => t.height === height && t.audioCodec === now?.audioCodec && t.language === now?.language) ?? tracks.find((t) => t.height === height), true);
   };
   window.seat.languages = () => player.getTextTracks().map((t) => t.language);
   window.seat.speak = (language) => player.selectTextTrack(player.getTextTracks().find((t) => t.language === language));
