@@ -113,7 +113,9 @@ async function playShaka([url, licence, steady]) {
   player.configure({ streaming: { lowLatencyMode: true } });
   if (steady) player.configure("abr.enabled", false);
   if (licence) player.configure({ drm: { servers: { "org.w3.clearkey": licence } } });
-  window.seat.heights = () => player.getVariantTracks().map((t) => t.height);
+  // Those of the manifest: of tracks it leaves out, for 30 s, whose pictures came so fast that it dropped every seventh
+  // (abr.droppedFrames), which is the machine's speed. It lists them again when it does not choose by itself.
+  window.seat.heights = () => player.getManifest().variants.map((v) => v.video?.height);
   window.seat.choose = (height) => {
     player.configure("abr.enabled", false);
     const tracks = player.getVariantTracks();
