@@ -48,7 +48,9 @@ func TestACodecThatChangesIsOneDiscontinuityAndLosesNoFrame(t *testing.T) {
 						s.play(film, audio, epoch, n, begin.Add(time.Duration(n)*2*time.Second))
 					}
 				}
-				time.Sleep(62 * time.Second) // the grace
+				time.Sleep(time.Second)
+				s.streams.sink("show").Close(media.ErrGone)
+				synctest.Wait()
 				files = s.halves(c.starts)
 				s.stop()
 			})

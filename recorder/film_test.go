@@ -80,7 +80,9 @@ func record(t *testing.T, codec media.Codec, video, audio *clip.Clip, rounds int
 			}
 		}
 	}
-	time.Sleep(62 * time.Second) // the grace
+	time.Sleep(time.Second)
+	sink.Close(media.ErrGone)
+	synctest.Wait()
 	out := map[string][]byte{}
 	if codec == media.VP8 { // it is recorded only
 		for id, section := range s.shelf.inits {

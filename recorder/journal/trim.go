@@ -21,7 +21,7 @@ func trim(p *media.Presentation, holes []Hole) (*media.Presentation, []Hole) {
 	last, any := uint64(0), false
 	for _, r := range p.Renditions {
 		for i := len(r.Segments) - 1; i >= 0; i-- {
-			if s := r.Segments[i]; !s.Gap || harmed(r, s, holes) {
+			if s := r.Segments[i]; !s.Gap && !stands(r, s, holes) || harmed(r, s, holes) {
 				last, any = max(last, s.MSN), true
 				break
 			}
@@ -43,8 +43,8 @@ func trim(p *media.Presentation, holes []Hole) (*media.Presentation, []Hole) {
 	return &out, clip(&out, holes)
 }
 
-// shorten lets a rendition's last segment end with its last picture or sound: what was
-// waited for in vain is part of no playlist's length.
+// shorten lets a rendition's last segment end with the part that has its last picture or
+// sound: what was waited for in vain is part of no playlist's length.
 func shorten(r *media.Rendition, holes []Hole) []*media.Segment {
 	n := len(r.Segments)
 	if n == 0 || r.Segments[n-1].Gap {
@@ -55,15 +55,27 @@ func shorten(r *media.Rendition, holes []Hole) []*media.Segment {
 	if end <= s.Start || end >= s.Start+s.Duration {
 		return r.Segments
 	}
-	s.Duration = end - s.Start
 	for n := len(s.Parts); n > 0 && s.Parts[n-1].Start >= end; n-- {
+		s.Extent.Size -= s.Parts[n-1].Extent.Size // of silence, none of a gap
 		s.Parts = s.Parts[:n-1]
 	}
+	if n := len(s.Parts); n > 0 {
+		end = s.Parts[n-1].Start + s.Parts[n-1].Duration
+	}
+	s.Duration = end - s.Start
 	return append(slices.Clone(r.Segments[:n-1]), &s)
 }
 
 // vain tells that nothing came, and nothing that came was lost.
 func vain(why Reason) bool { return why == NoFrames || why == PublisherGone || why == NoKeyFrame }
+
+// stands reports whether something only stands in for what did not come in all of a
+// segment, as silence does.
+func stands(r *media.Rendition, s *media.Segment, holes []Hole) bool {
+	return slices.ContainsFunc(holes, func(h Hole) bool {
+		return h.Rendition == r.ID && vain(h.Why) && h.From <= s.Start && h.To >= s.Start+s.Duration
+	})
+}
 
 // harmed reports whether something of a segment was lost.
 func harmed(r *media.Rendition, s *media.Segment, holes []Hole) bool {

@@ -45,6 +45,32 @@ func TestWhatWasWaitedForInVainIsNoPartOfARecording(t *testing.T) {
 	}
 }
 
+// Sound has no gaps: silence stands in for what was waited for in vain, and is no part of the recording either.
+func TestSilenceThatWasWaitedInIsNoPartOfARecording(t *testing.T) {
+	p, s := waited()
+	audio := p.Renditions[1]
+	for _, g := range audio.Segments {
+		g.Gap, g.Extent = false, media.Extent{Offset: 100 * int64(g.MSN), Size: 100}
+	}
+	last := audio.Segments[2]
+	for n := range 4 {
+		last.Parts = append(last.Parts, media.Part{Start: media.Ticks(4000 + 500*n), Duration: 500, Extent: media.Extent{Offset: 200 + 25*int64(n), Size: 25}})
+	}
+	s.Holes[1].From = 5100 // in the midst of a part
+	m := journal.MakeManifest(p, s, nil)
+	got := m.Presentation.Rendition("audio").Segments
+	if len(got) != 3 || got[2].Duration != 1500 || got[2].Extent != (media.Extent{Offset: 200, Size: 75}) {
+		t.Errorf("%d segments, the last is %+v", len(got), *got[len(got)-1])
+	}
+	if last.Duration != 2000 || len(last.Parts) != 4 || last.Extent.Size != 100 {
+		t.Error("the snapshot was changed")
+	}
+	s.Holes[1].Why = journal.Loss // it came, and was lost
+	if n := len(journal.MakeManifest(p, s, nil).Presentation.Rendition("audio").Segments); n != 5 {
+		t.Errorf("%d segments", n)
+	}
+}
+
 func TestWhatIsMissingInTheMiddleOrForLongIsTold(t *testing.T) {
 	p, s := waited()
 	s.Holes = append([]journal.Hole{{Rendition: "audio", From: 2000, To: 2020}}, s.Holes...)

@@ -183,6 +183,10 @@ func (c *Cutter) End(now time.Time) {
 		if l.derived {
 			c.lack(l, l.ticks(c.reach(l)))
 		}
+		c.speaks(l, Frame{Frame: &media.Frame{}})
+		if l.still.alone {
+			c.missed(l, l.unseen(), l.end(), PublisherGone)
+		}
 		l.close(l.end())
 		next = max(next, l.msn)
 		if l.number > 0 {

@@ -50,6 +50,7 @@ type lane struct {
 	stood    media.Ticks   // where the last sample is
 	reorders bool          // pictures are shown in another order than they are sent in
 	silent   media.Ticks   // since when silence stands in for sound; 0 is not
+	alone    bool          // nothing else came either meanwhile
 	held     []Frame       // sound that waits for the pictures' key frame
 	keys     keys
 	told     bool // KeysLate
@@ -224,6 +225,9 @@ func (l *lane) close(end media.Ticks) {
 		return
 	}
 	l.settle(end)
+	if len(l.samples) == 0 && l.hushed() {
+		l.c.quiet(l, end)
+	}
 	unheard := l.muted && len(l.samples) > 0
 	if unheard {
 		l.samples, l.arrival = nil, time.Time{}
@@ -232,6 +236,10 @@ func (l *lane) close(end media.Ticks) {
 		Start: l.partStart, Duration: end - l.partStart, Discontinuity: l.c.grid.at(l.msn).hard, Format: l.format}
 	if len(l.samples) == 0 {
 		e.Gap, e.Why = true, l.why()
+		if e.Why == PublisherGone && !l.gapBefore && !l.hidden() { // up to here the last picture was shown
+			l.c.missed(l, l.unseen(), l.partStart, e.Why)
+			l.still.alone = false
+		}
 	} else {
 		e.Samples, e.Arrival = l.samples, l.arrival
 		if !l.hasMedia {

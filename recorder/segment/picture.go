@@ -17,7 +17,7 @@ func (c *Cutter) picture(l *lane, f Frame) {
 	if f.Key {
 		l.keys.came(l.time(l.level(f.Time)), l.time(l.unseen()), l.time(l.interval))
 	}
-	gone, from := f.Lost || l.needKey && l.format != nil, l.unseen()
+	blind, from := l.needKey && l.format != nil, l.unseen()
 	c.turns(l, f)
 	c.pass(l, f.Time, true)
 	if !f.Key && c.fresh(l) { // a decoder begins anew at a discontinuity
@@ -25,12 +25,13 @@ func (c *Cutter) picture(l *lane, f Frame) {
 		return
 	}
 	c.cutAtPicture(l, f)
-	if gone {
-		why := f.why()
-		if !f.Lost {
-			why = NoKeyFrame
-		}
-		c.missed(l, from, f.Time, why)
+	switch {
+	case f.Lost:
+		c.missed(l, from, f.Time, f.why())
+	case l.still.alone:
+		c.missed(l, from, f.Time, PublisherGone)
+	case blind:
+		c.missed(l, from, f.Time, NoKeyFrame)
 	}
 	if l.format == nil || c.differs(l, f) {
 		l.format = f.Format
@@ -312,6 +313,9 @@ func (c *Cutter) turns(l *lane, f Frame) {
 func (c *Cutter) cross(l *lane, t media.Ticks, msn uint64) {
 	if l.msn >= msn {
 		return
+	}
+	if l.hushed() { // silence behind the boundary may have another format
+		t = min(t, l.ticks(c.grid.at(msn).at))
 	}
 	c.pass(l, t, true)
 	if l.audio && len(l.samples) > 0 {

@@ -79,17 +79,6 @@ func (c *Cutter) sounds(l *lane, f Frame) {
 	c.put(l, Sample{Data: f.Data, Duration: f.Duration, Key: true}, f)
 }
 
-// speaking reports whether the publisher is here: then sound that does not come is
-// silence. DTX sends a frame each 400 ms.
-func (c *Cutter) speaking() bool {
-	for _, l := range c.lanes {
-		if l.placed && !l.derived && c.now.Sub(l.last) < 500*time.Millisecond {
-			return true
-		}
-	}
-	return false
-}
-
 // put lays a sample behind the last.
 func (c *Cutter) put(l *lane, s Sample, f Frame) {
 	at := l.end()
@@ -149,14 +138,34 @@ func (c *Cutter) fill(l *lane, to media.Ticks) {
 	l.close(to)
 }
 
+// hushed reports whether silence stands in for sound that does not come: players that play
+// on over a gap in the pictures (hls.js 1.7) stop for good at one in the sound, so there is
+// none from the first sound to the end.
+func (l *lane) hushed() bool {
+	return l.audio && l.format != nil && l.format.Codec == media.Opus && !l.gapBefore
+}
+
 // hush fills the line with silence up to to.
 func (c *Cutter) hush(l *lane, to media.Ticks) {
 	if l.silent == 0 {
-		l.silent = l.end()
+		l.silent, l.alone = l.end(), false
 	}
+	l.alone = l.alone || !c.flows()
 	frame := l.scale / 50
 	for l.end()+frame <= to {
 		c.put(l, Sample{Data: silence, Duration: frame, Key: true}, Frame{Frame: &media.Frame{}})
+	}
+}
+
+// quiet fills the open part with silence up to end, be that in the midst of a frame.
+func (c *Cutter) quiet(l *lane, end media.Ticks) {
+	if l.silent == 0 {
+		l.silent, l.alone = l.partStart, !c.flows()
+	}
+	for at := l.partStart; at < end; at = l.tail {
+		s := Sample{Data: silence, Duration: min(l.scale/50, end-at), Key: true}
+		l.add(s, at, time.Time{})
+		c.laid(l, s, at)
 	}
 }
 
@@ -165,11 +174,14 @@ func (c *Cutter) speaks(l *lane, f Frame) {
 	if l.silent == 0 {
 		return
 	}
+	why := NoFrames
+	switch {
+	case f.Lost:
+		why = f.why()
+	case l.alone:
+		why = PublisherGone
+	}
 	if d := l.end() - l.silent; d > 0 && (f.Lost || d >= l.scale) {
-		why := NoFrames
-		if f.Lost {
-			why = f.why()
-		}
 		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: l.silent, Duration: d, Why: why})
 	}
 	l.silent = 0
@@ -180,7 +192,7 @@ func (c *Cutter) lack(l *lane, to media.Ticks) {
 	if len(l.held) > 0 {
 		to = min(to, l.held[0].Time)
 	}
-	if l.audio && l.format != nil && l.format.Codec == media.Opus && c.speaking() && !l.gapBefore {
+	if l.hushed() {
 		if l.end()+l.part <= to || l.partStart+l.part <= to {
 			c.hush(l, to)
 		}

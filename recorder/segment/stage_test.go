@@ -60,7 +60,8 @@ type stage struct {
 	now    time.Time
 	tracks []*track
 	// brief allows parts below 85 %: frame rates that no part length fits.
-	brief bool
+	brief  bool
+	ending bool
 	// begins is where renditions ended before they were resumed.
 	begins time.Duration
 }
@@ -142,6 +143,7 @@ func (s *stage) wait(at time.Time) {
 }
 
 func (s *stage) end() {
+	s.ending = true
 	s.c.End(s.now)
 	s.take()
 }
@@ -210,6 +212,9 @@ func (s *stage) part(r *track, e segment.Event) {
 		if !o.Gap && !e.Gap && o.Format != e.Format { // R10
 			s.t.Fatalf("%s: the format changes within a segment", where)
 		}
+	}
+	if e.Gap && r.samples > 0 && e.Format.Codec == media.Opus && !s.ending { // hls.js never gets over one
+		s.t.Fatalf("%s is a gap behind sound", where)
 	}
 	if !e.Gap && s.now.Sub(e.Arrival) > 20*ms {
 		r.waited++

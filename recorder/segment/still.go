@@ -18,6 +18,9 @@ const (
 	// flash is how long those are shown that only lead to the last picture, in ticks:
 	// no screen shows them.
 	flash = 1
+	// away is how long nothing at all came when a publisher counts as gone: from then on
+	// there are gaps.
+	away = 10 * time.Second
 )
 
 // memory is what a lane needs to show its last picture once more.
@@ -30,11 +33,12 @@ type memory struct {
 	format *media.Format
 	epoch  media.Epoch
 	until  media.Ticks // where the last one that came ends, as far as was foretold
+	alone  bool        // it is shown again while nothing comes at all
 }
 
 // keep remembers a picture.
 func (m *memory) keep(f Frame) {
-	m.last, m.looked, m.again = f.Data, false, nil
+	m.last, m.looked, m.again, m.alone = f.Data, false, nil, false
 	if f.Key {
 		m.forget()
 		m.format, m.epoch = f.Format, f.Epoch
@@ -79,6 +83,7 @@ func (c *Cutter) hold(l *lane, end media.Ticks) {
 		return
 	}
 	at := l.partStart
+	l.still.alone = l.still.alone || !c.flows()
 	for _, s := range l.still.shows(l.hasMedia, end-at-l.least) {
 		l.add(s, at, l.arrival)
 		at += flash
@@ -104,7 +109,7 @@ func (m *memory) shows(seen bool, d media.Ticks) []Sample {
 // is here, and no other layer has gone on without it.
 func (c *Cutter) stands(l *lane) bool {
 	m := &l.still
-	if m.format == nil || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch || c.fresh(l) || !c.here(l.time(l.partStart)) {
+	if m.format == nil || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch && l.msn >= c.turn || c.fresh(l) || !c.here() {
 		return false
 	}
 	for _, o := range c.lanes {
@@ -115,13 +120,13 @@ func (c *Cutter) stands(l *lane) bool {
 	return true
 }
 
-// here reports whether the publisher was at a media time: sound tells within half a
-// second, pictures alone come each second at least.
-func (c *Cutter) here(at time.Duration) bool {
+// here reports whether the publisher is: who is away for a moment is soon back, and players
+// that were told of a gap in the pictures (hls.js 1.7) may not go on behind it.
+func (c *Cutter) here() bool {
 	for _, l := range c.lanes {
-		if l.placed && l.audio && c.now.Sub(l.last) < alive {
-			return c.speaking() || l.time(l.lastTime) > at
+		if l.placed && !l.derived && c.now.Sub(l.last) < away {
+			return true
 		}
 	}
-	return c.flows()
+	return false
 }

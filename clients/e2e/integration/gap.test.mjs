@@ -1,18 +1,20 @@
 // Gaps in what is watched by LL-HLS: a layer pauses in the middle of a segment, the publisher leaves and comes back. Who was
-// there sees the picture again, and so does who came just then.
+// there sees the picture again, and so does who came just then; hls.js as others use it, when the publisher is soon back.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { publishLayers } from "../hall.mjs";
+import { hall, publishLayers, seat } from "../hall.mjs";
 import { eventually, openBrowser, openHouse } from "../house.mjs";
 import { camera } from "../timecode.mjs";
 
-let house, browser, context, publisher, here;
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+let house, browser, context, publisher, here, others;
 let token;
 
 before(async () => {
   house = await openHouse();
   browser = await openBrowser();
+  others = await hall();
   token = await house.token("--publish", "*", "--play", "*");
   context = await browser.newContext({ permissions: ["camera", "microphone"], viewport: { width: 640, height: 480 } });
   publisher = await context.newPage();
@@ -23,6 +25,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
+  others?.close();
   await house?.close();
 });
 
@@ -56,6 +59,23 @@ async function plays(player, what) {
     return true;
   }, 60000);
 }
+
+test("hls.js plays on when the publisher is soon back", async () => {
+  const url = `${house.http}/live/gaps/index.m3u8?token=${token}`;
+  await eventually("both layers are packaged", async () => new Set((await (await fetch(url)).text()).match(/^[^#\s]+\/video[^\s?]*/gm)).size === 2);
+  const guest = await seat(browser, others, { player: "hls.js", url });
+  const stands = async () => Promise.reject(new Error(JSON.stringify(await guest.standing())));
+  await eventually("it plays", async () => (await guest.seen()).frames > 15 || stands(), 60000);
+  await publisher.evaluate(() => window.pc.close());
+  await wait(2500);
+  await publish();
+  const back = (await guest.seen()).position;
+  // 10 s further on all that was there before is played.
+  await eventually("it plays on", async () => (await guest.seen()).position > back + 10 || stands(), 60000);
+  const { frames } = await guest.seen();
+  await eventually("its picture moves", async () => (await guest.seen()).frames > frames + 15 || stands(), 60000);
+  await guest.page.close();
+});
 
 test("a picture goes on when its layer pauses, and again when another is to be had", async () => {
   here = await watch();
