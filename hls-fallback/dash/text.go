@@ -24,7 +24,7 @@ func (v *view) coming(r *media.Rendition, msn uint64, line *timeline) *media.Seg
 	}
 	for _, of := range v.p.Renditions {
 		if o := of.Open; o != nil && o.MSN == msn && of.Timescale == r.Timescale && !isText(of) {
-			s := &media.Segment{MSN: msn, Start: o.Start, Duration: max(sum(o), line.last)}
+			s := &media.Segment{MSN: msn, Start: o.Start, Duration: v.likely(of)}
 			if len(line.s) > 0 && !o.Discontinuity {
 				s.Start = line.end
 			}

@@ -3,6 +3,7 @@ package dash
 import (
 	"math"
 	"sort"
+	"time"
 
 	"github.com/Eyevinn/dash-mpd/mpd"
 
@@ -11,7 +12,7 @@ import (
 
 // template lists the segments of a rendition in a period: numbers are those of HLS.
 // The segment that is being made is the last of them, with the length that it will
-// have as far as anybody knows; the next manifest has its true one.
+// have as far as anybody knows (likely); the next manifest has its true one.
 func (v *view) template(r *media.Rendition, run *period, until uint64, init int) *mpd.SegmentTemplateType {
 	var line timeline
 	msn := run.first
@@ -38,7 +39,7 @@ func (v *view) template(r *media.Rendition, run *period, until uint64, init int)
 			}
 			d = s.Duration
 		case r.Open != nil && r.Open.MSN == msn && !v.ended:
-			s, d = r.Open, max(sum(r.Open), line.last)
+			s, d = r.Open, v.likely(r)
 		default:
 			return v.describe(r, run, &line, init)
 		}
@@ -49,6 +50,26 @@ func (v *view) template(r *media.Rendition, run *period, until uint64, init int)
 		v.longest = max(v.longest, r.Time(d))
 	}
 	return v.describe(r, run, &line, init)
+}
+
+// likely is how long the segment that is being made will be: as long as those before it,
+// and rather too long by a quarter of a part, which is more than encoders that are asked
+// for key frames stray. Of what Shaka Player has it takes over only what ends later
+// (5.2, segment_template.js, appendTemplateInfo): a segment that turns out longer than it
+// was told it takes for another one, and plays it twice; one that is shorter is cut off
+// by the next. By half of it or more the guess must not be too long: the next one would not
+// end later, and be left out. So it is the shorter of the two before that counts.
+func (v *view) likely(r *media.Rendition) media.Ticks {
+	before := media.Ticks(0)
+	for i := range min(2, len(r.Segments)) {
+		if d := r.Segments[len(r.Segments)-1-i].Duration; before == 0 || d < before {
+			before = d
+		}
+	}
+	if before > 0 {
+		before += media.Ticks(v.p.PartTarget/4) * media.Ticks(r.Timescale) / media.Ticks(time.Second)
+	}
+	return max(sum(r.Open), before)
 }
 
 func (v *view) describe(r *media.Rendition, run *period, line *timeline, init int) *mpd.SegmentTemplateType {
