@@ -226,6 +226,30 @@ func TestTimesGoOnWhenAStreamEnds(t *testing.T) {
 	}
 }
 
+// Shaka Player waited for ever for what was announced, and never came: the last segment
+// lasts until nobody waited for more.
+func TestAStreamThatHasEndedEndsWithItsLastMedia(t *testing.T) {
+	s := stage.New("show")
+	for range 3 {
+		s.Segment(4)
+	}
+	p := s.End()
+	for i, r := range p.Renditions {
+		c, last := *r, *r.Segments[2]
+		last.Parts = slices.Clone(last.Parts)
+		for n := range last.Parts {
+			last.Parts[n].Gap = n > i%2 // sound and pictures, one part or two
+		}
+		c.Segments = []*media.Segment{c.Segments[0], c.Segments[1], &last}
+		p.Renditions[i] = &c
+	}
+	var w dash.Writer
+	m := read(t, w.MPD(p, dash.Options{Window: time.Minute}))
+	if end := time.Duration(*m.MediaPresentationDuration); end != 5001*time.Millisecond {
+		t.Errorf("it ends at %v, and the last picture at 5 s", end)
+	}
+}
+
 func TestNothingYetIsNothing(t *testing.T) {
 	var w dash.Writer
 	if text := w.MPD(stage.New("x").Snapshot(), dash.Options{}); text != nil {

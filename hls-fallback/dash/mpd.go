@@ -26,7 +26,10 @@ type Options struct {
 	// Asset tells that it is a recording's: once that has ended, its manifest begins at
 	// zero, with text in files beside it. That of a stream goes on as it was live: players
 	// are in the midst of it, and neither a period's start nor its offset may change
-	// (ISO/IEC 23009-1 section 5.4.1, DASH-IF's timing model, "MPD updates").
+	// (ISO/IEC 23009-1 section 5.4.1, DASH-IF's timing model, "MPD updates"). dash.js 5.2
+	// is thrown where they do; Shaka Player 5.2 plays on either way, but adds the window's
+	// start to the duration (dash_parser.js, parsePeriods_), so that behind a stream longer
+	// than the window it waits at its end, where it would have ended.
 	Asset bool
 }
 
@@ -67,7 +70,11 @@ func (w *Writer) MPD(p *media.Presentation, o Options) []byte {
 	m.MaxSegmentDuration = mpd.Ptr(mpd.Duration(roundUp(v.longest, 10*time.Millisecond)))
 	if v.ended {
 		// A period's length is the next one's start; the last one's ends the whole.
-		m.MediaPresentationDuration = mpd.Ptr(mpd.Duration(v.end.Round(time.Millisecond) + v.apart()))
+		end := v.end
+		if !o.Asset { // whose end is cut already
+			end = min(end, v.lastMedia())
+		}
+		m.MediaPresentationDuration = mpd.Ptr(mpd.Duration(end.Round(time.Millisecond) + v.apart()))
 		if o.Asset {
 			v.rebase(m)
 		}
@@ -206,6 +213,28 @@ func sum(s *media.Segment) (d media.Ticks) {
 		d += s.Parts[i].Duration
 	}
 	return d
+}
+
+// lastMedia is where the last picture or sound ends: its segment lasts until nobody
+// waited for more, and Shaka Player (5.2) does not end before all that is announced is
+// there.
+func (v *view) lastMedia() (end time.Duration) {
+	for _, r := range v.p.Renditions {
+		for _, s := range slices.Backward(r.Segments) {
+			if s.Gap || isText(r) {
+				continue
+			}
+			last := s.Start + s.Duration
+			for i := range s.Parts {
+				if p := &s.Parts[i]; !p.Gap {
+					last = p.Start + p.Duration
+				}
+			}
+			end = max(end, r.Time(last))
+			break
+		}
+	}
+	return end
 }
 
 // rebase lets an asset's manifest begin at zero, where players begin to play.
