@@ -10,6 +10,8 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 
 	"github.com/sluice-live/sluice/media"
+	"github.com/sluice-live/sluice/recorder"
+	"github.com/sluice-live/sluice/recorder/segment"
 )
 
 // What a publisher captured is in the segments, each frame once and in order, or else
@@ -118,4 +120,28 @@ func (s *studio) numbers(t *testing.T, p *media.Presentation, r *media.Rendition
 		}
 	}
 	return out
+}
+
+// What is made of sound is silent where that is, and the same is told of it: else a recording would last as long as it
+// was waited for in vain.
+func TestSilenceIsListedForWhatIsMadeOfTheSoundToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStudio(t, func(c *recorder.Config, _ *recorder.Parts) { c.FFmpeg = "ffmpeg" })
+		s.publish(1, "")
+		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
+		time.Sleep(70 * time.Second)
+		synctest.Wait()
+		until := map[string]time.Duration{}
+		for _, g := range s.shelf.gaps {
+			if g.Why == string(segment.PublisherGone) {
+				until[g.Rendition] = max(until[g.Rendition], g.End)
+			}
+		}
+		for _, id := range []string{"audio", "audio-aac"} {
+			if until[id] < 60*time.Second {
+				t.Errorf("%s is listed as missing until %v", id, until[id])
+			}
+		}
+		s.stop()
+	})
 }

@@ -25,6 +25,7 @@ func (t *tape) events(now time.Time) {
 		case segment.Hole:
 			t.missing(r, e.Start, e.Duration, e.Why)
 			t.keep(t.journal().Hole(r.is.ID, e.Start, e.Start+e.Duration, string(e.Why)))
+			t.missingToo(r, &e)
 		case segment.Laid:
 			t.listen(&e)
 		case segment.KeyWanted:
@@ -143,6 +144,21 @@ func (t *tape) missing(r *rendition, start, d media.Ticks, why segment.Why) {
 		return // nobody misses it
 	}
 	t.r.metrics.gaps.WithLabelValues(string(why)).Add(r.is.Time(d).Seconds())
+}
+
+// missingToo lists the silence of what is made of a rendition: it is silent where that is.
+func (t *tape) missingToo(r *rendition, e *segment.Event) {
+	if r.is.Kind != media.AudioRendition || e.Why != segment.PublisherGone && e.Why != segment.NoFrames {
+		return
+	}
+	for _, d := range t.encoders.all {
+		if d.of == r {
+			scaled := func(at media.Ticks) media.Ticks {
+				return at * media.Ticks(d.to.is.Timescale) / media.Ticks(r.is.Timescale)
+			}
+			t.keep(t.journal().Hole(d.to.is.ID, scaled(e.Start), scaled(e.Start+e.Duration), string(e.Why)))
+		}
+	}
 }
 
 // show makes a new snapshot and wakes who waits for it.

@@ -1,6 +1,8 @@
 package segment_test
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,34 +60,97 @@ func TestC15_APublisherWhoIsSoonBackLeavesNoGap(t *testing.T) {
 	}
 }
 
-// One who stays away is gone: from then on there are gaps in the pictures, and none in the
-// sound. All of it is listed, from the last picture on.
+// One who stays away is gone: after ten seconds there are gaps in the pictures, up to the
+// first of the next session, and none in the sound. All of it is listed as it happens, from
+// the last picture on, for a server that is killed meanwhile.
 func TestC15_APublisherWhoStaysAwayLeavesAGapInThePictures(t *testing.T) {
-	s := newStage(t, config())
-	s.brief = true
-	v, a := s.video(33333*time.Microsecond, 40*ms), s.sound()
-	leaves(11*time.Second, 40*time.Second, v, a)
-	s.play(39*time.Second, v, a)
-	s.end()
-	begin := time.Duration(0)
-	for _, g := range v.segs {
-		for _, p := range g.parts {
-			if p.Gap && begin == 0 {
-				begin = v.time(p.Start)
+	for _, away := range []time.Duration{10200 * ms, 10600 * ms, 12 * time.Second, 30 * time.Second} {
+		s := newStage(t, config())
+		s.brief = true
+		h, l, a := s.video(33333*time.Microsecond, 40*ms), s.video(33333*time.Microsecond, 20*ms), s.sound()
+		back := 11*time.Second + away
+		leaves(11*time.Second, back, h, l, a)
+		s.play(back, h, l, a)
+		for _, c := range []*source{h, l, a} {
+			from, to := c.absent()
+			if end := s.now.Sub(s.cfg.Start); (from-11*time.Second).Abs() > 100*ms || end-to > 4*time.Second {
+				t.Errorf("away for %v, rendition %d: told from %v to %v when the publisher came back", away, c.index, from, to)
+			}
+		}
+		s.play(back+5*time.Second, h, l, a)
+		s.end()
+		for _, c := range []*source{h, l, a} {
+			from, to := c.absent()
+			if (from-11*time.Second).Abs() > 100*ms || (to-back).Abs() > 300*ms { // up to the first picture
+				t.Errorf("away for %v, rendition %d: listed from %v to %v", away, c.index, from, to)
+			}
+			begin, end := time.Duration(0), time.Duration(0)
+			for _, g := range c.segs {
+				for _, p := range g.parts {
+					if p.Gap && begin == 0 {
+						begin = c.time(p.Start)
+					}
+					if p.Gap {
+						end = c.time(p.Start + p.Duration)
+					}
+				}
+			}
+			switch {
+			case c.audio && c.gaps() != 0:
+				t.Errorf("away for %v: %d gaps in the sound", away, c.gaps())
+			case !c.audio && away > 11*time.Second && ((begin-21*time.Second).Abs() > 600*ms || (end-back).Abs() > 300*ms):
+				t.Errorf("away for %v, rendition %d: gaps from %v to %v", away, c.index, begin, end)
 			}
 		}
 	}
-	if begin < 20*time.Second || begin > 22*time.Second || a.gaps() != 0 {
-		t.Errorf("gaps begin at %v, %d in the sound", begin, a.gaps())
-	}
-	for _, c := range []*source{v, a} {
-		if len(c.holes) != 1 {
-			t.Fatalf("rendition %d: %d holes", c.index, len(c.holes))
+}
+
+// absent is the one stretch of which a track tells that the publisher was gone, be it by
+// holes or gaps; that it is one is checked.
+func (r *track) absent() (from, to time.Duration) {
+	type span struct{ from, to time.Duration }
+	var all []span
+	for _, h := range r.holes {
+		if h.Why == segment.PublisherGone {
+			all = append(all, span{r.time(h.Start), r.time(h.Start + h.Duration)})
 		}
-		h := c.holes[0]
-		from, to := c.time(h.Start), c.time(h.Start+h.Duration)
-		if want := map[bool]time.Duration{false: begin, true: c.time(c.track.next)}[c.audio]; h.Why != segment.PublisherGone || (from-11*time.Second).Abs() > 100*ms || (to-want).Abs() > 100*ms {
-			t.Errorf("rendition %d: a hole from %v to %v, %s", c.index, from, to, h.Why)
+	}
+	parts := slices.Clone(r.open)
+	for _, g := range r.segs {
+		parts = append(parts, g.parts...)
+	}
+	for _, p := range parts {
+		if p.Gap && r.time(p.Start) > time.Second {
+			all = append(all, span{r.time(p.Start), r.time(p.Start + p.Duration)})
+		}
+	}
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	for i, s := range all {
+		if i == 0 {
+			from, to = s.from, s.to
+		}
+		if s.from > to+ms {
+			return -1, -1
+		}
+		to = max(to, s.to)
+	}
+	return from, to
+}
+
+// A picture that stood before the publisher left was there to be seen.
+func TestC15_AStillPictureIsMissingOnlySinceThePublisherIsGone(t *testing.T) {
+	for _, back := range []time.Duration{23 * time.Second, time.Hour} {
+		s := newStage(t, config())
+		s.brief = true
+		v, a := s.video(33333*time.Microsecond, 30*ms), s.sound()
+		leaves(20*time.Second, back, v, a)
+		v.quiet = func(at time.Duration) bool { return at > 11*time.Second && at < back }
+		s.play(30*time.Second, v, a)
+		s.end()
+		for _, c := range []*source{v, a} {
+			if from, _ := c.absent(); (from - 20*time.Second).Abs() > 100*ms {
+				t.Errorf("back at %v, rendition %d: the publisher is gone since %v", back, c.index, from)
+			}
 		}
 	}
 }

@@ -46,7 +46,9 @@ type Cutter struct {
 	epoch  media.Epoch
 	turn   uint64 // number of the segment that begins the epoch
 	now    time.Time
-	newest time.Duration // newest picture, media time
+	newest time.Duration                    // newest picture, media time
+	heard  time.Duration                    // newest of all that came, media time
+	void   struct{ from, to time.Duration } // the last time in which nothing came
 	events []Event
 }
 
@@ -103,6 +105,9 @@ func (c *Cutter) Push(rendition int, f Frame, now time.Time) {
 		if !l.derived {
 			c.newest = max(c.newest, l.time(f.Time))
 		}
+	}
+	if !l.derived {
+		c.hears(l.time(f.Time))
 	}
 	c.release()
 }
@@ -183,10 +188,7 @@ func (c *Cutter) End(now time.Time) {
 		if l.derived {
 			c.lack(l, l.ticks(c.reach(l)))
 		}
-		c.speaks(l, Frame{Frame: &media.Frame{}})
-		if l.still.alone {
-			c.missed(l, l.unseen(), l.end(), PublisherGone)
-		}
+		c.tell(l, l.end())
 		l.close(l.end())
 		next = max(next, l.msn)
 		if l.number > 0 {

@@ -50,7 +50,8 @@ type lane struct {
 	stood    media.Ticks   // where the last sample is
 	reorders bool          // pictures are shown in another order than they are sent in
 	silent   media.Ticks   // since when silence stands in for sound; 0 is not
-	alone    bool          // nothing else came either meanwhile
+	alone    media.Ticks   // since when what stands in does so as nothing at all comes; 0 is not
+	owes     bool          // that was told of up to there
 	held     []Frame       // sound that waits for the pictures' key frame
 	keys     keys
 	told     bool // KeysLate
@@ -236,10 +237,8 @@ func (l *lane) close(end media.Ticks) {
 		Start: l.partStart, Duration: end - l.partStart, Discontinuity: l.c.grid.at(l.msn).hard, Format: l.format}
 	if len(l.samples) == 0 {
 		e.Gap, e.Why = true, l.why()
-		if e.Why == PublisherGone && !l.gapBefore && !l.hidden() { // up to here the last picture was shown
-			l.c.missed(l, l.unseen(), l.partStart, e.Why)
-			l.still.alone = false
-		}
+		l.c.tell(l, l.partStart)
+		l.alone, l.owes, l.still.gone = 0, false, l.still.gone || l.c.gone(l.partStart, l, away)
 	} else {
 		e.Samples, e.Arrival = l.samples, l.arrival
 		if !l.hasMedia {
@@ -275,6 +274,7 @@ func (l *lane) cut(at media.Ticks) {
 		at = l.segStart + l.least
 	}
 	l.close(at)
+	l.c.tell(l, l.partStart)
 	if !l.hidden() {
 		l.c.events = append(l.c.events, Event{Kind: SegmentEnded, Rendition: l.index, MSN: l.msn, Part: l.number,
 			Start: l.segStart, Duration: l.partStart - l.segStart, Gap: !l.hasMedia, Independent: l.opensKey,

@@ -28,15 +28,15 @@ func (c *Cutter) picture(l *lane, f Frame) {
 	switch {
 	case f.Lost:
 		c.missed(l, from, f.Time, f.why())
-	case l.still.alone:
-		c.missed(l, from, f.Time, PublisherGone)
+	case l.alone > 0:
+		c.missed(l, l.alone, f.Time, PublisherGone)
 	case blind:
 		c.missed(l, from, f.Time, NoKeyFrame)
 	}
 	if l.format == nil || c.differs(l, f) {
 		l.format = f.Format
 	}
-	l.needKey = false
+	l.needKey, l.alone, l.owes = false, 0, false
 	c.lay(l, f)
 }
 

@@ -138,19 +138,16 @@ func (c *Cutter) fill(l *lane, to media.Ticks) {
 	l.close(to)
 }
 
-// hushed reports whether silence stands in for sound that does not come: players that play
-// on over a gap in the pictures (hls.js 1.7) stop for good at one in the sound, so there is
-// none from the first sound to the end.
+// hushed reports whether silence stands in for sound that does not come: players may not go
+// on behind a gap (hls.js 1.7), so there is none behind the first sound that came to this
+// Cutter.
 func (l *lane) hushed() bool {
 	return l.audio && l.format != nil && l.format.Codec == media.Opus && !l.gapBefore
 }
 
 // hush fills the line with silence up to to.
 func (c *Cutter) hush(l *lane, to media.Ticks) {
-	if l.silent == 0 {
-		l.silent, l.alone = l.end(), false
-	}
-	l.alone = l.alone || !c.flows()
+	c.falls(l, l.end(), to)
 	frame := l.scale / 50
 	for l.end()+frame <= to {
 		c.put(l, Sample{Data: silence, Duration: frame, Key: true}, Frame{Frame: &media.Frame{}})
@@ -159,9 +156,7 @@ func (c *Cutter) hush(l *lane, to media.Ticks) {
 
 // quiet fills the open part with silence up to end, be that in the midst of a frame.
 func (c *Cutter) quiet(l *lane, end media.Ticks) {
-	if l.silent == 0 {
-		l.silent, l.alone = l.partStart, !c.flows()
-	}
+	c.falls(l, l.partStart, end)
 	for at := l.partStart; at < end; at = l.tail {
 		s := Sample{Data: silence, Duration: min(l.scale/50, end-at), Key: true}
 		l.add(s, at, time.Time{})
@@ -169,22 +164,43 @@ func (c *Cutter) quiet(l *lane, end media.Ticks) {
 	}
 }
 
+// falls notes since when there is silence, and since when as nothing at all comes.
+func (c *Cutter) falls(l *lane, from, to media.Ticks) {
+	if l.silent == 0 {
+		l.silent = from
+	}
+	if c.gone(to, l, alive) && l.alone == 0 {
+		l.alone = max(l.silent, l.ticks(c.since(l.time(to))))
+		if l.alone-l.silent < l.scale {
+			l.alone = l.silent
+		}
+	}
+}
+
 // speaks tells of the silence that ends, when something is missing.
 func (c *Cutter) speaks(l *lane, f Frame) {
-	if l.silent == 0 {
+	why := NoFrames
+	if f.Lost {
+		why = f.why()
+	}
+	c.quieted(l, l.end(), why, f.Lost)
+	l.silent, l.alone, l.owes = 0, 0, false
+}
+
+// quieted lists the silence up to to: why it was, but for the time in which nothing at all
+// came. A short one is none unless something was lost.
+func (c *Cutter) quieted(l *lane, to media.Ticks, why Why, lost bool) {
+	if l.silent == 0 || l.hidden() || !lost && !l.owes && to-l.silent < l.scale {
 		return
 	}
-	why := NoFrames
-	switch {
-	case f.Lost:
-		why = f.why()
-	case l.alone:
-		why = PublisherGone
+	until := to
+	if l.alone > 0 && !lost {
+		until = l.alone
+		c.missed(l, l.alone, to, PublisherGone)
+		l.alone = max(l.alone, to)
 	}
-	if d := l.end() - l.silent; d > 0 && (f.Lost || d >= l.scale) {
-		c.events = append(c.events, Event{Kind: Hole, Rendition: l.index, MSN: l.msn, Start: l.silent, Duration: d, Why: why})
-	}
-	l.silent = 0
+	c.missed(l, l.silent, until, why)
+	l.silent, l.owes = max(l.silent, to), true
 }
 
 // lack declares what did not come up to to.

@@ -33,12 +33,12 @@ type memory struct {
 	format *media.Format
 	epoch  media.Epoch
 	until  media.Ticks // where the last one that came ends, as far as was foretold
-	alone  bool        // it is shown again while nothing comes at all
+	gone   bool        // the publisher was away for so long that it is not shown again
 }
 
 // keep remembers a picture.
 func (m *memory) keep(f Frame) {
-	m.last, m.looked, m.again, m.alone = f.Data, false, nil, false
+	m.last, m.looked, m.again, m.gone = f.Data, false, nil, false
 	if f.Key {
 		m.forget()
 		m.format, m.epoch = f.Format, f.Epoch
@@ -83,7 +83,12 @@ func (c *Cutter) hold(l *lane, end media.Ticks) {
 		return
 	}
 	at := l.partStart
-	l.still.alone = l.still.alone || !c.flows()
+	if c.gone(end, l, alive) && l.alone == 0 {
+		l.alone = max(l.unseen(), l.ticks(c.since(l.time(end)))) // a picture stood before that, and was all there was
+		if l.alone-l.unseen() < l.scale {
+			l.alone = l.unseen()
+		}
+	}
 	for _, s := range l.still.shows(l.hasMedia, end-at-l.least) {
 		l.add(s, at, l.arrival)
 		at += flash
@@ -109,7 +114,7 @@ func (m *memory) shows(seen bool, d media.Ticks) []Sample {
 // is here, and no other layer has gone on without it.
 func (c *Cutter) stands(l *lane) bool {
 	m := &l.still
-	if m.format == nil || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch && l.msn >= c.turn || c.fresh(l) || !c.here() {
+	if m.format == nil || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch && l.msn >= c.turn || c.fresh(l) || m.gone || c.gone(l.partStart, l, away) {
 		return false
 	}
 	for _, o := range c.lanes {
@@ -120,13 +125,37 @@ func (c *Cutter) stands(l *lane) bool {
 	return true
 }
 
-// here reports whether the publisher is: who is away for a moment is soon back, and players
-// that were told of a gap in the pictures (hls.js 1.7) may not go on behind it.
-func (c *Cutter) here() bool {
-	for _, l := range c.lanes {
-		if l.placed && !l.derived && c.now.Sub(l.last) < away {
-			return true
-		}
+// gone reports whether, at a place of a lane, nothing at all has come for that long: who is
+// away for a moment is soon back, and players that were told of a gap (hls.js 1.7) may not go
+// on behind it. Media time tells, so that redundant recorders agree.
+func (c *Cutter) gone(at media.Ticks, l *lane, long time.Duration) bool {
+	return l.time(at)-c.since(l.time(at)) >= long
+}
+
+// since returns the newest media time up to at of which anything came.
+func (c *Cutter) since(at time.Duration) time.Duration {
+	if at <= c.void.to {
+		return c.void.from
 	}
-	return false
+	return c.heard
+}
+
+// hears notes that something of a media time came.
+func (c *Cutter) hears(at time.Duration) {
+	if at-c.heard >= alive {
+		c.void.from, c.void.to = c.heard, at
+	}
+	c.heard = max(c.heard, at)
+}
+
+// tell lists what stood in for what did not come, up to to.
+func (c *Cutter) tell(l *lane, to media.Ticks) {
+	if l.audio {
+		c.quieted(l, to, NoFrames, false)
+		return
+	}
+	if l.alone > 0 && !l.hidden() {
+		c.missed(l, l.alone, to, PublisherGone)
+		l.alone, l.owes = max(l.alone, to), true
+	}
 }
