@@ -11,7 +11,7 @@ const (
 	// firstLead is how long before its time a key frame is asked for, until answers
 	// tell: half a round trip and an encoder's next frame.
 	firstLead = 150 * time.Millisecond
-	leastLead = 5 * time.Millisecond
+	leastLead = -200 * time.Millisecond
 	mostLead  = 800 * time.Millisecond
 	// remindTime is how long after a wish an encoder that never answered is asked again.
 	remindTime = 500 * time.Millisecond
@@ -29,6 +29,9 @@ type keys struct {
 	goal  time.Duration // when it should be shown
 	sent  time.Duration // when it was asked for
 	step  time.Duration // by which the lead was changed last, where it is nearly right
+	fore  time.Duration // when one came that was captured before it was asked for, from then; 0: none did
+	ahead time.Duration // how long before it was asked for one may have been captured that answers
+	fores int           // how many times in a row no other came
 	soon  bool          // that was soon after the time before
 
 	last  time.Duration // when the last one was shown
@@ -91,10 +94,14 @@ func (k *keys) count(t, interval time.Duration) {
 func (k *keys) came(t, last, interval time.Duration) {
 	k.count(t, interval)
 	defer k.judge()
-	if !k.open || t < k.sent { // of what was captured before nobody knew
+	if !k.open {
 		return
 	}
-	k.open = false
+	if t < k.sent-k.ahead { // of what was captured before nobody knew
+		k.fore = t - k.sent
+		return
+	}
+	k.open, k.fores = false, 0
 	miss := amiss(t, last, k.goal)
 	if miss.Abs() <= interval/2 {
 		k.heard++
@@ -106,7 +113,13 @@ func (k *keys) came(t, last, interval time.Duration) {
 		return
 	case k.soon: // who passes wishes on holds back those that follow upon one another: it tells nothing of the next
 		return
-	case miss.Abs() < interval*3/2 && k.known:
+	}
+	k.learn(miss, interval)
+}
+
+// learn makes the lead another after a miss.
+func (k *keys) learn(miss, interval time.Duration) {
+	if miss.Abs() < interval*3/2 && k.known {
 		if miss /= 2; (miss < 0) != (k.step < 0) { // what is right lies between the two
 			miss /= 2
 		}
@@ -207,12 +220,25 @@ func (c *Cutter) remind(l *lane) {
 	}
 }
 
+// foretold learns from key frames that were captured before they were asked for: where nothing else answers, twice in a
+// row, encoders have pictures at hand whose way to us takes longer than their answers.
+func (k *keys) foretold(interval time.Duration) {
+	if k.open && k.fore < 0 {
+		if k.fores++; k.fores > 1 {
+			k.learn(k.fore-k.lead, interval)
+			k.ahead, k.fores, k.mine, k.heard = interval-k.fore, 0, false, 1
+		}
+	}
+	k.fore = 0
+}
+
 func (c *Cutter) ask(l *lane) {
 	k := &l.keys
 	if due, ok := c.keyDue(l); ok {
 		if !k.tried {
 			due = c.media(c.now)
 		}
+		k.foretold(l.time(l.interval))
 		k.soon = k.sent > 0 && c.media(c.now)-k.sent < c.cfg.Nominal/2
 		k.open, k.goal, k.sent = true, due+k.lead, c.media(c.now)
 	}

@@ -12,6 +12,7 @@ import (
 type browser struct {
 	out  int           // of a thousand pictures, how many are left out
 	most time.Duration // from a wish to the key frame, at most; 30 ms at least
+	way  time.Duration // what pictures have behind them when the encoder takes them up
 }
 
 // publish shows a minute of it with sound, in layers that leave out the same pictures.
@@ -45,6 +46,7 @@ func (b browser) publish(t reporter, layers int, seed uint64) []*source {
 			if f.key {
 				f.delay += 15 * ms
 			}
+			f.at, f.delay = max(f.at-b.way, 0), f.delay+b.way
 		}
 		sources = append(sources, v)
 	}
@@ -62,12 +64,14 @@ func TestFewPartsOfABrowserWait(t *testing.T) {
 		browser
 		layers, most int // of a thousand parts
 	}{
-		{browser{0, 40 * ms}, 1, 10},
-		{browser{0, 60 * ms}, 1, 20},  // 25 before the lead was looked for between two that were wrong
-		{browser{10, 50 * ms}, 1, 15}, // 27 before what is left out was
-		{browser{30, 30 * ms}, 1, 30}, // 47
-		{browser{30, 50 * ms}, 1, 30}, // 58
-		{browser{30, 50 * ms}, 2, 40}, // 60
+		{browser{out: 0, most: 40 * ms}, 1, 10},
+		{browser{out: 0, most: 60 * ms}, 1, 20},                 // 25 before the lead was looked for between two that were wrong
+		{browser{out: 10, most: 50 * ms}, 1, 15},                // 27 before what is left out was
+		{browser{out: 30, most: 30 * ms}, 1, 30},                // 47
+		{browser{out: 30, most: 50 * ms}, 1, 30},                // 58
+		{browser{out: 30, most: 50 * ms}, 2, 40},                // 60
+		{browser{out: 10, most: 50 * ms, way: 60 * ms}, 1, 50},  // 173
+		{browser{out: 10, most: 50 * ms, way: 100 * ms}, 1, 50}, // 101, in segments of 5 s
 	} {
 		waited, parts := 0, 0
 		for seed := range uint64(8) {
