@@ -226,7 +226,7 @@ func (l *lane) close(end media.Ticks) {
 		return
 	}
 	l.settle(end)
-	if len(l.samples) == 0 && l.hushed() {
+	if len(l.samples) == 0 && l.hushed() && !l.c.fresh(l) { // what comes there may have another format
 		l.c.quiet(l, end)
 	}
 	unheard := l.muted && len(l.samples) > 0
@@ -238,7 +238,7 @@ func (l *lane) close(end media.Ticks) {
 	if len(l.samples) == 0 {
 		e.Gap, e.Why = true, l.why()
 		l.c.tell(l, l.partStart)
-		l.alone, l.owes, l.still.gone = 0, false, l.still.gone || l.c.gone(l.partStart, l, away)
+		l.silent, l.alone, l.owes, l.still.gone = 0, 0, false, l.still.gone || l.c.gone(l.partStart, l, away)
 	} else {
 		e.Samples, e.Arrival = l.samples, l.arrival
 		if !l.hasMedia {
@@ -259,7 +259,7 @@ func (l *lane) close(end media.Ticks) {
 // why says why nothing is there.
 func (l *lane) why() Why {
 	switch {
-	case !l.c.flows():
+	case !l.c.flows() || l.c.gone(l.partStart, l, alive):
 		return PublisherGone
 	case l.needKey:
 		return NoKeyFrame

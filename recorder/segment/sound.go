@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sluice-live/sluice/media"
@@ -138,11 +139,15 @@ func (c *Cutter) fill(l *lane, to media.Ticks) {
 	l.close(to)
 }
 
-// hushed reports whether silence stands in for sound that does not come: players may not go
-// on behind a gap (hls.js 1.7), so there is none behind the first sound that came to this
-// Cutter.
+// hushed reports whether silence stands in for sound that does not come, as long as
+// pictures are held too: players may not go on behind a gap (hls.js 1.7), nor where there is
+// sound alone for a while (Shaka Player 5.2 in DASH). Where there are no pictures there is no
+// gap behind the first sound that came to this Cutter.
 func (l *lane) hushed() bool {
-	return l.audio && l.format != nil && l.format.Codec == media.Opus && !l.gapBefore
+	if !l.audio || l.format == nil || l.format.Codec != media.Opus || l.gapBefore && l.locked() {
+		return false
+	}
+	return !l.c.gone(l.partStart, l, away) || !slices.ContainsFunc(l.c.lanes, func(o *lane) bool { return !o.audio && o.format != nil })
 }
 
 // hush fills the line with silence up to to.

@@ -213,7 +213,7 @@ func (s *stage) part(r *track, e segment.Event) {
 			s.t.Fatalf("%s: the format changes within a segment", where)
 		}
 	}
-	if e.Gap && r.samples > 0 && e.Format.Codec == media.Opus && !s.ending { // hls.js never gets over one
+	if e.Gap && r.samples > 0 && e.Format.Codec == media.Opus && e.Why != segment.PublisherGone && !e.Discontinuity && !s.ending && !s.cfg.Locked { // hls.js never gets over one
 		s.t.Fatalf("%s is a gap behind sound", where)
 	}
 	if !e.Gap && s.now.Sub(e.Arrival) > 20*ms {
