@@ -187,19 +187,26 @@ func TestAStreamBeginsAndEndsOnADiskThatHangs(t *testing.T) {
 	})
 }
 
+// slowlyFound is a studio that was stopped, and another whose disk does not tell of the old
+// one's recording until it is released; the publisher is back.
+func slowlyFound(t *testing.T) (old *media.Presentation, again *studio, release func()) {
+	s := newStudio(t, nil)
+	s.publish(1, "")
+	shoot(10*time.Second, s.video(0, 40*ms), s.sound())
+	old = s.show()
+	s.stop()
+	again = newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = s.shelf })
+	s.shelf.old = old
+	release = s.shelf.hang()
+	again.publish(2, "")
+	return old, again, release
+}
+
 // A disk that was killed in the middle of its work takes three seconds to be read: the
 // recording goes on as one.
 func TestARecordingThatIsFoundSlowlyGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStudio(t, nil)
-		s.publish(1, "")
-		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
-		old := s.show()
-		s.stop()
-		again := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = s.shelf })
-		s.shelf.old = old
-		release := s.shelf.hang()
-		again.publish(2, "")
+		old, again, release := slowlyFound(t)
 		v, a := again.video(0, 40*ms), again.sound()
 		v.epoch, a.epoch = 2, 2
 		shoot(4*time.Second, v, a) // of which one is for the clocks
@@ -223,15 +230,7 @@ func TestARecordingThatIsFoundSlowlyGoesOn(t *testing.T) {
 // old one ends.
 func TestARecordingThatIsFoundTooLateEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStudio(t, nil)
-		s.publish(1, "")
-		shoot(10*time.Second, s.video(0, 40*ms), s.sound())
-		old := s.show()
-		s.stop()
-		again := newStudio(t, func(_ *recorder.Config, p *recorder.Parts) { p.Logs = s.shelf })
-		s.shelf.old = old
-		release := s.shelf.hang()
-		again.publish(2, "")
+		old, again, release := slowlyFound(t)
 		v, a := again.video(0, 40*ms), again.sound()
 		v.epoch, a.epoch = 2, 2
 		shoot(10*time.Second, v, a)

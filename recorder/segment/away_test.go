@@ -103,6 +103,30 @@ func TestC15_APublisherWhoStaysAwayLeavesAGap(t *testing.T) {
 	}
 }
 
+// A server that was stopped for long finds all the time at once: what it makes of it is the same.
+func TestC15_AServerThatStoodStillMakesTheSameOfTheTime(t *testing.T) {
+	s := newStage(t, config())
+	s.brief = true
+	v, a := s.video(33333*time.Microsecond, 30*ms), s.sound()
+	leaves(11*time.Second, time.Hour, v, a)
+	s.play(11*time.Second+100*ms, v, a)
+	s.now = s.now.Add(40 * time.Second)
+	s.c.Tick(s.now)
+	s.take()
+	for _, c := range []*source{v, a} {
+		for _, g := range c.segs {
+			for _, p := range g.parts {
+				if at := c.time(p.Start); at > time.Second && p.Gap != (at > 21*time.Second-500*ms) && (at-21*time.Second).Abs() > 700*ms {
+					t.Fatalf("rendition %d, a part at %v: a gap is %v", c.index, at, p.Gap)
+				}
+			}
+		}
+		if from, to := c.absent(); (from-11*time.Second).Abs() > 100*ms || to < 45*time.Second {
+			t.Errorf("rendition %d: listed from %v to %v", c.index, from, to)
+		}
+	}
+}
+
 // Sound without pictures has no gap however long the publisher is away.
 func TestC15_SoundAloneIsSilentAsLongAsThePublisherIsAway(t *testing.T) {
 	s := newStage(t, config())

@@ -174,12 +174,7 @@ func (c *Cutter) falls(l *lane, from, to media.Ticks) {
 	if l.silent == 0 {
 		l.silent = from
 	}
-	if c.gone(to, l, alive) && l.alone == 0 {
-		l.alone = max(l.silent, l.ticks(c.since(l.time(to))))
-		if l.alone-l.silent < l.scale {
-			l.alone = l.silent
-		}
-	}
+	c.leaves(l, l.silent, to)
 }
 
 // speaks tells of the silence that ends, when something is missing.
@@ -213,11 +208,14 @@ func (c *Cutter) lack(l *lane, to media.Ticks) {
 	if len(l.held) > 0 {
 		to = min(to, l.held[0].Time)
 	}
-	if l.hushed() {
-		if l.end()+l.part <= to || l.partStart+l.part <= to {
-			c.hush(l, to)
+	for l.hushed() { // a part's time at once: it may end in between
+		at := l.end()
+		if at+l.part > to && l.partStart+l.part > to {
+			return
 		}
-		return
+		if c.hush(l, min(to, at+l.part)); l.end() == at {
+			return
+		}
 	}
 	c.pass(l, to, false)
 }

@@ -83,12 +83,7 @@ func (c *Cutter) hold(l *lane, end media.Ticks) {
 		return
 	}
 	at := l.partStart
-	if c.gone(end, l, alive) && l.alone == 0 {
-		l.alone = max(l.unseen(), l.ticks(c.since(l.time(end)))) // a picture stood before that, and was all there was
-		if l.alone-l.unseen() < l.scale {
-			l.alone = l.unseen()
-		}
-	}
+	c.leaves(l, l.unseen(), end)
 	for _, s := range l.still.shows(l.hasMedia, end-at-l.least) {
 		l.add(s, at, l.arrival)
 		at += flash
@@ -111,7 +106,7 @@ func (m *memory) shows(seen bool, d media.Ticks) []Sample {
 }
 
 // stands reports whether a lane's picture is the best there is to see: the publisher
-// is here, and no other layer has gone on without it.
+// is here or was a moment ago, and no other layer has gone on without it.
 func (c *Cutter) stands(l *lane) bool {
 	m := &l.still
 	if m.format == nil || l.reorders || !alike(m.format, l.format) || m.epoch != c.epoch && l.msn >= c.turn || c.fresh(l) || m.gone || c.gone(l.partStart, l, away) {
@@ -146,6 +141,17 @@ func (c *Cutter) hears(at time.Duration) {
 		c.void.from, c.void.to = c.heard, at
 	}
 	c.heard = max(c.heard, at)
+}
+
+// leaves notes since when nothing at all comes, where something has stood in since from: a
+// picture that stood before, or sound that was silent, was all there was.
+func (c *Cutter) leaves(l *lane, from, to media.Ticks) {
+	if l.alone > 0 || !c.gone(to, l, alive) {
+		return
+	}
+	if l.alone = max(from, l.ticks(c.since(l.time(to)))); l.alone-from < l.scale {
+		l.alone = from
+	}
 }
 
 // tell lists what stood in for what did not come, up to to.
